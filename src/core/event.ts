@@ -1,0 +1,161 @@
+// What may stand in a run's journal. A new kind of durable fact starts here; the exhaustive switches lead the rest of the way.
+//
+// E1. Input events advance code, in `seq` order. Output events are what code asked for; they are matched on replay, never applied.
+// E2. An output belongs to the turn that asked for it, and all outputs of one turn are appended together.
+// E3. Every value in an event is already serialised and sealed: no minted token is in any of these fields.
+
+/** Text written by the serialiser, sealed: minted tokens in it stand as references. */
+export type Serialised = string;
+
+/** A captured HTTP request. `search` is the query with its `?`; the path is the hook's own and is not repeated. */
+export interface RequestHead {
+  readonly method: string;
+  /** Full URL, sealed, or null where it was the hook's own URL plus `search`. */
+  readonly url: string | null;
+  readonly search: string;
+  /** Names and values in turn, as received. */
+  readonly headers: readonly string[];
+}
+
+/** What a delivery carries. Bodies are the received bytes, sealed. */
+export type Payload =
+  | { readonly type: "value"; readonly value: Serialised }
+  | { readonly type: "request"; readonly head: RequestHead; readonly body: Uint8Array };
+
+/** An HTTP answer at rest. */
+export interface Answer {
+  readonly status: number;
+  /** Names and values in turn. */
+  readonly headers: readonly string[];
+  readonly body: Uint8Array;
+}
+
+/** Who answers the sender, and with what. */
+export type ResponsePolicy =
+  | { readonly mode: "accepted" }
+  | { readonly mode: "static"; readonly answer: Answer }
+  /** The workflow answers within `withinMs` of the commit; after that the answer is 202. */
+  | { readonly mode: "manual"; readonly withinMs: number };
+
+/** A deadline as its author wrote it. The store turns a span into an instant when it commits the event. */
+export type Due = { readonly afterMs: number } | { readonly at: number };
+
+/** Who may address a hook: a token the engine minted, or one the author chose. */
+export type HookAddress =
+  | { readonly type: "minted"; readonly kid: string; readonly generation: number; readonly hash: string }
+  | { readonly type: "custom"; readonly token: string; readonly hash: string };
+
+/** An operation as replay recognises it: the turn that asked, its position, and what it was (kind is the event's). */
+interface Asked {
+  readonly turn: number;
+  readonly position: number;
+  readonly name: string;
+  /** 64-bit digest of the serialised input, 16 hex digits. */
+  readonly digest: string;
+}
+
+export interface HookCreated extends Asked {
+  readonly kind: "hook_created";
+  readonly purpose: "hook" | "webhook";
+  readonly address: HookAddress;
+  /** The public URL as it was built, sealed; null where the hook has none. */
+  readonly url: string | null;
+  readonly payload: "request" | "json";
+  readonly methods: readonly string[];
+  readonly response: ResponsePolicy;
+  readonly metadata: Serialised | null;
+  /** The name given to `defineHook`; null where only the live code holds the schema, or there is none. */
+  readonly definition: string | null;
+  readonly hasSchema: boolean;
+  readonly timeout: Due | null;
+  /** Set by the store at commit. */
+  readonly expiresAt?: number | null;
+}
+
+export type InputEvent =
+  | { readonly kind: "run_started"; readonly workflow: string; readonly codeId: string; readonly args: Serialised; readonly seed: string }
+  /** Only where code asked `getConflict()`, or a claim was lost, does the outcome of a claim advance code. */
+  | { readonly kind: "hook_registered"; readonly position: number }
+  | { readonly kind: "hook_conflicted"; readonly position: number; readonly holder: string }
+  | { readonly kind: "hook_received"; readonly position: number; readonly payload: Payload; readonly key: string | null }
+  | { readonly kind: "hook_failed"; readonly position: number; readonly reason: "timeout" }
+  | { readonly kind: "timer_fired"; readonly position: number }
+  | { readonly kind: "step_completed"; readonly position: number; readonly attempt: number; readonly result: Serialised }
+  | { readonly kind: "step_failed"; readonly position: number; readonly attempt: number; readonly error: Serialised }
+  | { readonly kind: "child_started"; readonly position: number; readonly runId: string }
+  | { readonly kind: "child_refused"; readonly position: number; readonly runId: string; readonly reason: "run_conflict" }
+  | { readonly kind: "child_ended"; readonly position: number; readonly outcome: RunOutcome }
+  | { readonly kind: "cancel_requested" };
+
+export type OutputEvent =
+  | HookCreated
+  | (Asked & { readonly kind: "conflict_asked"; readonly hook: number })
+  | (Asked & { readonly kind: "hook_disposed"; readonly hook: number })
+  | (Asked & { readonly kind: "timer_set"; readonly due: Due; /** Set by the store at commit. */ readonly dueAt?: number })
+  | (Asked & { readonly kind: "timer_cancelled"; readonly timer: number })
+  | (Asked & { readonly kind: "step_scheduled"; readonly input: Serialised })
+  | (Asked & { readonly kind: "child_scheduled"; readonly start: NewRun })
+  | (Asked & { readonly kind: "child_awaited"; readonly runId: string });
+
+/** How a run ended. */
+export type RunOutcome =
+  | { readonly type: "completed"; readonly result: Serialised }
+  | { readonly type: "failed"; readonly error: Serialised }
+  | { readonly type: "cancelled" };
+
+/** Facts that neither advance code nor answer to a call: attempts, ends, and being set aside. */
+export type NoteEvent =
+  /** Attempt `attempt` failed; the next one starts at `dueAt`. */
+  | { readonly kind: "step_retrying"; readonly position: number; readonly attempt: number; readonly error: Serialised; readonly dueAt: number }
+  /** A later process takes the step up again: the attempt it starts. */
+  | { readonly kind: "step_restarted"; readonly position: number; readonly attempt: number }
+  | { readonly kind: "run_blocked"; readonly reason: BlockedReason; readonly codeId: string; readonly message: string; readonly diff: Divergence | null }
+  | { readonly kind: "run_unblocked" }
+  | ({ readonly kind: "run_ended"; readonly turn: number; readonly unread: number; readonly abandoned: readonly number[]; readonly warnings: readonly string[] } & { readonly outcome: RunOutcome });
+
+export type BlockedReason = "changed_code" | "misuse" | "crash_loop" | "missing_key";
+
+/** Where code and journal part: what the journal holds, what the code asked for. */
+export interface Divergence {
+  readonly turn: number;
+  readonly position: number | null;
+  readonly expected: string | null;
+  readonly found: string | null;
+  /** `file:line` of the call, where known. */
+  readonly site: string | null;
+}
+
+export type RunEvent = InputEvent | OutputEvent | NoteEvent;
+export type EventKind = RunEvent["kind"];
+
+/** An event as the journal holds it. `seq` counts from 1 within the run, without gaps; `at` is the store's clock at commit. */
+export type Recorded<E extends RunEvent = RunEvent> = E & { readonly seq: number; readonly at: number };
+
+/** What it takes to begin a run. The store adds a number of its own. */
+export interface NewRun {
+  /** The public id, ≤ 255 bytes. */
+  readonly id: string;
+  /** Random, internal, part of every minted token of the run; never shown as an id. */
+  readonly key: string;
+  readonly workflow: string;
+  readonly codeId: string;
+  readonly args: Serialised;
+  /** 128 random bits, 32 hex digits. */
+  readonly seed: string;
+}
+
+const inputKinds: ReadonlySet<EventKind> = new Set<InputEvent["kind"]>([
+  "run_started", "hook_registered", "hook_conflicted", "hook_received", "hook_failed", "timer_fired", "step_completed", "step_failed",
+  "child_started", "child_refused", "child_ended", "cancel_requested",
+]);
+const outputKinds: ReadonlySet<EventKind> = new Set<OutputEvent["kind"]>([
+  "hook_created", "conflict_asked", "hook_disposed", "timer_set", "timer_cancelled", "step_scheduled", "child_scheduled", "child_awaited",
+]);
+
+export function isInput<E extends RunEvent>(event: E): event is E & InputEvent {
+  return inputKinds.has(event.kind);
+}
+
+export function isOutput<E extends RunEvent>(event: E): event is E & OutputEvent {
+  return outputKinds.has(event.kind);
+}

@@ -1,0 +1,30 @@
+// Whose turn it is. Everything durable asks here for its run; the realm opens and closes turns, core only reads.
+//
+// T1. Code of a run advances only while `current` is that run.
+// T2. Scopes (`branch`) follow the code through its awaits; where from is the realm's business, not core's.
+
+import type { Run } from "./run.ts";
+
+/** The run whose turn it is, or null. Set by `enter` and `leave` alone. */
+export let current: Run | null = null;
+
+export function enter(run: Run): void {
+  current = run;
+}
+
+export function leave(): void {
+  current = null;
+}
+
+/** A value that follows code through its awaits (AsyncLocalStorage, in Node). */
+export interface Scopes {
+  get(): unknown;
+  run<T>(scope: unknown, code: () => T): T;
+}
+
+export let scopes: Scopes = { get: () => undefined, run: (_scope, code) => code() };
+
+/** The realm hands in its own at load. */
+export function useScopes(own: Scopes): void {
+  scopes = own;
+}

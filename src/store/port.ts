@@ -1,0 +1,272 @@
+// The persistence port: all that the engine asks of a store. Memory, SQLite and Postgres answer to one conformance suite.
+//
+// P1. `commit` is one transaction; each member has an outcome of its own, in order, and no member's refusal undoes another.
+// P2. A fact from outside (`deliver`, `fire`, `cancel`) needs no lease: it is taken while run and hook are open, and it wakes the run in
+//     the same transaction. What code decides (`append`, `park`) is taken only under the run's current fence.
+// P3. `seq` is given out at commit, without gaps, in the order of the members.
+// P4. Who holds a custom token changes, and is read, only in `commit`; a token has at most one open hook.
+// P5. A wake-up is a committed fact first (the run row's `wake`), a notification second: `subscribe` may miss, `runnable` never does.
+// P6. Time is the store's: `now` is taken once per `commit`. A deadline is reached when `now >= dueAt`.
+
+import type { Answer, BlockedReason, HookCreated, NewRun, NoteEvent, OutputEvent, Payload, InputEvent, Recorded, RunEvent, RunOutcome } from "../core/event.ts";
+
+/** The store's own number of a run: positive, rising, never reused. */
+export type RunNumber = number;
+/** The store's own number of a delivery: positive, rising, never reused. */
+export type DeliveryNumber = number;
+
+/** What happened to a run as a whole; a view of its journal, kept in the same transaction. */
+export interface RunRow {
+  readonly run: RunNumber;
+  readonly id: string;
+  readonly key: string;
+  readonly workflow: string;
+  readonly codeId: string;
+  /** `open` until the run ends or is set aside. */
+  readonly status: "open" | "blocked" | "completed" | "failed" | "cancelled";
+  /** Rises with every claim; what code decides carries it. */
+  readonly fence: number;
+  /** The worker that may advance the run, or null. It may be dead: see `claim`. */
+  readonly worker: string | null;
+  /** `seq` of the last event. */
+  readonly seq: number;
+  /** There are facts that code has not seen. */
+  readonly wake: boolean;
+  /** How often the run was claimed since its code last made progress. */
+  readonly loads: number;
+  /** Steps that are scheduled and have no outcome. */
+  readonly steps: number;
+  readonly cancelRequestedAt: number | null;
+  readonly blocked: { readonly reason: BlockedReason; readonly codeId: string } | null;
+  readonly createdAt: number;
+  readonly endedAt: number | null;
+}
+
+/** A hook as a door sees it. */
+export interface HookRow {
+  readonly run: RunNumber;
+  readonly runId: string;
+  readonly runKey: string;
+  readonly workflow: string;
+  readonly worker: string | null;
+  readonly created: Recorded<HookCreated>;
+  readonly state: HookState;
+}
+
+/** `lost`: another run held the token when this hook asked for it. */
+export type HookState =
+  | { readonly type: "open" }
+  | { readonly type: "closed"; readonly by: "disposed" | "timeout" | "cancelled" | "ended"; readonly at: number }
+  | { readonly type: "lost"; readonly holder: string };
+
+/** Where a delivery goes. `token` is a custom token's text; a minted token has been verified and taken apart before. */
+export type Address = { readonly runKey: string; readonly position: number } | { readonly token: string };
+
+/** Begins a run: its row and `run_started`. Same id, workflow and arguments as an existing run: `existing`; same id, else: `conflict`. */
+export interface StartRun {
+  readonly op: "start";
+  readonly run: NewRun;
+  /** The worker that will advance it, or null to leave it to whoever claims it. */
+  readonly worker: string | null;
+}
+export type StartOutcome =
+  | { readonly type: "created"; readonly row: RunRow; readonly event: Recorded<InputEvent> }
+  | { readonly type: "existing"; readonly row: RunRow }
+  | { readonly type: "conflict"; readonly row: RunRow };
+
+/**
+ * Takes a delivery (G1, G2, D-invariants in `engine/deliver.ts`). Order: a recorded key answers `duplicate` whatever became of hook or
+ * run; then hook and run must be open at `now`, else `closed` or `unknown`. A hook whose deadline has passed gets its `hook_failed`
+ * appended by this very transaction. Accepted: `hook_received` is appended, the run is woken, the key is recorded, and for a manual
+ * response its row is made, all or nothing.
+ */
+export interface Deliver {
+  readonly op: "deliver";
+  readonly address: Address;
+  readonly key: string | null;
+  /** Digest of what was sent, compared when the key comes again. */
+  readonly digest: string | null;
+  readonly payload: Payload;
+}
+export type DeliverOutcome =
+  | { readonly type: "accepted"; readonly delivery: DeliveryNumber; readonly hook: HookRow; readonly worker: string | null; readonly event: Recorded<InputEvent> }
+  | { readonly type: "duplicate"; readonly delivery: DeliveryNumber; readonly hook: HookRow; readonly isSameBody: boolean }
+  | { readonly type: "closed"; readonly hook: HookRow; readonly by: "disposed" | "timeout" | "cancelled" | "ended"; readonly at: number }
+  | { readonly type: "unknown" };
+
+/** Records what a run's code decided in one turn or more, or how a step went. Outputs may bring inputs of the store's own (a claim's outcome, a child's). */
+export interface Append {
+  readonly op: "append";
+  readonly run: RunNumber;
+  readonly fence: number;
+  readonly events: readonly (OutputEvent | NoteEvent | Extract<InputEvent, { kind: "step_completed" | "step_failed" }>)[];
+  /** The last input code has seen: `wake` is cleared when nothing newer is in the journal. */
+  readonly seen: number;
+}
+export type AppendOutcome =
+  | { readonly type: "appended"; /** All of them, with what the store added, in `seq` order. */ readonly events: readonly Recorded[] }
+  | { readonly type: "fenced" };
+
+/** The run's code has drained its journal and waits: clears `wake` when `seen` is the last event's `seq` or later, and zeroes `loads`. */
+export interface Park {
+  readonly op: "park";
+  readonly run: RunNumber;
+  readonly fence: number;
+  readonly seen: number;
+}
+export type ParkOutcome = { readonly type: "parked" } | { readonly type: "fenced" };
+
+/** Fires a timer, or a hook's deadline, that is due; with `early`, one that is not. Appends `timer_fired` or `hook_failed`. */
+export interface Fire {
+  readonly op: "fire";
+  readonly run: RunNumber;
+  readonly position: number;
+  readonly early?: boolean;
+}
+export type FireOutcome = { readonly type: "fired"; readonly worker: string | null; readonly event: Recorded<InputEvent> } | { readonly type: "gone" };
+
+/** Asks a run to end. From here on its hooks answer `closed (cancelled)`. */
+export interface Cancel {
+  readonly op: "cancel";
+  readonly run: RunNumber;
+}
+export type CancelOutcome =
+  | { readonly type: "requested"; readonly worker: string | null; readonly event: Recorded<InputEvent> }
+  | { readonly type: "again"; readonly row: RunRow }
+  | { readonly type: "ended"; readonly row: RunRow };
+
+/**
+ * Takes the sole right to advance a run, for `worker`, whose lease must live. Granted when the run is open or blocked and its worker is
+ * null, is `worker` itself, or is dead (its lease is over). The fence rises, `loads` rises by one.
+ */
+export interface Claim {
+  readonly op: "claim";
+  readonly run: RunNumber;
+  readonly worker: string;
+}
+export type ClaimOutcome = { readonly type: "claimed"; readonly row: RunRow } | { readonly type: "refused"; readonly row: RunRow | null };
+
+/** Gives runs back, so that another worker need not wait for the lease to end. Without `runs`: all of the worker's. */
+export interface Release {
+  readonly op: "release";
+  readonly worker: string;
+  readonly runs?: readonly RunNumber[];
+}
+/** Prolongs the worker's lease to `now + leaseMs`; 0 ends it. */
+export interface Beat {
+  readonly op: "beat";
+  readonly worker: string;
+  readonly leaseMs: number;
+}
+export type DoneOutcome = { readonly type: "done" };
+
+/** Decides a manual answer, once: the first to come stands. */
+export interface Decide {
+  readonly op: "decide";
+  readonly delivery: DeliveryNumber;
+  readonly answer: Answer;
+  readonly by: "workflow" | "deadline";
+}
+export type DecideOutcome =
+  | { readonly type: "decided" }
+  | { readonly type: "already"; readonly row: AnswerRow }
+  | { readonly type: "unknown" };
+
+/** Notes that the key ring's `kid` has this fingerprint. Another fingerprint under the same kid is refused. */
+export interface RememberKey {
+  readonly op: "remember_key";
+  readonly kid: string;
+  readonly fingerprint: string;
+}
+export type RememberKeyOutcome = { readonly type: "done" } | { readonly type: "differs" };
+
+export type Command = StartRun | Deliver | Append | Park | Fire | Cancel | Claim | Release | Beat | Decide | RememberKey;
+
+interface Outcomes {
+  start: StartOutcome;
+  deliver: DeliverOutcome;
+  append: AppendOutcome;
+  park: ParkOutcome;
+  fire: FireOutcome;
+  cancel: CancelOutcome;
+  claim: ClaimOutcome;
+  release: DoneOutcome;
+  beat: DoneOutcome;
+  decide: DecideOutcome;
+  remember_key: RememberKeyOutcome;
+}
+export type OutcomeOf<C extends Command> = Outcomes[C["op"]];
+/** A member that broke on an error of its own; the others stand. */
+export type Broken = { readonly type: "broken"; readonly error: unknown };
+export type Outcome = Outcomes[Command["op"]] | Broken;
+
+/** The answer to a delivery at a manual webhook. `answer` is null until it is decided. */
+export interface AnswerRow {
+  readonly delivery: DeliveryNumber;
+  readonly deadlineAt: number;
+  readonly answer: Answer | null;
+  readonly by: "workflow" | "deadline" | null;
+}
+
+export interface DueRow {
+  readonly run: RunNumber;
+  readonly position: number;
+  readonly dueAt: number;
+}
+
+/** What a store tells those who listen, after the commit. Each is a hint that something may be read. */
+export type Notice =
+  | { readonly type: "woken"; readonly run: RunNumber; readonly worker: string | null }
+  | { readonly type: "ended"; readonly run: RunNumber; readonly id: string }
+  | { readonly type: "decided"; readonly delivery: DeliveryNumber }
+  /** A timer was set that is due at this instant, or earlier ones exist. */
+  | { readonly type: "due"; readonly at: number }
+  /** Another process wrote; what, is not known. */
+  | { readonly type: "changed" };
+
+export interface RunFilter {
+  readonly workflow?: string;
+  readonly status?: RunRow["status"];
+  /** Newest first; runs with a smaller number than this. */
+  readonly before?: RunNumber;
+  /** 1 to 1,000. */
+  readonly limit: number;
+}
+
+export interface OpenOptions {
+  /** `worker` may claim runs, and may exclude other workers (SQLite: one per file, else `store_in_use`). `door` delivers and reads. */
+  readonly role: "worker" | "door";
+}
+
+export interface Store {
+  /** Name for people: `memory`, `sqlite:…path`, `postgres:…host/db`. Never a credential. */
+  readonly name: string;
+  open(options: OpenOptions): Promise<void>;
+  /** Ends all connections; what is under way finishes first. */
+  close(): Promise<void>;
+  /** The store's clock. */
+  now(): number;
+  /** P1. Rejects only when nothing of the group was committed (`store_unavailable`, `store_full`). */
+  commit(group: readonly Command[]): Promise<readonly Outcome[]>;
+  run(by: { readonly id: string } | { readonly run: RunNumber } | { readonly key: string }): Promise<RunRow | null>;
+  /** The run's events with `seq > after`, in order. */
+  journal(run: RunNumber, after: number): Promise<readonly Recorded[]>;
+  /** How the run ended; null while it has not. */
+  outcome(run: RunNumber): Promise<RunOutcome | null>;
+  hook(address: Address): Promise<HookRow | null>;
+  /** The event of an accepted delivery, and its hook. */
+  delivery(delivery: DeliveryNumber): Promise<{ readonly hook: HookRow; readonly event: Recorded<RunEvent>; readonly answer: AnswerRow | null } | null>;
+  /** Runs that have something to do (`wake`, or steps without an outcome), that are neither ended nor blocked, and that `worker` may claim or holds. */
+  runnable(worker: string, workflows: readonly string[], limit: number): Promise<readonly RunRow[]>;
+  /** Blocked runs of a workflow that no attempt with this code id has set aside. */
+  blocked(workflow: string, codeId: string, limit: number): Promise<readonly RunRow[]>;
+  /** Timers and hook deadlines with `dueAt <= until`, earliest first. */
+  due(until: number, limit: number): Promise<readonly DueRow[]>;
+  /** The earliest `dueAt` of all, or null. */
+  nextDue(): Promise<number | null>;
+  runs(filter: RunFilter): Promise<readonly RunRow[]>;
+  hooks(filter: { readonly run?: RunNumber; readonly open?: boolean; readonly limit: number }): Promise<readonly HookRow[]>;
+  /** The kids that open hooks of unfinished runs were minted with, and the fingerprints remembered. */
+  keys(): Promise<{ readonly used: readonly string[]; readonly fingerprints: ReadonlyMap<string, string> }>;
+  subscribe(listener: (notice: Notice) => void): () => void;
+}
