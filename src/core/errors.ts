@@ -14,8 +14,10 @@ export interface ErrorDetails {
   missing_key: { kid: string };
   key_mismatch: { kid: string };
   bad_keys: { reason: string };
+  secret_missing: { name: string };
   unserialisable: { path: string; type: string };
   unknown_class: { name: string };
+  delivery_not_loaded: { delivery: number };
   too_large: { what: string; limit: number; actual: number };
   too_deep: { what: string; limit: number };
   bad_argument: { argument: string; value: string };
@@ -33,6 +35,8 @@ export interface ErrorDetails {
   hook_disposed: { position: number };
   hook_timeout: { position: number };
   invalid_payload: { issues: readonly { message: string; path?: readonly PropertyKey[] }[] };
+  key_reused: { key: string };
+  schema_unavailable: { run: string };
   no_public_url: { token: string };
   base_url_required: Record<never, never>;
   step_timeout: { step: string; timeoutMs: number; attempt: number };

@@ -77,7 +77,14 @@ export type InputEvent =
   /** Only where code asked `getConflict()`, or a claim was lost, does the outcome of a claim advance code. */
   | { readonly kind: "hook_registered"; readonly position: number }
   | { readonly kind: "hook_conflicted"; readonly position: number; readonly holder: string }
-  | { readonly kind: "hook_received"; readonly position: number; readonly payload: Payload; readonly key: string | null }
+  | {
+      readonly kind: "hook_received";
+      readonly position: number;
+      readonly payload: Payload;
+      readonly key: string | null;
+      /** The store's number of the delivery, set at commit. */
+      readonly delivery?: number;
+    }
   | { readonly kind: "hook_failed"; readonly position: number; readonly reason: "timeout" }
   | { readonly kind: "timer_fired"; readonly position: number }
   | { readonly kind: "step_completed"; readonly position: number; readonly attempt: number; readonly result: Serialised }
@@ -91,7 +98,7 @@ export type OutputEvent =
   | HookCreated
   | (Asked & { readonly kind: "conflict_asked"; readonly hook: number })
   | (Asked & { readonly kind: "hook_disposed"; readonly hook: number })
-  | (Asked & { readonly kind: "timer_set"; readonly due: Due; /** Set by the store at commit. */ readonly dueAt?: number })
+  | (Asked & { readonly kind: "timer_set"; readonly due: Due /** Set by the store at commit. */; readonly dueAt?: number })
   | (Asked & { readonly kind: "timer_cancelled"; readonly timer: number })
   | (Asked & { readonly kind: "step_scheduled"; readonly input: Serialised })
   | (Asked & { readonly kind: "child_scheduled"; readonly start: NewRun })
@@ -106,12 +113,35 @@ export type RunOutcome =
 /** Facts that neither advance code nor answer to a call: attempts, ends, and being set aside. */
 export type NoteEvent =
   /** Attempt `attempt` failed; the next one starts at `dueAt`. */
-  | { readonly kind: "step_retrying"; readonly position: number; readonly attempt: number; readonly error: Serialised; readonly dueAt: number }
+  | {
+      readonly kind: "step_retrying";
+      readonly position: number;
+      readonly attempt: number;
+      readonly error: Serialised;
+      readonly dueAt: number;
+    }
   /** A later process takes the step up again: the attempt it starts. */
   | { readonly kind: "step_restarted"; readonly position: number; readonly attempt: number }
-  | { readonly kind: "run_blocked"; readonly reason: BlockedReason; readonly codeId: string; readonly message: string; readonly diff: Divergence | null }
+  | {
+      readonly kind: "run_blocked";
+      readonly reason: BlockedReason;
+      readonly codeId: string;
+      readonly message: string;
+      readonly diff: Divergence | null;
+    }
   | { readonly kind: "run_unblocked" }
-  | ({ readonly kind: "run_ended"; readonly turn: number; readonly unread: number; readonly abandoned: readonly number[]; readonly warnings: readonly string[] } & { readonly outcome: RunOutcome });
+  | {
+      readonly kind: "run_ended";
+      readonly turn: number;
+      readonly outcome: RunOutcome;
+      /** `seq` of the last input code saw; every payload after it is unread. */
+      readonly seen: number;
+      /** `seq` of the payloads up to `seen` that no reader took. */
+      readonly unread: readonly number[];
+      /** Positions of what was first asked for in the turn that ended the run, and never started. */
+      readonly abandoned: readonly number[];
+      readonly warnings: readonly string[];
+    };
 
 export type BlockedReason = "changed_code" | "misuse" | "crash_loop" | "missing_key";
 
@@ -145,11 +175,28 @@ export interface NewRun {
 }
 
 const inputKinds: ReadonlySet<EventKind> = new Set<InputEvent["kind"]>([
-  "run_started", "hook_registered", "hook_conflicted", "hook_received", "hook_failed", "timer_fired", "step_completed", "step_failed",
-  "child_started", "child_refused", "child_ended", "cancel_requested",
+  "run_started",
+  "hook_registered",
+  "hook_conflicted",
+  "hook_received",
+  "hook_failed",
+  "timer_fired",
+  "step_completed",
+  "step_failed",
+  "child_started",
+  "child_refused",
+  "child_ended",
+  "cancel_requested",
 ]);
 const outputKinds: ReadonlySet<EventKind> = new Set<OutputEvent["kind"]>([
-  "hook_created", "conflict_asked", "hook_disposed", "timer_set", "timer_cancelled", "step_scheduled", "child_scheduled", "child_awaited",
+  "hook_created",
+  "conflict_asked",
+  "hook_disposed",
+  "timer_set",
+  "timer_cancelled",
+  "step_scheduled",
+  "child_scheduled",
+  "child_awaited",
 ]);
 
 export function isInput<E extends RunEvent>(event: E): event is E & InputEvent {

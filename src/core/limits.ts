@@ -1,5 +1,7 @@
 // Every limit, with its reason. Sizes are bytes unless the name says otherwise.
 
+import { RingbackError } from "./errors.ts";
+
 export type Limit =
   | "bodyBytes"
   | "valueBytes"
@@ -10,6 +12,7 @@ export type Limit =
   | "deliveryKeyBytes"
   | "depth"
   | "callsPerEvent"
+  | "refusals"
   | "loadsWithoutProgress"
   | "answerBytes";
 
@@ -34,8 +37,15 @@ export const limits: {
   depth: 256,
   /** Durable calls and hand-overs after one input event: beyond it a loop waits for nothing. */
   callsPerEvent: 100_000,
+  /** Errors that the calls of a misbehaving run get before they get nothing any more: a loop that catches them then comes to rest. */
+  refusals: 1_000,
   /** Claims of a run without progress before it is set aside: two crashes may be somebody else's, three are the run's own. */
   loadsWithoutProgress: 3,
   /** A static or manual answer's body. */
   answerBytes: 1024 * 1024,
 };
+
+/** `what` is over a limit, in bytes. */
+export function tooLarge(what: string, limit: number, actual: number): RingbackError<"too_large"> {
+  return new RingbackError("too_large", `${what} has ${actual} bytes, and the limit is ${limit}. Make it smaller, or keep it elsewhere and pass a reference.`, { details: { what, limit, actual } });
+}

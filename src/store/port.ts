@@ -8,39 +8,15 @@
 // P5. A wake-up is a committed fact first (the run row's `wake`), a notification second: `subscribe` may miss, `runnable` never does.
 // P6. Time is the store's: `now` is taken once per `commit`. A deadline is reached when `now >= dueAt`.
 
-import type { Answer, BlockedReason, HookCreated, NewRun, NoteEvent, OutputEvent, Payload, InputEvent, Recorded, RunEvent, RunOutcome } from "../core/event.ts";
+import type { Answer, HookCreated, NewRun, NoteEvent, OutputEvent, Payload, InputEvent, Recorded, RunEvent, RunOutcome } from "../core/event.ts";
+import type { HookState, RunRow } from "../core/run-row.ts";
+
+export type { HookState, RunRow } from "../core/run-row.ts";
 
 /** The store's own number of a run: positive, rising, never reused. */
 export type RunNumber = number;
 /** The store's own number of a delivery: positive, rising, never reused. */
 export type DeliveryNumber = number;
-
-/** What happened to a run as a whole; a view of its journal, kept in the same transaction. */
-export interface RunRow {
-  readonly run: RunNumber;
-  readonly id: string;
-  readonly key: string;
-  readonly workflow: string;
-  readonly codeId: string;
-  /** `open` until the run ends or is set aside. */
-  readonly status: "open" | "blocked" | "completed" | "failed" | "cancelled";
-  /** Rises with every claim; what code decides carries it. */
-  readonly fence: number;
-  /** The worker that may advance the run, or null. It may be dead: see `claim`. */
-  readonly worker: string | null;
-  /** `seq` of the last event. */
-  readonly seq: number;
-  /** There are facts that code has not seen. */
-  readonly wake: boolean;
-  /** How often the run was claimed since its code last made progress. */
-  readonly loads: number;
-  /** Steps that are scheduled and have no outcome. */
-  readonly steps: number;
-  readonly cancelRequestedAt: number | null;
-  readonly blocked: { readonly reason: BlockedReason; readonly codeId: string } | null;
-  readonly createdAt: number;
-  readonly endedAt: number | null;
-}
 
 /** A hook as a door sees it. */
 export interface HookRow {
@@ -52,12 +28,6 @@ export interface HookRow {
   readonly created: Recorded<HookCreated>;
   readonly state: HookState;
 }
-
-/** `lost`: another run held the token when this hook asked for it. */
-export type HookState =
-  | { readonly type: "open" }
-  | { readonly type: "closed"; readonly by: "disposed" | "timeout" | "cancelled" | "ended"; readonly at: number }
-  | { readonly type: "lost"; readonly holder: string };
 
 /** Where a delivery goes. `token` is a custom token's text; a minted token has been verified and taken apart before. */
 export type Address = { readonly runKey: string; readonly position: number } | { readonly token: string };
@@ -125,10 +95,14 @@ export interface Fire {
 }
 export type FireOutcome = { readonly type: "fired"; readonly worker: string | null; readonly event: Recorded<InputEvent> } | { readonly type: "gone" };
 
-/** Asks a run to end. From here on its hooks answer `closed (cancelled)`. */
+/**
+ * Asks a run to end. From here on its hooks answer `closed (cancelled)`. Sets a timer at position 0, the run itself, due in `graceMs`: it
+ * is not fired, but tells a worker to end the run from outside.
+ */
 export interface Cancel {
   readonly op: "cancel";
   readonly run: RunNumber;
+  readonly graceMs: number;
 }
 export type CancelOutcome =
   | { readonly type: "requested"; readonly worker: string | null; readonly event: Recorded<InputEvent> }
@@ -137,7 +111,7 @@ export type CancelOutcome =
 
 /**
  * Takes the sole right to advance a run, for `worker`, whose lease must live. Granted when the run is open or blocked and its worker is
- * null, is `worker` itself, or is dead (its lease is over). The fence rises, `loads` rises by one.
+ * null, is `worker` itself, or is dead (its lease is over). The fence rises when the worker changes; `loads` rises by one.
  */
 export interface Claim {
   readonly op: "claim";
@@ -216,7 +190,8 @@ export interface DueRow {
 
 /** What a store tells those who listen, after the commit. Each is a hint that something may be read. */
 export type Notice =
-  | { readonly type: "woken"; readonly run: RunNumber; readonly worker: string | null }
+  /** `seq` of the fact that woke it: who has seen it need not look. */
+  | { readonly type: "woken"; readonly run: RunNumber; readonly worker: string | null; readonly seq: number }
   | { readonly type: "ended"; readonly run: RunNumber; readonly id: string }
   | { readonly type: "decided"; readonly delivery: DeliveryNumber }
   /** A timer was set that is due at this instant, or earlier ones exist. */
@@ -241,6 +216,8 @@ export interface OpenOptions {
 export interface Store {
   /** Name for people: `memory`, `sqlite:…path`, `postgres:…host/db`. Never a credential. */
   readonly name: string;
+  /** One worker at a time, by a lock of the store's own: leases are moot, and every other worker counts as dead. */
+  readonly isExclusive: boolean;
   open(options: OpenOptions): Promise<void>;
   /** Ends all connections; what is under way finishes first. */
   close(): Promise<void>;
@@ -256,12 +233,16 @@ export interface Store {
   hook(address: Address): Promise<HookRow | null>;
   /** The event of an accepted delivery, and its hook. */
   delivery(delivery: DeliveryNumber): Promise<{ readonly hook: HookRow; readonly event: Recorded<RunEvent>; readonly answer: AnswerRow | null } | null>;
+  /** The delivery that a key was recorded with at an address. */
+  deliveryOf(address: Address, key: string): Promise<DeliveryNumber | null>;
   /** Runs that have something to do (`wake`, or steps without an outcome), that are neither ended nor blocked, and that `worker` may claim or holds. */
   runnable(worker: string, workflows: readonly string[], limit: number): Promise<readonly RunRow[]>;
   /** Blocked runs of a workflow that no attempt with this code id has set aside. */
   blocked(workflow: string, codeId: string, limit: number): Promise<readonly RunRow[]>;
-  /** Timers and hook deadlines with `dueAt <= until`, earliest first. */
+  /** Timers and hook deadlines (position 0: a cancelled run's grace is over) with `dueAt <= until`, earliest first. */
   due(until: number, limit: number): Promise<readonly DueRow[]>;
+  /** The pending timers of a run, without hook deadlines. */
+  timers(run: RunNumber): Promise<readonly DueRow[]>;
   /** The earliest `dueAt` of all, or null. */
   nextDue(): Promise<number | null>;
   runs(filter: RunFilter): Promise<readonly RunRow[]>;

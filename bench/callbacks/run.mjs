@@ -1,0 +1,106 @@
+// What a durable callback costs, beside the least that storing it could cost. See `bench/README.md`.
+//
+// Each measurement has three processes: a server (the engine, or the floor), the client that calls it, and this one, which only starts
+// them, waits, and in the end looks into the store as a door to see that every acknowledged run has ended.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Child } from "./child.mjs";
+import { whenAllEnded } from "./ending.mjs";
+import { machine } from "./machine.mjs";
+import { median, shuffled } from "./order.mjs";
+import { print } from "./report.mjs";
+
+/** Callbacks before the clock starts, at runs of their own: compiled code, open connections. */
+const warmUp = 1_000;
+/** One client waits for each commit, so a tenth of the callbacks says as much. */
+const loneClientShare = 10;
+
+const options = readOptions();
+const folder = mkdtempSync(join(options.dir, "ringback-bench-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
+const about = { ...(await machine(folder)), ...options };
+const series = options.clients.map((clients) => ({ clients, floor: [], engine: [] }));
+for (let rep = 0; rep < options.reps; rep++) {
+  for (const { clients, floor, engine } of series) {
+    const work = { clients, seed: options.seed + rep, parked: options.runs, callbacks: clients === 1 ? Math.ceil(options.runs / loneClientShare) : options.runs };
+    // The order changes, so that neither is always the one the disk has just been busy for.
+    if (rep % 2 === 0) floor.push(await measure("floor", work));
+    engine.push(await measure("engine", work));
+    if (rep % 2 === 1) floor.push(await measure("floor", work));
+  }
+}
+print(about, series.map(summary), options.json);
+
+async function measure(kind, { clients, seed, parked, callbacks }) {
+  const place = mkdtempSync(join(folder, `${kind}-`));
+  const server = new Child(`${kind}.mjs`, { folder: place });
+  const client = new Child("client.mjs", { clients });
+  try {
+    const { port } = await server.ask("listen");
+    const first = await server.ask("park", { count: Math.min(warmUp, parked) });
+    await client.ask("call", { port, paths: shuffled(first.paths, seed) });
+    const { paths, heapBytes } = await server.ask("park", { count: parked });
+    const targets = shuffled(paths.map((path, index) => ({ path, index })), seed).slice(0, callbacks);
+    const ending = kind === "engine" ? await whenAllEnded(place) : null;
+    await server.ask("mark");
+    const acks = await client.ask("call", { port, paths: targets.map((target) => target.path) });
+    const done = await ending?.(targets.map((target) => `parked-${target.index}`), acks.beganAt);
+    const { cpuUs } = await server.ask("mark");
+    const perSecond = (ms) => callbacks / (ms / 1e3);
+    return {
+      acks: perSecond(acks.tookMs),
+      ...(done === undefined ? {} : { completed: perSecond(done), heapBytes }),
+      p50: acks.p50,
+      p99: acks.p99,
+      cpuUs: cpuUs / callbacks,
+    };
+  } finally {
+    await Promise.all([server.end(), client.end()]);
+    rmSync(place, { recursive: true, force: true });
+  }
+}
+
+/** Medians over the repetitions; a ratio is the median of the ratios of neighbours in time, not the ratio of medians. */
+function summary({ clients, floor, engine }) {
+  const mid = (list, name) => median(list.map((one) => one[name]));
+  const ratio = (name) => median(engine.map((one, rep) => one[name] / floor[rep].acks));
+  const half = (list) => ({ acks: mid(list, "acks"), p50: mid(list, "p50"), p99: mid(list, "p99"), cpuUs: mid(list, "cpuUs") });
+  return {
+    clients,
+    floor: half(floor),
+    engine: { ...half(engine), completed: mid(engine, "completed"), heapBytesPerRun: mid(engine, "heapBytes") },
+    ratio: { acks: ratio("acks"), completed: ratio("completed") },
+    reps: { floor, engine },
+  };
+}
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      runs: { type: "string", default: "20000" },
+      reps: { type: "string", default: "3" },
+      clients: { type: "string", default: "1,16,64" },
+      seed: { type: "string", default: "1" },
+      dir: { type: "string", default: tmpdir() },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const whole = (name, text, most) => {
+    const number = Number(text);
+    if (Number.isInteger(number) && number >= 1 && number <= most) return number;
+    throw new Error(`--${name} takes whole numbers from 1 to ${most}, got "${text}".`);
+  };
+  return {
+    runs: whole("runs", values.runs, 200_000),
+    reps: whole("reps", values.reps, 100),
+    clients: values.clients.split(",").map((text) => whole("clients", text, 256)),
+    seed: whole("seed", values.seed, 2 ** 31),
+    dir: values.dir,
+    json: values.json,
+  };
+}

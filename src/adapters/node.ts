@@ -1,0 +1,81 @@
+// Serves an engine's handlers with `node:http`.
+
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Answer, Ingress } from "../http/ingress.ts";
+
+export interface ServeOptions {
+  /** Default: the environment's `PORT`, else 3000. 0 takes a free one. */
+  readonly port?: number;
+  /** Default: all interfaces. */
+  readonly host?: string;
+}
+
+export interface Served {
+  readonly server: Server;
+  readonly port: number;
+  /** Takes no new connection, and resolves when the open requests are answered. */
+  close(): Promise<void>;
+}
+
+/** Opens the engine and serves its callbacks. Slow senders are cut off: 10 s for headers, 15 s for a request. */
+export async function serve(engine: { open(): Promise<void>; readonly ingress: Ingress }, options: ServeOptions = {}): Promise<Served> {
+  await engine.open();
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 15_000, maxHeaderSize: 16_384 }, toListener(engine.ingress));
+  const { port = Number(process.env["PORT"] ?? 3000), host } = options;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeIdleConnections();
+    });
+  return { server, port: (server.address() as AddressInfo).port, close };
+}
+
+/** A handler as a listener for `node:http`, and for whatever takes one. The raw body is read once, up to the cap. */
+export function toListener(handler: Ingress): RequestListener {
+  return (request, response) => {
+    const { url = "/", method = "GET" } = request;
+    const cut = url.indexOf("?");
+    const path = cut < 0 ? url : url.slice(0, cut);
+    const search = cut < 0 ? "" : url.slice(cut);
+    readBody(request, response, handler.bodyBytes, (body) => {
+      handler.handle({ method, path, search, headers: request.rawHeaders, body }, (answer) => write(response, answer));
+    });
+  };
+}
+
+function write(response: ServerResponse, { status, headers, body }: Answer): void {
+  try {
+    response.writeHead(status, status === 204 || status === 304 ? [...headers] : [...headers, "Content-Length", String(body.length)]);
+    response.end(body.length === 0 ? undefined : body);
+  } catch {
+    response.destroy();
+  }
+}
+
+/** A sender that aborts leaves nothing behind: `read` is called with whole bodies only. */
+function readBody(request: IncomingMessage, response: ServerResponse, limit: number, read: (body: Uint8Array) => void): void {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  request.on("data", (chunk: Buffer) => {
+    length += chunk.length;
+    if (length <= limit) chunks.push(chunk);
+    else if (!response.headersSent) {
+      const body = JSON.stringify({ code: "too_large", message: `The request body has more than ${limit} bytes.` });
+      response.writeHead(413, { "content-type": "application/json", "content-length": Buffer.byteLength(body), connection: "close" });
+      response.end(body, () => request.destroy());
+    }
+  });
+  request.on("end", () => {
+    if (length <= limit) read(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+  });
+  request.on("error", ignore);
+}
+
+function ignore(): void {}

@@ -1,0 +1,148 @@
+// The durable calls that every style is a front for: each takes a position, asks for what is new, and returns what code waits on.
+
+import type { HookDefinition, StepDefinition, WorkflowDefinition } from "./definition.ts";
+import { parseDuration, toDue } from "./duration.ts";
+import { RingbackError } from "./errors.ts";
+import type { HookCreated, ResponsePolicy } from "./event.ts";
+import { HookPart } from "./hook.ts";
+import { limits } from "./limits.ts";
+import { whenSettled } from "./reader.ts";
+import { readResponse } from "./request.ts";
+import type { Run } from "./run.ts";
+import { checkRunId } from "./run-id.ts";
+import { joinScope, onLost } from "./scope.ts";
+
+/** Runs a step once, durably: schedules it, or finds it scheduled, and waits for its outcome. */
+export function callStep(run: Run, step: StepDefinition, args: readonly unknown[]): Promise<unknown> {
+  return run.serialised(args, `the arguments of step ${step.name}`, (input) => {
+    const { position, turn, name, digest, recorded } = run.ask("step_scheduled", step.name, input);
+    if (!recorded) run.asked.push({ kind: "step_scheduled", turn, position, name, digest, input });
+    return run.wait(position, step.name, step);
+  });
+}
+
+/** Waits until a due time that survives restarts. One that lost its race in `race({…})` is cancelled. */
+export function callSleep(run: Run, duration: string | number | Date): Promise<void> {
+  const due = toDue(duration, "duration");
+  const written = duration instanceof Date ? duration.toISOString() : String(duration);
+  const { position, turn, name, digest, recorded } = run.ask("timer_set", "", written);
+  if (!recorded) run.asked.push({ kind: "timer_set", turn, position, name, digest, due });
+  const promise = run.wait<void>(position, "a timer");
+  const timer = { lost: (): void => cancelTimer(run, position) };
+  onLost(promise, timer.lost);
+  const scope = joinScope(timer);
+  if (scope) {
+    const leave = (): void => scope.leave(timer);
+    whenSettled(promise, leave, leave);
+  }
+  return promise;
+}
+
+function cancelTimer(run: Run, timer: number): void {
+  if (!run.pending.delete(timer)) return;
+  const { position, turn, name, digest, recorded } = run.ask("timer_cancelled", String(timer), "");
+  if (!recorded) run.asked.push({ kind: "timer_cancelled", turn, position, name, digest, timer });
+}
+
+export interface HookCall {
+  readonly purpose: "hook" | "webhook";
+  readonly token?: string | undefined;
+  readonly payload: "request" | "json";
+  readonly methods: readonly string[];
+  /** A static response is read within the turn. */
+  readonly response: Exclude<ResponsePolicy, { mode: "static" }> | { readonly mode: "static"; readonly response: Response };
+  readonly metadata?: unknown;
+  readonly timeout?: string | number | Date | undefined;
+  readonly definition: HookDefinition | null;
+}
+
+/** Opens an address, or finds the one that this call opened in an earlier life of the run. */
+export function callHook(run: Run, call: HookCall): HookPart {
+  if (call.token !== undefined && run.host.sealText(call.token) !== call.token) throw holdsSecret(run.host.sealText(call.token));
+  const metadata = call.metadata === undefined ? null : run.host.serialise(call.metadata, "the hook's metadata");
+  if (metadata !== null && metadata.length > limits.metadataBytes) {
+    const message = `The hook's metadata takes ${metadata.length} bytes; the limit is ${limits.metadataBytes}. Keep a reference in it.`;
+    throw new RingbackError("too_large", message, { details: { what: "metadata", limit: limits.metadataBytes, actual: metadata.length } });
+  }
+  const timeout = call.timeout === undefined ? null : toDue(call.timeout, "timeout");
+  const written = call.timeout instanceof Date ? call.timeout.toISOString() : (call.timeout ?? null);
+  const shape = [call.purpose, call.payload, written, metadata, call.definition?.name ?? null, call.methods, call.response.mode];
+  const asked = run.ask("hook_created", call.token ?? "", JSON.stringify(shape));
+  if (asked.recorded) return keep(run, asked.recorded, run.host.tokenOf(run, asked.recorded), call);
+  const minted = call.token === undefined ? run.host.newAddress(run, asked.position, call.purpose) : null;
+  const token = minted?.token ?? (call.token as string);
+  const created: HookCreated = {
+    kind: "hook_created",
+    turn: asked.turn,
+    position: asked.position,
+    name: asked.name,
+    digest: asked.digest,
+    purpose: call.purpose,
+    address: minted?.address ?? { type: "custom", token, hash: run.host.tokenHash(token) },
+    url: minted?.url ? run.host.sealText(minted.url) : null,
+    payload: call.payload,
+    methods: call.methods,
+    response: call.response.mode === "static" ? pendingAnswer : call.response,
+    metadata,
+    definition: call.definition?.name ?? null,
+    hasSchema: call.definition?.schema != null,
+    timeout,
+  };
+  run.asked.push(created);
+  if (call.response.mode === "static") answerWith(run, created, call.response.response);
+  return keep(run, created, token, call, minted?.url ?? null);
+}
+
+function holdsSecret(token: string): RingbackError<"bad_argument"> {
+  const message = `Token ${JSON.stringify(token)} holds a minted token, and a custom one is no secret: it stands in lists, logs and messages. Choose another, such as "order:42".`;
+  return new RingbackError("bad_argument", message, { details: { argument: "token", value: token } });
+}
+
+const pendingAnswer: ResponsePolicy = { mode: "accepted" };
+
+/** Completes an event that is still in `asked`, before the turn ends. */
+function answerWith(run: Run, created: HookCreated, response: Response): void {
+  const what = "the webhook's static response";
+  run.withinTurn(what, readResponse(response, what)).then(
+    (answer) => Object.assign(created, { response: { mode: "static", answer: run.host.sealAnswer(answer) } }),
+    (error: RingbackError) => run.misuse(error),
+  );
+}
+
+function keep(run: Run, created: HookCreated, token: string, call: HookCall, url?: string | null): HookPart {
+  const shown = url === undefined ? (created.url === null ? null : run.host.revealText(created.url)) : url;
+  const part = new HookPart(run, created, token, shown, call.definition?.schema ?? null);
+  run.hooks.set(created.position, part);
+  return part;
+}
+
+/** Starts a child run; settles with its id once it exists. Without an id of its own it is named after its place in the parent. */
+export function callStart(
+  run: Run,
+  workflow: WorkflowDefinition,
+  args: readonly unknown[],
+  id: string | undefined,
+): Promise<{ runId: string }> {
+  if (id !== undefined) checkRunId(id, run.host.sealText);
+  const input = run.host.serialise(args, `the arguments of workflow ${workflow.name}`);
+  const { position, turn, name, digest, recorded } = run.ask("child_scheduled", workflow.name, JSON.stringify([id ?? null, input]));
+  const runId = recorded?.start.id ?? id ?? `${run.identity.id}.${position}`;
+  if (!recorded) {
+    const start = { id: runId, workflow: workflow.name, codeId: workflow.codeId, args: input, ...run.host.newRunSecrets() };
+    run.asked.push({ kind: "child_scheduled", turn, position, name, digest, start });
+  }
+  return run.wait(position, runId);
+}
+
+/** Waits for another run's end; its failure rejects as `RunFailedError`. */
+export function callOutcome(run: Run, runId: string): Promise<unknown> {
+  checkRunId(runId, run.host.sealText);
+  const { position, turn, name, digest, recorded } = run.ask("child_awaited", runId, "");
+  if (!recorded) run.asked.push({ kind: "child_awaited", turn, position, name, digest, runId });
+  return run.wait(position, runId);
+}
+
+/** How long a sender is kept waiting for a manual answer. */
+export function responseWithin(duration: string | number | undefined): number {
+  return parseDuration(duration ?? "25s", "respondWithin");
+}

@@ -1,0 +1,72 @@
+// A hook inside its run: the facts it was created with, the mailbox its readers wait at, and what became of its token.
+
+import type { StandardSchema } from "./definition.ts";
+import type { HookCreated } from "./event.ts";
+import { Mailbox } from "./mailbox.ts";
+import type { Run } from "./run.ts";
+import { disposedError } from "./run.ts";
+
+export class HookPart {
+  readonly run: Run;
+  readonly created: HookCreated;
+  readonly token: string;
+  readonly url: string | null;
+  readonly schema: StandardSchema | null;
+  readonly mailbox: Mailbox<unknown>;
+  /** Undefined until the claim of a custom token is known to code; null when it is ours; else the run that holds it. */
+  holder: string | null | undefined = undefined;
+  #conflictWaiters: ((holder: string | null) => void)[] | null = null;
+
+  constructor(run: Run, created: HookCreated, token: string, url: string | null, schema: StandardSchema | null) {
+    this.run = run;
+    this.created = created;
+    this.token = token;
+    this.url = url;
+    this.schema = schema;
+    this.mailbox = new Mailbox(run);
+  }
+
+  /** How messages call the hook: its own token, or where it stands. Never a minted token. */
+  get label(): string {
+    return this.created.address.type === "custom"
+      ? `"${this.created.address.token}"`
+      : `#${this.created.position} of run ${this.run.identity.id}`;
+  }
+
+  close(seq: number, error: Error): void {
+    this.mailbox.close(seq, error);
+  }
+
+  dispose(): void {
+    if (this.mailbox.isClosed) return;
+    const { position, turn, name, digest, recorded } = this.run.ask("hook_disposed", String(this.created.position), "");
+    if (!recorded) this.run.asked.push({ kind: "hook_disposed", turn, position, name, digest, hook: this.created.position });
+    this.mailbox.close(this.run.seq, disposedError(this.created.position, this.label));
+  }
+
+  /** The claim of the token was decided: for `holder`, or (null) for this hook. */
+  told(holder: string | null): void {
+    this.holder = holder;
+    for (const waiter of this.#conflictWaiters ?? []) waiter(holder);
+    this.#conflictWaiters = null;
+  }
+
+  /** The run that holds the token, or null when it is this hook's. Settles once the claim is committed. */
+  conflict(): Promise<{ runId: string } | null> {
+    const answer = (holder: string | null): { runId: string } | null => (holder === null ? null : { runId: holder });
+    if (this.created.address.type === "minted") return Promise.resolve(null);
+    if (this.holder !== undefined) return Promise.resolve(answer(this.holder));
+    const { position, turn, name, digest, recorded } = this.run.ask("conflict_asked", String(this.created.position), "");
+    if (!recorded) this.run.asked.push({ kind: "conflict_asked", turn, position, name, digest, hook: this.created.position });
+    return new Promise((resolve) => {
+      const waiter = (holder: string | null): void => resolve(answer(holder));
+      if (this.#conflictWaiters) this.#conflictWaiters.push(waiter);
+      else this.#conflictWaiters = [waiter];
+    });
+  }
+
+  /** Is code waiting to be told about the claim? */
+  get isConflictAwaited(): boolean {
+    return this.#conflictWaiters !== null;
+  }
+}

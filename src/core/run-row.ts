@@ -1,0 +1,245 @@
+// How a run's row follows from its journal, and what row and hook allow. Pure; every store judges with these, so that all judge alike.
+//
+// R1. A row is a fold: `advance` for each event, `settle` for what code has seen. What a run began with (`RunOrigin`) never changes.
+// R2. Every input wakes; `wake` goes only when code has seen the last one, so neither an old nor a repeated `seen` loses a wake-up.
+// R3. A hook is open iff it won its token, its own mark is open, its run has neither ended nor been asked to, and its deadline is ahead.
+// R4. Nothing follows `run_ended`.
+
+import { RingbackError } from "./errors.ts";
+import type { BlockedReason, Due, HookAddress, NewRun, Recorded, RunEvent, Serialised } from "./event.ts";
+import { isInput } from "./event.ts";
+
+/** What happened to a run as a whole; a view of its journal, kept in the same transaction. */
+export interface RunRow {
+  readonly run: number;
+  readonly id: string;
+  readonly key: string;
+  readonly workflow: string;
+  readonly codeId: string;
+  /** `open` until the run ends or is set aside. */
+  readonly status: RunStatus;
+  /** Rises with every change of worker; what code decides carries it. */
+  readonly fence: number;
+  /** The worker that may advance the run, or null. It may be dead: see `claim`. */
+  readonly worker: string | null;
+  /** `seq` of the last event. */
+  readonly seq: number;
+  /** There are facts that code has not seen. */
+  readonly wake: boolean;
+  /** How often the run was taken up since its code last made progress. */
+  readonly loads: number;
+  /** Steps that are scheduled and have no outcome. */
+  readonly steps: number;
+  readonly cancelRequestedAt: number | null;
+  readonly blocked: { readonly reason: BlockedReason; readonly codeId: string } | null;
+  readonly createdAt: number;
+  readonly endedAt: number | null;
+}
+export type RunStatus = "open" | "blocked" | "completed" | "failed" | "cancelled";
+
+/** The half of a row that never changes. */
+export type RunOrigin = Pick<RunRow, "run" | "id" | "key" | "workflow" | "codeId" | "createdAt">;
+
+/** The half of a row that events change. */
+export interface RunProgress extends Omit<RunRow, keyof RunOrigin> {
+  /** `seq` of the last input event. */
+  readonly input: number;
+}
+
+/** `lost`: another run held the token when this hook asked for it. */
+export type HookState =
+  | { readonly type: "open" }
+  | { readonly type: "closed"; readonly by: "disposed" | "timeout" | "cancelled" | "ended"; readonly at: number }
+  | { readonly type: "lost"; readonly holder: string };
+
+/** What a store keeps of a hook beside its `hook_created`. */
+export interface HookMark {
+  /** The hook's own end; null while only its run's end, or its deadline, could close it. */
+  readonly closed: { readonly by: "disposed" | "timeout"; readonly at: number } | null;
+  /** The run that held the token when this hook asked for it. */
+  readonly holder: string | null;
+  readonly expiresAt: number | null;
+}
+
+export type RunStateName = "pending" | "running" | "waiting" | "completed" | "failed" | "cancelled" | "blocked";
+
+export function rowOf(origin: RunOrigin, progress: RunProgress): RunRow {
+  const { run, id, key, workflow, codeId, createdAt } = origin;
+  const { status, fence, worker, seq, wake, loads, steps, cancelRequestedAt, blocked, endedAt } = progress;
+  return { run, id, key, workflow, codeId, status, fence, worker, seq, wake, loads, steps, cancelRequestedAt, blocked, createdAt, endedAt };
+}
+
+export function originOf(run: number, start: NewRun, now: number): RunOrigin {
+  return { run, id: start.id, key: start.key, workflow: start.workflow, codeId: start.codeId, createdAt: now };
+}
+
+/** A row before its first event. To begin a run for a worker counts as taking it up. */
+export function unborn(worker: string | null): RunProgress {
+  const loads = worker === null ? 0 : 1;
+  return { status: "open", fence: 1, worker, seq: 0, input: 0, wake: false, loads, steps: 0, cancelRequestedAt: null, blocked: null, endedAt: null };
+}
+
+/** Where and when an event entered its journal. `number` is the store's own, of all runs' events; a delivery is known by it. */
+export interface Entry {
+  readonly number: number;
+  readonly seq: number;
+  readonly at: number;
+}
+
+/** The event as the journal holds it: with its number and date, and its span turned into an instant. */
+export function recorded<E extends RunEvent>(event: E, entry: Entry): Recorded<E> {
+  return stamped(event, entry) as Recorded<E>;
+}
+
+/** The two kinds of every callback are written out: a spread that meets many shapes takes ten times as long. */
+function stamped(event: RunEvent, { number, seq, at }: Entry): Recorded {
+  switch (event.kind) {
+    case "hook_created":
+      return { ...event, expiresAt: event.timeout && dueAtOf(event.timeout, at), seq, at };
+    case "hook_received":
+      return { kind: event.kind, position: event.position, payload: event.payload, key: event.key, delivery: number, seq, at };
+    case "run_ended": {
+      const { kind, turn, outcome, seen, unread, abandoned, warnings } = event;
+      return { kind, turn, outcome, seen, unread, abandoned, warnings, seq, at };
+    }
+    case "timer_set":
+      return { ...event, dueAt: dueAtOf(event.due, at), seq, at };
+    default:
+      return { ...event, seq, at };
+  }
+}
+
+function dueAtOf(due: Due, now: number): number {
+  return "at" in due ? due.at : now + due.afterMs;
+}
+
+/** The row after one more event (R1). */
+export function advance<P extends RunProgress>(progress: P, event: Recorded): P {
+  if (progress.endedAt !== null) throw new TypeError(`An event "${event.kind}" cannot follow the end of its run.`);
+  const { seq, at } = event;
+  const next: P = isInput(event) ? { ...progress, seq, input: seq, wake: true } : { ...progress, seq };
+  switch (event.kind) {
+    case "step_scheduled":
+      return { ...next, steps: next.steps + 1 };
+    case "step_completed":
+    case "step_failed":
+      return { ...next, steps: Math.max(0, next.steps - 1) };
+    case "cancel_requested":
+      return { ...next, cancelRequestedAt: at };
+    case "run_blocked":
+      return { ...next, status: "blocked", blocked: { reason: event.reason, codeId: event.codeId } };
+    case "run_unblocked":
+      // The code that fits now has seen nothing yet.
+      return { ...next, status: "open", blocked: null, wake: true };
+    case "run_ended":
+      return { ...next, status: event.outcome.type, blocked: null, worker: null, wake: false, steps: 0, endedAt: at };
+    case "run_started":
+    case "hook_registered":
+    case "hook_conflicted":
+    case "hook_received":
+    case "hook_failed":
+    case "timer_fired":
+    case "child_started":
+    case "child_refused":
+    case "child_ended":
+    case "hook_created":
+    case "conflict_asked":
+    case "hook_disposed":
+    case "timer_set":
+    case "timer_cancelled":
+    case "child_scheduled":
+    case "child_awaited":
+    case "step_retrying":
+    case "step_restarted":
+      return next;
+    default:
+      return unknownKind(event);
+  }
+}
+
+function unknownKind(event: never): never {
+  throw new TypeError(`There is no event kind "${String((event as { kind?: unknown }).kind)}".`);
+}
+
+/** The row once code has seen all inputs up to `seen` and has made progress. */
+export function settle<P extends RunProgress>(progress: P, seen: number): P {
+  return { ...progress, wake: progress.wake && progress.input > seen, loads: 0 };
+}
+
+/** The row once `worker` has taken the run up. A worker that takes up its own run again stays its author under the same fence. */
+export function claimed<P extends RunProgress>(progress: P, worker: string): P {
+  return { ...progress, worker, fence: progress.worker === worker ? progress.fence : progress.fence + 1, loads: progress.loads + 1 };
+}
+
+export function hasEnded(progress: Pick<RunProgress, "endedAt">): boolean {
+  return progress.endedAt !== null;
+}
+
+/** Whether the run has something to do, and may. */
+export function isRunnable(progress: RunProgress): boolean {
+  return progress.status === "open" && (progress.wake || progress.steps > 0);
+}
+
+/** In what order a worker looks at runs it may advance: nobody's first, then its own that woke, then its own that wait for steps. */
+export function urgency(progress: RunProgress, worker: string): 0 | 1 | 2 {
+  return progress.worker !== worker ? 0 : progress.wake ? 1 : 2;
+}
+
+/** Whether code that carries `fence` may write (G4). */
+export function mayWrite(progress: RunProgress, fence: number): boolean {
+  return progress.endedAt === null && progress.fence === fence;
+}
+
+/** Whether `worker` may take the run up. `isDead` answers for a worker whose lease is over, or who never had one. */
+export function mayClaim(progress: RunProgress, worker: string, isDead: (worker: string) => boolean): boolean {
+  return progress.endedAt === null && (progress.worker === null || progress.worker === worker || isDead(progress.worker));
+}
+
+/** The word people read for where a run stands. */
+export function runStateName(row: RunRow): RunStateName {
+  if (row.status !== "open") return row.status;
+  if (row.seq === 1 && row.wake) return "pending";
+  return row.wake || row.steps > 0 ? "running" : "waiting";
+}
+
+/** Whether a second start under a used id means the same run. */
+export function isSameStart(existing: { readonly workflow: string; readonly args: Serialised }, start: NewRun): boolean {
+  return existing.workflow === start.workflow && existing.args === start.args;
+}
+
+/** Judges a hook at `now` (R3). Closed by `timeout` while the mark is open means that nobody has recorded the deadline yet. */
+export function hookState(mark: HookMark, progress: Pick<RunProgress, "cancelRequestedAt" | "endedAt">, now: number): HookState {
+  if (mark.holder !== null) return { type: "lost", holder: mark.holder };
+  if (mark.closed !== null) return { type: "closed", by: mark.closed.by, at: mark.closed.at };
+  if (progress.cancelRequestedAt !== null) return { type: "closed", by: "cancelled", at: progress.cancelRequestedAt };
+  if (progress.endedAt !== null) return { type: "closed", by: "ended", at: progress.endedAt };
+  if (mark.expiresAt !== null && now >= mark.expiresAt) return { type: "closed", by: "timeout", at: mark.expiresAt };
+  return { type: "open" };
+}
+
+/** The mark of a hook whose deadline is recorded at `now`. A deadline that was fired early closed the hook when it was fired. */
+export function timedOut(mark: HookMark, now: number): HookMark {
+  return { ...mark, closed: { by: "timeout", at: Math.min(mark.expiresAt ?? now, now) } };
+}
+
+/** The mark once code has disposed of the hook; what closed it before stands. */
+export function disposed(mark: HookMark, now: number): HookMark {
+  return mark.closed !== null || mark.holder !== null ? mark : { ...mark, closed: { by: "disposed", at: now } };
+}
+
+/** The address within which a delivery key is taken once (G2): the custom token, else the hook's place. The two cannot be equal. */
+export function keyScope(address: HookAddress, run: number, position: number): string {
+  return address.type === "custom" ? `=${address.token}` : `${run}:${position}`;
+}
+
+/** Whether every store can compare the text exactly: SQLite's C strings end at NUL, and UTF-8 has no lone surrogates. */
+export function isKeyText(text: string): boolean {
+  return !/[\0\p{Cs}]/u.test(text);
+}
+
+/** Refuses what is no key text before it is stored under another name. */
+export function assertKeyText(argument: string, text: string): void {
+  if (!isKeyText(text)) {
+    throw new RingbackError("bad_argument", `The ${argument} ${JSON.stringify(text)} holds a NUL or a lone surrogate. Use plain Unicode text.`, { details: { argument, value: text } });
+  }
+}

@@ -1,0 +1,387 @@
+// One run in memory: its code, what the code waits for, and what the code has asked for. Pure: events and hand-overs in, commands out.
+//
+// U1. Code advances only through `begin`, `apply` and `handOver`, each one turn (T1); the engine calls them, in `seq` order (E1).
+// U2. What code asks for collects in `asked` until the engine takes it; nothing here acts.
+// U3. The same events give the same turns: all else that code can see (time, chance, values) comes from events.
+// U4. A fault stops the run where it stands: from then on nothing it asks for counts.
+
+import { callSite } from "./call-site.ts";
+import type { StepDefinition, WorkflowDefinition } from "./definition.ts";
+import { HookConflictError, HookDisposedError, HookTimeoutError, RingbackError, RunCancelledError } from "./errors.ts";
+import type {
+  Answer,
+  BlockedReason,
+  Divergence,
+  HookAddress,
+  HookCreated,
+  InputEvent,
+  OutputEvent,
+  Recorded,
+  RunOutcome,
+  Serialised,
+} from "./event.ts";
+import type { HookPart } from "./hook.ts";
+import { limits } from "./limits.ts";
+import type { Mailbox } from "./mailbox.ts";
+import { Pending } from "./pending.ts";
+import { createRandom, type Random } from "./random.ts";
+import type { Reading } from "./reader.ts";
+import { Recording } from "./replay.ts";
+import { comparable, type Unfinished } from "./serialise.ts";
+
+/** What a run needs of its surroundings; none of it may depend on time, chance or other runs. */
+export interface RunHost {
+  serialise(value: unknown, what: string): Serialised;
+  /** As `serialise`, where a value may hold requests and responses of the author's, whose bodies are read as they come. */
+  serialiseWithBodies(value: unknown, what: string): Serialised | Unfinished;
+  /** Something thrown; never refuses. */
+  serialiseThrown(thrown: unknown, what: string): Serialised;
+  parse(text: Serialised): unknown;
+  /** 64 bits of a text's hash, 16 hex digits. */
+  digest(text: string): string;
+  /** A new hook's address; a recorded one's token is derived again from what the journal holds. */
+  newAddress(run: Run, position: number, purpose: "hook" | "webhook"): { address: HookAddress; token: string; url: string | null };
+  tokenOf(run: Run, created: HookCreated): string;
+  tokenHash(token: string): string;
+  /** What a child run needs that must not be guessed. Recorded with the call, so that a replay does not ask again. */
+  newRunSecrets(): { key: string; seed: string };
+  sealText(text: string): string;
+  revealText(text: string): string;
+  /** For an answer in the journal. */
+  sealAnswer(answer: Answer): Answer;
+  /** The value a reader of the hook gets. */
+  payload(run: Run, hook: HookPart, received: Recorded & { readonly kind: "hook_received" }): unknown;
+}
+
+export interface RunIdentity {
+  readonly id: string;
+  readonly key: string;
+  readonly workflow: string;
+  readonly codeId: string;
+  readonly createdAt: number;
+}
+
+/** Why a run was set aside. */
+export interface Fault {
+  readonly reason: BlockedReason;
+  readonly error: RingbackError;
+  readonly diff: Divergence | null;
+}
+
+export class Run implements Reading {
+  readonly identity: RunIdentity;
+  readonly host: RunHost;
+  readonly recording: Recording = new Recording();
+  /** The number of the current or last turn. */
+  turn = 0;
+  isTurnOpen = false;
+  /** The run's time: never goes back. */
+  time = 0;
+  /** `seq` of the last input applied. */
+  seq = 0;
+  epoch = 0;
+  readonly ready: Set<Mailbox<unknown>> = new Set();
+  readonly hooks: Map<number, HookPart> = new Map();
+  readonly pending: Map<number, Pending> = new Map();
+  /** Outputs asked for and not yet taken by the engine. */
+  asked: OutputEvent[] = [];
+  /** True while later inputs are already in the journal: what is printed now was printed before. */
+  isReplaying = false;
+  isCancelled = false;
+  /** How the code ended; the value is serialised in the tick it was returned. */
+  ended: RunOutcome | null = null;
+  fault: Fault | null = null;
+  warnings: string[] | null = null;
+  random: Random | null = null;
+  readonly #definition: WorkflowDefinition;
+  readonly #capturing = new Set<string>();
+  #position = 0;
+  #spent = 0;
+  #refused = 0;
+  #suspect: { readonly turn: number; readonly name: string; readonly call: Error } | null = null;
+
+  constructor(identity: RunIdentity, definition: WorkflowDefinition, host: RunHost) {
+    this.identity = identity;
+    this.#definition = definition;
+    this.host = host;
+  }
+
+  /** Remembers what an earlier life of the run asked for. Before `begin`, for all events of the journal. */
+  record(event: Recorded): void {
+    this.recording.add(event);
+    if (this.recording.lastPosition > this.#position) this.#position = this.recording.lastPosition;
+  }
+
+  /** The first turn. */
+  begin(event: Recorded & { readonly kind: "run_started" }): void {
+    this.#open(event);
+    this.random = createRandom(event.seed);
+    const args = this.host.parse(event.args) as never[];
+    const body = this.#definition.body;
+    (async () => body(...args))().then(
+      (value) => this.#end(true, value),
+      (error) => this.#end(false, error),
+    );
+  }
+
+  /** A turn over one input event. Returns true when code may have run; a payload that is only put by runs none. */
+  apply(event: Recorded & InputEvent): boolean {
+    this.#open(event);
+    switch (event.kind) {
+      case "run_started":
+        throw new Error("A run begins once.");
+      case "hook_received": {
+        const hook = this.hooks.get(event.position);
+        if (hook) hook.mailbox.receive(event.seq, () => this.host.payload(this, hook, event));
+        return false;
+      }
+      case "hook_failed": {
+        const hook = this.hooks.get(event.position);
+        hook?.close(event.seq, new HookTimeoutError(`Hook ${hook.label} has timed out.`, { details: { position: event.position } }));
+        return false;
+      }
+      case "hook_registered":
+        this.hooks.get(event.position)?.told(null);
+        return true;
+      case "hook_conflicted": {
+        const hook = this.hooks.get(event.position);
+        const message = `Token "${hook?.token}" belongs to an open hook of run ${event.holder}. Wait for that run, or use another token.`;
+        hook?.told(event.holder);
+        hook?.close(event.seq, new HookConflictError(message, { details: { token: hook.token, holder: event.holder } }));
+        return true;
+      }
+      case "timer_fired":
+        this.newEpoch();
+        return this.#settle(event.position, true, undefined);
+      case "step_completed":
+        return this.#settle(event.position, true, event.result);
+      case "step_failed":
+        return this.#settle(event.position, false, event.error);
+      case "child_started": {
+        this.pending.get(event.position)?.resolve({ runId: event.runId });
+        return this.pending.delete(event.position);
+      }
+      case "child_refused":
+        return this.#refuseChild(event.position, event.runId);
+      case "child_ended":
+        return this.#endChild(event);
+      case "cancel_requested":
+        this.#cancel(event.seq);
+        return true;
+    }
+  }
+
+  /** A turn that gives the oldest wanted payload to its reader (H2). Only while `ready` is not empty. */
+  handOver(): void {
+    this.turn++;
+    this.isTurnOpen = true;
+    this.spend();
+    let oldest: Mailbox<unknown> | null = null;
+    for (const mailbox of this.ready) if (oldest === null || mailbox.oldest() < oldest.oldest()) oldest = mailbox;
+    oldest?.handOver();
+  }
+
+  /** Closes a turn in which no code ran. */
+  skipTurn(): void {
+    this.isTurnOpen = false;
+    const diff = this.recording.finish(this.turn);
+    if (diff) this.#diverge(diff);
+  }
+
+  /** After a turn has drained: holds R3, and the rule that code which waits, waits for something durable. */
+  endTurn(): void {
+    this.isTurnOpen = false;
+    if (this.fault) return;
+    for (const what of this.#capturing) {
+      const message = `The body of ${what} in run ${this.identity.id} was not in hand when the turn ended. Read streams and Blobs first, or answer from a step.`;
+      this.misuse(new RingbackError("body_not_in_hand", message, { details: { path: what } }));
+    }
+    const diff = this.recording.finish(this.turn);
+    if (diff) this.#diverge(diff);
+    else if (this.ended && this.turn < this.recording.lastTurn) {
+      this.#diverge({ turn: this.turn, position: null, expected: "calls in later turns", found: "the end of the run", site: null });
+    }
+    if (!this.ended && !this.fault && this.ready.size === 0 && !this.waits()) {
+      const suspect = this.suspect
+        ? ` It last called ${this.suspect}: do that in a step.`
+        : " Whatever it awaits must come from the engine, within this run, or be done in a step.";
+      const message = `Run ${this.identity.id} (${this.identity.workflow}) waits for nothing durable: no step, timer, child or read of a hook is pending.${suspect}`;
+      this.misuse(
+        new RingbackError("nothing_pending", message, {
+          details: { run: this.identity.id, workflow: this.identity.workflow, ...(this.suspect ? { suspect: this.suspect } : {}) },
+        }),
+      );
+    }
+  }
+
+  /** Does something the engine knows of still have to come? */
+  waits(): boolean {
+    if (this.pending.size > 0) return true;
+    for (const hook of this.hooks.values()) if (hook.mailbox.isAwaited || hook.isConflictAwaited) return true;
+    return false;
+  }
+
+  /** One durable call or hand-over; too many after one input event are a loop that waits for nothing. */
+  spend(): void {
+    if (this.fault || ++this.#spent <= limits.callsPerEvent) return;
+    const message = `Run ${this.identity.id} (${this.identity.workflow}) made more than ${limits.callsPerEvent} durable calls without waiting for anything. Look for a loop whose wait has already ended.`;
+    const error = new RingbackError("too_many_calls", message, { details: { run: this.identity.id, limit: limits.callsPerEvent } });
+    this.misuse(error);
+    throw error;
+  }
+
+  /** Takes a position for a call, recorded or new (R1, R2). Throws on divergence. */
+  ask<K extends OutputEvent["kind"]>(
+    kind: K,
+    name: string,
+    input: string,
+  ): { position: number; turn: number; name: string; digest: string; recorded: Extract<OutputEvent, { kind: K }> | null } {
+    this.spend();
+    name = this.host.sealText(name);
+    const digest = this.host.digest(comparable(input));
+    if (this.fault) return { position: ++this.#position, turn: this.turn, name, digest, recorded: null };
+    const recorded = this.turn <= this.recording.lastTurn ? this.recording.take(this.turn, kind, name, digest) : null;
+    if (!recorded && this.turn <= this.recording.lastTurn)
+      this.#diverge(this.recording.unexpected(this.turn, kind, name, callSite()), true);
+    return { position: recorded ? recorded.position : ++this.#position, turn: this.turn, name, digest, recorded };
+  }
+
+  /** A promise for the outcome of the call at `position`; the engine's own promises are marked handled. */
+  wait<T>(position: number, label: string, step: StepDefinition | null = null): Promise<T> {
+    const pending = new Pending(label, step);
+    this.pending.set(position, pending);
+    return pending.promise as Promise<T>;
+  }
+
+  newEpoch(): void {
+    this.epoch++;
+  }
+
+  misuse(error: RingbackError): void {
+    this.fault ??= { reason: "misuse", error, diff: null };
+  }
+
+  /** Whether one more call may be told that it is refused. A loop that catches errors would never rest otherwise. */
+  refuse(): boolean {
+    return ++this.#refused <= limits.refusals;
+  }
+
+  /** Remembers the first call of a turn that may carry code out of it (a timer, a fetch), for `suspect`. */
+  suspected(name: string): void {
+    if (this.#suspect?.turn !== this.turn) this.#suspect = { turn: this.turn, name, call: new Error(name) };
+  }
+
+  /** What may have carried the code out of its turn, and where it was called. */
+  get suspect(): string | null {
+    return this.#suspect && `${this.#suspect.name} at ${callSite(this.#suspect.call) ?? "an unknown place"}`;
+  }
+
+  /** Whether what is printed now was printed before: the turn, or one after it, is in the journal. */
+  get isRepeating(): boolean {
+    return this.isReplaying || this.turn <= this.recording.lastTurn;
+  }
+
+  missingKey(error: RingbackError): void {
+    this.fault ??= { reason: "missing_key", error, diff: null };
+  }
+
+  warn(text: string): void {
+    if (this.warnings) this.warnings.push(text);
+    else this.warnings = [text];
+  }
+
+  /** Goes on with a value's text: at once, or within the turn when bodies of requests or responses in it have to be read. */
+  serialised<T>(value: unknown, what: string, use: (text: Serialised) => T): T | Promise<T> {
+    const text = this.host.serialiseWithBodies(value, what);
+    return typeof text === "string" ? use(text) : this.withinTurn(what, text.text).then(use);
+  }
+
+  /** Holds the turn to what `promise` brings. */
+  withinTurn<T>(what: string, promise: Promise<T>): Promise<T> {
+    this.#capturing.add(what);
+    return promise.finally(() => this.#capturing.delete(what));
+  }
+
+  /** `seq` of every payload that was received and that no reader took. */
+  unread(): number[] {
+    return [...this.hooks.values()].flatMap((hook) => hook.mailbox.unread);
+  }
+
+  #open(event: Recorded): void {
+    this.turn++;
+    this.isTurnOpen = true;
+    this.#spent = 0;
+    this.seq = event.seq;
+    if (event.at > this.time) this.time = event.at;
+  }
+
+  #settle(position: number, isOk: boolean, value: Serialised | undefined): boolean {
+    const pending = this.pending.get(position);
+    if (!pending) return false;
+    this.pending.delete(position);
+    pending.settle(this.host, isOk, value);
+    return true;
+  }
+
+  #refuseChild(position: number, id: string): boolean {
+    const pending = this.pending.get(position);
+    this.pending.delete(position);
+    const message = `Run "${id}" exists already, with another workflow or other arguments. Choose another id.`;
+    pending?.reject(new RingbackError("run_conflict", message, { details: { run: id, workflow: this.identity.workflow } }));
+    return true;
+  }
+
+  #endChild(event: InputEvent & { readonly kind: "child_ended" }): boolean {
+    const pending = this.pending.get(event.position);
+    this.pending.delete(event.position);
+    pending?.end(this.host, event.outcome);
+    return true;
+  }
+
+  #cancel(seq: number): void {
+    this.isCancelled = true;
+    const error = (): RunCancelledError =>
+      new RunCancelledError(`Run ${this.identity.id} was cancelled.`, { details: { run: this.identity.id } });
+    const waiting = [...this.pending].sort(([a], [b]) => a - b);
+    this.pending.clear();
+    for (const [, pending] of waiting) pending.reject(error());
+    for (const hook of this.hooks.values()) hook.close(seq, error());
+  }
+
+  /** An end outside the run's turns is no end: no replay could follow it there. */
+  #end(isOk: boolean, value: unknown): void {
+    if (this.ended || this.fault || !this.isTurnOpen) return;
+    if (this.isCancelled) {
+      if (!isOk && !RingbackError.is(value, "run_cancelled")) this.warn(`Clean-up after the cancel threw: ${String(value)}`);
+      this.ended = { type: "cancelled" };
+      return;
+    }
+    const fail = (error: unknown): void => {
+      this.ended = { type: "failed", error: this.host.serialiseThrown(error, "the run's error") };
+    };
+    const complete = (result: Serialised): void => {
+      this.ended = { type: "completed", result };
+    };
+    if (!isOk) return fail(value);
+    try {
+      const ending = this.serialised(value, "the run's result", complete);
+      if (ending instanceof Promise) ending.catch(fail);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  #diverge(diff: Divergence, isThrown = false): void {
+    const { id, workflow } = this.identity;
+    const at = diff.site ? ` at ${diff.site}` : "";
+    const message = `Run ${id} (${workflow}): the code has changed under it. Turn ${diff.turn}${at}: the journal has ${diff.expected ?? "nothing"}, the code has ${diff.found ?? "nothing"}. The run is kept as it is; it goes on when code that fits is registered.`;
+    const error = new RingbackError("changed_code", message, { details: { run: id } });
+    this.fault ??= { reason: "changed_code", error, diff };
+    if (isThrown) throw error;
+  }
+}
+
+/** The error a disposed hook's readers get, after its unread payloads. */
+export function disposedError(position: number, label: string): HookDisposedError {
+  return new HookDisposedError(`Hook ${label} was disposed.`, { details: { position } });
+}

@@ -1,0 +1,302 @@
+// Looks a value over before it is written: refuses what cannot be stored, naming the path to it, and finds stand-ins for what is stored as
+// something else (errors, requests, registered classes). It visits in the order the writer will, so both see the same depth.
+
+import { RingbackError } from "./errors.ts";
+import { limits } from "./limits.ts";
+import { bodyOf, CapturedRequest, flatten } from "./request.ts";
+import { SecretReference } from "./secret.ts";
+import type { Classes } from "./serialise-class.ts";
+import { errorData, isError } from "./serialise-error.ts";
+
+/** What the written text calls a stand-in. */
+export type Tag = "Error" | "Class" | "Headers" | "Request" | "Response" | "Delivery" | "Secret" | "Body";
+
+interface StandIn {
+  readonly tag: Tag;
+  /** Never falsy. */
+  readonly data: unknown;
+}
+
+/** A body whose bytes are still coming, at its place in the text. */
+export interface Coming {
+  readonly path: string;
+  readonly bytes: Promise<ArrayBuffer>;
+}
+
+export interface Survey {
+  readonly standIns: ReadonlyMap<unknown, StandIn>;
+  readonly tags: ReadonlySet<Tag>;
+  readonly stacks: readonly string[];
+  readonly coming: readonly Coming[];
+  readonly hasBytes: boolean;
+  readonly hasProtoKey: boolean;
+}
+
+interface State {
+  readonly what: string;
+  readonly classes: Classes;
+  /** Whether bodies may come later; else one that is not in hand is refused. */
+  readonly mayWait: boolean;
+  readonly seen: Set<object>;
+  /** Keys, indices, and pieces of path in arrays of one. */
+  readonly path: (string | number | readonly [string])[];
+  /** Instances of registered classes that are being looked into. */
+  readonly within: Set<object>;
+  standIns: Map<unknown, StandIn>;
+  tags: Set<Tag>;
+  stacks: string[];
+  coming: Coming[];
+  hasBytes: boolean;
+  hasProtoKey: boolean;
+}
+
+/** An own key that would set a prototype if it were assigned, or one that stands for such a key in the text. */
+export const protoKey: RegExp = /^~*__proto__$/;
+const leaves: ReadonlySet<string> = new Set(["Date", "RegExp", "URL", "URLSearchParams", "Number", "String", "Boolean", "BigInt"]);
+const nothing = {
+  standIns: new Map<unknown, StandIn>(),
+  tags: new Set<Tag>(),
+  stacks: [],
+  coming: [],
+  hasBytes: false,
+  hasProtoKey: false,
+} as const;
+
+/**
+ * Whether JSON can carry `value` exactly: plain objects and full arrays, each in one place, text, booleans, null and finite numbers but -0.
+ * Most values are such, and JSON writes and reads them two to five times as fast.
+ */
+export function isJson(value: unknown): boolean {
+  return typeof value === "object" && value !== null ? isJsonTree(value, new Set(), limits.depth) : isJsonLeaf(value);
+}
+
+function isJsonTree(value: object, seen: Set<object>, depth: number): boolean {
+  if (depth === 0 || seen.has(value)) return false;
+  seen.add(value);
+  const isArray = Array.isArray(value);
+  if (Object.getPrototypeOf(value) !== (isArray ? Array.prototype : Object.prototype) || "toJSON" in value) return false;
+  if (isArray) {
+    for (let index = 0; index < value.length; index++) if (!isJsonPart(value[index], seen, depth)) return false;
+    return true;
+  }
+  for (const key of Object.keys(value)) {
+    if (key === "__proto__" || !isJsonPart((value as Record<string, unknown>)[key], seen, depth)) return false;
+  }
+  return Object.getOwnPropertySymbols(value).length === 0;
+}
+
+function isJsonPart(value: unknown, seen: Set<object>, depth: number): boolean {
+  return typeof value === "object" && value !== null ? isJsonTree(value, seen, depth - 1) : isJsonLeaf(value);
+}
+
+function isJsonLeaf(value: unknown): boolean {
+  if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0);
+  return typeof value === "string" || typeof value === "boolean" || value === null;
+}
+
+/** Throws `unserialisable`, `too_deep` or, unless `mayWait`, `body_not_in_hand`. */
+export function survey(value: unknown, what: string, classes: Classes, mayWait: boolean): Survey {
+  if (value === null || (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol")) return nothing;
+  const state: State = {
+    what,
+    classes,
+    mayWait,
+    seen: new Set(),
+    path: [],
+    within: new Set(),
+    standIns: new Map(),
+    tags: new Set(),
+    stacks: [],
+    coming: [],
+    hasBytes: false,
+    hasProtoKey: false,
+  };
+  try {
+    look(state, value, 0);
+  } catch (error) {
+    if (RingbackError.is(error)) throw error;
+    throw refusal(what, pathOf(state), "value that throws when it is read", error);
+  }
+  return state;
+}
+
+/** `what` holds something that cannot be stored. */
+export function refusal(what: string, path: string, type: string, cause?: unknown): RingbackError<"unserialisable"> {
+  const message = `${what} cannot be stored: ${path} is a ${type}. Pass plain data, or register the class with registerClass().`;
+  return new RingbackError("unserialisable", message, { details: { path, type }, ...(cause === undefined ? {} : { cause }) });
+}
+
+function look(state: State, value: unknown, depth: number): void {
+  if (typeof value === "function" || typeof value === "symbol") throw refusal(state.what, pathOf(state), typeof value);
+  if (typeof value !== "object" || value === null) return;
+  if (state.seen.has(value)) {
+    if (state.within.has(value)) throw refusal(state.what, pathOf(state), "reference to the registered instance that holds it");
+    return;
+  }
+  state.seen.add(value);
+  if (depth >= limits.depth) {
+    const message = `${state.what} cannot be stored: it is nested more than ${limits.depth} deep, at ${pathOf(state)}. Flatten it.`;
+    throw new RingbackError("too_deep", message, { details: { what: state.what, limit: limits.depth } });
+  }
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype === Object.prototype || prototype === null) lookIntoPlain(state, value as Record<string, unknown>, depth + 1);
+  else if (Array.isArray(value)) lookIntoArray(state, value, depth + 1);
+  else lookIntoInstance(state, value, prototype, depth + 1);
+}
+
+function lookIntoPlain(state: State, value: Record<string, unknown>, depth: number): void {
+  const { path } = state;
+  for (const symbol of Object.getOwnPropertySymbols(value)) {
+    if (Object.prototype.propertyIsEnumerable.call(value, symbol))
+      throw refusal(state.what, `${pathOf(state)}[${String(symbol)}]`, "property named by a symbol");
+  }
+  for (const key of Object.keys(value)) {
+    if (key.endsWith("__proto__") && protoKey.test(key)) state.hasProtoKey = true;
+    path.push(key);
+    look(state, value[key], depth);
+    path.pop();
+  }
+}
+
+function lookIntoArray(state: State, value: readonly unknown[], depth: number): void {
+  const { path } = state;
+  for (let index = 0; index < value.length; index++) {
+    const item = value[index];
+    if (item === undefined && !Object.hasOwn(value, index)) return lookIntoSparse(state, value, index, depth);
+    path.push(index);
+    look(state, item, depth);
+    path.pop();
+  }
+}
+
+/** From the first hole on only what is there is visited: a length says little about the work. */
+function lookIntoSparse(state: State, value: readonly unknown[], from: number, depth: number): void {
+  for (const key of Object.keys(value)) {
+    const index = Number(key);
+    if (!(index >= from)) continue;
+    state.path.push(index);
+    look(state, value[index], depth);
+    state.path.pop();
+  }
+}
+
+function lookIntoInstance(state: State, value: object, prototype: object, depth: number): void {
+  const className = state.classes.nameOf(prototype);
+  if (className !== undefined) return lookIntoRegistered(state, value, className, depth);
+  if (value instanceof SecretReference) return standIn(state, value, "Secret", value.name);
+  if (CapturedRequest.isCaptured(value)) return standInForCaptured(state, value);
+  if (isError(value)) return lookIntoError(state, value, depth);
+  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  if (ArrayBuffer.isView(value) || tag === "ArrayBuffer") {
+    state.hasBytes = true;
+    return;
+  }
+  if (leaves.has(tag) || tag.startsWith("Temporal.")) return;
+  if (tag === "Map") return lookIntoMap(state, value as Map<unknown, unknown>, depth);
+  if (tag === "Set") return lookIntoSet(state, value as Set<unknown>, depth);
+  if (tag === "Headers") return standIn(state, value, "Headers", flatten(value as Headers));
+  if (tag === "Request") return standInForRequest(state, value as Request);
+  if (tag === "Response") return standInForResponse(state, value as Response);
+  if (Object.getPrototypeOf(prototype) === null && tag === "Object") return lookIntoPlain(state, value as Record<string, unknown>, depth);
+  throw refusal(state.what, pathOf(state), nameOf(value, prototype, tag));
+}
+
+function lookIntoMap(state: State, map: Map<unknown, unknown>, depth: number): void {
+  let index = 0;
+  Map.prototype.forEach.call(map, (value, key) => {
+    state.path.push([`.keys()[${index}]`]);
+    look(state, key, depth);
+    state.path[state.path.length - 1] = [
+      typeof key === "string" ? `.get(${JSON.stringify(key)})` : typeof key === "number" ? `.get(${key})` : `.values()[${index}]`,
+    ];
+    look(state, value, depth);
+    state.path.pop();
+    index++;
+  });
+}
+
+function lookIntoSet(state: State, set: Set<unknown>, depth: number): void {
+  let index = 0;
+  Set.prototype.forEach.call(set, (value) => {
+    state.path.push([`.values()[${index++}]`]);
+    look(state, value, depth);
+    state.path.pop();
+  });
+}
+
+function lookIntoRegistered(state: State, value: object, name: string, depth: number): void {
+  const data = state.classes.byName(name)?.serialise(value);
+  standIn(state, value, "Class", { name, data });
+  state.within.add(value);
+  look(state, data, depth);
+  state.within.delete(value);
+}
+
+function lookIntoError(state: State, error: Error, depth: number): void {
+  const data = errorData(error, (stack) => state.stacks.push(stack) - 1);
+  standIn(state, error, "Error", data);
+  for (const part of ["cause", "errors"] as const) {
+    state.path.push(part);
+    look(state, data[part], depth);
+    state.path.pop();
+  }
+  if (data.fields !== undefined) lookIntoPlain(state, data.fields, depth);
+}
+
+function standInForCaptured(state: State, request: CapturedRequest): void {
+  const delivery = CapturedRequest.delivery(request);
+  if (delivery !== null) return standIn(state, request, "Delivery", delivery);
+  const { method, url, headers, body } = CapturedRequest.record(request);
+  state.hasBytes = true;
+  standIn(state, request, "Request", { method, url, headers, body: new Uint8Array(body).buffer });
+}
+
+function standInForRequest(state: State, request: Request): void {
+  const { method, url } = request;
+  standIn(state, request, "Request", { method, url, headers: flatten(request.headers), body: body(state, request) });
+}
+
+function standInForResponse(state: State, response: Response): void {
+  const { status, statusText } = response;
+  if (status < 200) throw refusal(state.what, pathOf(state), `Response of status ${status}`);
+  standIn(state, response, "Response", { status, statusText, headers: flatten(response.headers), body: body(state, response) });
+}
+
+/** The place of a body in its stand-in. Bytes come in microtasks at best, so they are filled in afterwards. */
+function body(state: State, owner: Request | Response): object | null {
+  if (owner.body === null) return null;
+  const path = pathOf(state);
+  if (!state.mayWait) throw bodyNotInHand(state.what, path);
+  const place = {};
+  state.coming.push({ path, bytes: Promise.resolve(bodyOf(owner, state.what, path)) });
+  standIn(state, place, "Body", 1);
+  return place;
+}
+
+/** A body of the author's that cannot be read where it must be. */
+export function bodyNotInHand(what: string, path: string, cause?: unknown): RingbackError<"body_not_in_hand"> {
+  const message = `${what} cannot be stored: the body of ${path} is not in hand. Read it first (await response.text()) and pass the result, or make the response in a step.`;
+  return new RingbackError("body_not_in_hand", message, { details: { path }, ...(cause === undefined ? {} : { cause }) });
+}
+
+function standIn(state: State, value: object, tag: Tag, data: unknown): void {
+  state.standIns.set(value, { tag, data });
+  state.tags.add(tag);
+}
+
+function nameOf(value: object, prototype: object, tag: string): string {
+  const { constructor } = prototype as { constructor?: { name?: unknown } };
+  const name = typeof constructor?.name === "string" ? constructor.name : "";
+  if (name !== "" && name !== "Object") return name;
+  return typeof (value as { then?: unknown }).then === "function" ? "thenable" : tag === "Object" ? "instance of an unnamed class" : tag;
+}
+
+function pathOf(state: State): string {
+  return `$${state.path.map(pieceOf).join("")}`;
+}
+
+function pieceOf(piece: string | number | readonly [string]): string {
+  if (typeof piece === "number") return `[${piece}]`;
+  if (typeof piece !== "string") return piece[0];
+  return /^[A-Za-z_$][\w$]*$/.test(piece) ? `.${piece}` : `[${JSON.stringify(piece)}]`;
+}

@@ -1,0 +1,249 @@
+// Values as text and back: the one way by which anything enters or leaves a run.
+//
+// V1. `parse(serialise(x))` equals `x`, with references inside one value kept, cycles too. What code keeps of `x` is never shared with it.
+// V2. Nothing here awaits, but for bodies of the author's requests and responses: what leaves is written in the tick it was given.
+// V3. Equal values give equal text up to the first line break. After it stand the stacks of errors, which differ where code is equal.
+//     What JSON carries exactly is written as JSON behind a `=`, all else by devalue, whose texts begin with `[` or `-`.
+// V4. The text is sealed (S1, S2); bytes are sealed before they become base64, where no token could be found.
+//
+// A view of bytes is written with the bytes it shows, not with the buffer behind it: two views of one buffer come back apart.
+
+import { defaultStringifyOperations, parse as parseText, stringify } from "devalue";
+import { RingbackError } from "./errors.ts";
+import type { Serialised } from "./event.ts";
+import { limits, tooLarge } from "./limits.ts";
+import { CapturedRequest, pairs, toResponse } from "./request.ts";
+import type { Seal } from "./seal.ts";
+import { SecretReference } from "./secret.ts";
+import { type Classes, createClasses } from "./serialise-class.ts";
+import { bareError, createError, type ErrorData, fillError } from "./serialise-error.ts";
+import { bodyNotInHand, isJson, protoKey, refusal, type Survey, survey } from "./serialise-survey.ts";
+
+/** A value whose bodies are still being read. */
+export interface Unfinished {
+  /** Settles in microtasks where the bodies are in hand. */
+  readonly text: Promise<Serialised>;
+  /** What to say when the turn ends first. */
+  refusal(): RingbackError<"body_not_in_hand">;
+}
+
+export interface Serialiser {
+  /** `what` names the value in errors: `unserialisable`, `too_deep`, `too_large`, and `body_not_in_hand` for an author's request or response with a body. */
+  serialise(value: unknown, what: string, limitBytes?: number): Serialised;
+  /** As `serialise`, but bodies are cloned now and read as they come; `Unfinished` only where there is one. */
+  serialiseWithBodies(value: unknown, what: string, limitBytes?: number): Serialised | Unfinished;
+  /** Something thrown; never refuses it. What cannot be stored of it is left out. */
+  serialiseThrown(thrown: unknown, what: string): Serialised;
+  /** A new value at each call. Throws `unknown_class`, `delivery_not_loaded`, `missing_key`. */
+  parse(text: Serialised): unknown;
+}
+
+export interface SerialiserOptions {
+  readonly seal: Seal;
+  readonly classes?: Classes;
+  /** The request of a delivery, loaded before: see `deliveriesIn`. */
+  readonly revive?: (delivery: number) => CapturedRequest | undefined;
+}
+
+export function createSerialiser({ seal, classes = createClasses(), revive = () => undefined }: SerialiserOptions): Serialiser {
+  const sealBytes = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(seal.sealBytes(bytes)).buffer;
+  const write = (value: unknown, what: string, found: Survey): string => {
+    const text =
+      found.tags.size === 0 && !found.hasBytes && !found.hasProtoKey
+        ? stringifyOr(value, what)
+        : stringifyWith(value, what, found, sealBytes);
+    return found.stacks.length === 0 ? text : `${text}\n${JSON.stringify(found.stacks)}`;
+  };
+  const finish = (text: string, what: string, limitBytes: number): Serialised => {
+    const bytes = text.length * 3 <= limitBytes ? 0 : new TextEncoder().encode(text).length;
+    if (bytes > limitBytes) throw tooLarge(what, limitBytes, bytes);
+    return seal.sealText(text);
+  };
+  const revivers = createRevivers(classes, revive, []);
+  const operations = {
+    fromArrayBuffer: (buffer: ArrayBuffer): ArrayBuffer => new Uint8Array(seal.revealBytes(new Uint8Array(buffer))).buffer,
+    set: setOwn,
+  };
+
+  const serialise = (value: unknown, what: string, limitBytes: number = limits.valueBytes): Serialised =>
+    finish(asJson(value) ?? write(value, what, survey(value, what, classes, false)), what, limitBytes);
+  return {
+    serialise,
+    serialiseWithBodies(value, what, limitBytes = limits.valueBytes) {
+      const json = asJson(value);
+      if (json !== null) return finish(json, what, limitBytes);
+      const found = survey(value, what, classes, true);
+      const text = write(value, what, found);
+      const { coming } = found;
+      const [first] = coming;
+      if (first === undefined) return finish(text, what, limitBytes);
+      const finished = Promise.all(coming.map((one) => one.bytes)).then(
+        (bodies) =>
+          finish(
+            fillBodies(
+              text,
+              bodies.map((body) => sealBytes(new Uint8Array(body))),
+            ),
+            what,
+            limitBytes,
+          ),
+        (cause: unknown) => {
+          throw bodyNotInHand(what, first.path, cause);
+        },
+      );
+      finished.catch(() => {});
+      return { text: finished, refusal: () => bodyNotInHand(what, first.path) };
+    },
+    serialiseThrown(thrown, what) {
+      try {
+        return serialise(thrown, what);
+      } catch {
+        return serialise(bareError(thrown), what);
+      }
+    },
+    parse(text) {
+      const revealed = seal.revealText(text);
+      if (revealed.startsWith("=")) return JSON.parse(revealed.slice(1));
+      const [values, stacks] = partsOf(revealed);
+      const own = stacks === null ? revivers : createRevivers(classes, revive, JSON.parse(stacks) as string[]);
+      return parseText(values, own, values.includes('["ArrayBuffer",') || values.includes("__proto__") ? { operations } : undefined);
+    },
+  };
+}
+
+/** The part of a value's text that equal values have in common: without the stacks of errors. */
+export function comparable(text: Serialised): string {
+  return partsOf(text)[0];
+}
+
+/** The deliveries a text refers to, each once, in order. */
+export function deliveriesIn(text: Serialised): number[] {
+  if (text.startsWith("=") || !text.includes('["Delivery",')) return [];
+  const entries = JSON.parse(comparable(text)) as unknown[];
+  const found = new Set<number>();
+  for (const entry of entries) if (Array.isArray(entry) && entry[0] === "Delivery") found.add(entries[entry[1] as number] as number);
+  return [...found];
+}
+
+function partsOf(text: string): [values: string, stacks: string | null] {
+  const end = text.indexOf("\n");
+  return end === -1 ? [text, null] : [text.slice(0, end), text.slice(end + 1)];
+}
+
+/** The value behind a `=`; null where JSON would lose something, or where reading the value throws: the survey says where. */
+function asJson(value: unknown): string | null {
+  try {
+    return isJson(value) ? `=${JSON.stringify(value)}` : null;
+  } catch {
+    return null;
+  }
+}
+
+function stringifyOr(
+  value: unknown,
+  what: string,
+  ...rest: [reducers?: Record<string, (value: unknown) => unknown>, options?: object]
+): string {
+  try {
+    return stringify(value, ...rest);
+  } catch (cause) {
+    // A value that answers otherwise at the second look: a getter, a proxy, a false tag.
+    const path = (cause as { path?: unknown } | null)?.path;
+    throw refusal(what, `$${typeof path === "string" ? path : ""}`, "value that cannot be read twice alike", cause);
+  }
+}
+
+function stringifyWith(value: unknown, what: string, found: Survey, sealBytes: (bytes: Uint8Array) => ArrayBuffer): string {
+  const reducers: Record<string, (value: unknown) => unknown> = {};
+  for (const tag of found.tags) {
+    reducers[tag] = (one) => {
+      const standIn = found.standIns.get(one);
+      return standIn?.tag === tag && standIn.data;
+    };
+  }
+  const operations = {
+    shapeOf: (one: object) => {
+      const shape = defaultStringifyOperations.shapeOf(one);
+      return "keys" in shape ? { ...shape, keys: shape.keys.map((key) => (protoKey.test(key) ? `~${key}` : key)) } : shape;
+    },
+    get: (one: Record<string | number, unknown>, key: string | number) =>
+      one[typeof key === "string" && protoKey.test(key) ? key.slice(1) : key],
+    viewInfo: (view: ArrayBufferView & { length?: number }) => {
+      const { buffer, byteLength } = new Uint8Array(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+      return {
+        buffer,
+        byteOffset: 0,
+        byteLength,
+        bufferByteLength: byteLength,
+        ...(view.length === undefined ? {} : { length: view.length }),
+      };
+    },
+    toArrayBuffer: (buffer: ArrayBuffer) => sealBytes(new Uint8Array(buffer)),
+  };
+  return stringifyOr(value, what, reducers, { operations });
+}
+
+/** Puts bodies where their places are; a place is named by its order alone. A quotation mark inside a value's own text is escaped. */
+function fillBodies(text: string, bodies: readonly ArrayBuffer[]): string {
+  let next = 0;
+  return text.replace(/\["Body",\d+\]/g, () => stringify(bodies[next++]).slice(1, -1));
+}
+
+/** Undoes the escape of keys; an own `__proto__` becomes a property, not a prototype. */
+function setOwn(target: object, key: string | number, value: unknown): void {
+  if (typeof key !== "string" || !protoKey.test(key)) {
+    (target as Record<string | number, unknown>)[key] = value;
+    return;
+  }
+  Object.defineProperty(target, key.slice(1), { value, writable: true, enumerable: true, configurable: true });
+}
+
+function bytesOf(body: ArrayBuffer | null): Uint8Array {
+  return body === null ? new Uint8Array() : new Uint8Array(body);
+}
+
+interface HttpData {
+  readonly headers: string[];
+  readonly body: ArrayBuffer | null;
+}
+
+function createRevivers(
+  classes: Classes,
+  revive: (delivery: number) => CapturedRequest | undefined,
+  stacks: readonly string[],
+): NonNullable<Parameters<typeof parseText>[1]> {
+  /** An error in a cycle is asked for twice: before it is complete, and after. */
+  const errors = new WeakMap<ErrorData, Error>();
+  return {
+    Error: (data: ErrorData) => {
+      const error = errors.get(data) ?? createError(data);
+      errors.set(data, error);
+      fillError(error, data, stacks);
+      return error;
+    },
+    Class: ({ name, data }: { name: string; data: unknown }) => {
+      const registered = classes.byName(name);
+      if (registered !== undefined) return registered.parse(data);
+      throw new RingbackError(
+        "unknown_class",
+        `A stored value is an instance of class "${name}", which is not registered here. Call registerClass("${name}", …) at start.`,
+        { details: { name } },
+      );
+    },
+    Secret: (name: string) => new SecretReference(name),
+    Headers: (headers: readonly string[]) => new Headers(pairs(headers)),
+    Request: ({ method, url, headers, body }: HttpData & { method: string; url: string }) =>
+      new CapturedRequest({ method, url, headers, body: bytesOf(body) }),
+    Response: ({ status, statusText, headers, body }: HttpData & { status: number; statusText: string }) =>
+      toResponse({ status, headers, body: bytesOf(body) }, statusText),
+    Delivery: (delivery: number) => {
+      const request = revive(delivery);
+      if (request !== undefined) return request;
+      throw new RingbackError(
+        "delivery_not_loaded",
+        `A stored value refers to the request of delivery ${delivery}, which has not been loaded. Load all of deliveriesIn(text) before parse().`,
+        { details: { delivery } },
+      );
+    },
+  };
+}

@@ -1,0 +1,98 @@
+// A run's journal as people read it: what happened and when, without payloads and without any token.
+
+import type { EventKind, HookCreated, Payload, Recorded } from "./event.ts";
+import { deliveryId } from "./receipt.ts";
+
+/** One fact of a run's journal. */
+export interface TimelineEntry {
+  /** By the store's clock. */
+  readonly at: Date;
+  readonly event: EventKind;
+  /** The operation it belongs to: the position of the step, hook, timer or child within its run. */
+  readonly position?: number;
+  /** What the author called it: the workflow's, the step's or the defined hook's name, a child's workflow. */
+  readonly name?: string;
+  /** The rest in a few words, for people; the wording may change. */
+  readonly detail?: string;
+}
+
+/** The entries of a journal, or of its beginning, in order. */
+export function timelineOf(journal: readonly Recorded[]): TimelineEntry[] {
+  const names = new Map<number, string>();
+  return journal.map((event) => {
+    const position = subject(event);
+    const name = nameOf(event) ?? (position === undefined ? undefined : names.get(position));
+    if (position !== undefined && name !== undefined) names.set(position, name);
+    const detail = detailOf(event);
+    return {
+      at: new Date(event.at),
+      event: event.kind,
+      ...(position === undefined ? {} : { position }),
+      ...(name ? { name } : {}),
+      ...(detail ? { detail } : {}),
+    };
+  });
+}
+
+/** What ends a hook or a timer, or asks about one, belongs to that hook or timer. */
+function subject(event: Recorded): number | undefined {
+  if (event.kind === "conflict_asked" || event.kind === "hook_disposed") return event.hook;
+  if (event.kind === "timer_cancelled") return event.timer;
+  return "position" in event ? event.position : undefined;
+}
+
+/** A hook's recorded name may be its custom token; the name of its definition never is. */
+function nameOf(event: Recorded): string | undefined {
+  if (event.kind === "run_started") return event.workflow;
+  if (event.kind === "step_scheduled") return event.name;
+  if (event.kind === "hook_created") return event.definition ?? undefined;
+  if (event.kind === "child_scheduled") return event.start.workflow;
+  return undefined;
+}
+
+function detailOf(event: Recorded): string | undefined {
+  switch (event.kind) {
+    case "hook_created":
+      return hookDetail(event);
+    case "hook_received":
+      return receivedDetail(event.payload, event.delivery);
+    case "hook_failed":
+      return event.reason;
+    case "hook_conflicted":
+      return `run ${event.holder} holds the token`;
+    case "timer_set":
+      return event.dueAt === undefined ? undefined : `due ${new Date(event.dueAt).toISOString()}`;
+    case "step_completed":
+    case "step_failed":
+      return event.attempt === 1 ? undefined : `at attempt ${event.attempt}`;
+    case "step_retrying":
+      return `attempt ${event.attempt} due ${new Date(event.dueAt).toISOString()}`;
+    case "step_restarted":
+      return `attempt ${event.attempt}`;
+    case "child_scheduled":
+      return `run ${event.start.id}`;
+    case "child_started":
+    case "child_awaited":
+      return `run ${event.runId}`;
+    case "child_refused":
+      return `run ${event.runId}: ${event.reason}`;
+    case "child_ended":
+      return event.outcome.type;
+    case "run_blocked":
+      return event.reason;
+    case "run_ended":
+      return event.unread.length === 0 ? event.outcome.type : `${event.outcome.type}, ${event.unread.length} payloads unread`;
+    default:
+      return undefined;
+  }
+}
+
+function hookDetail({ purpose, expiresAt }: Recorded<HookCreated>): string {
+  return expiresAt == null ? purpose : `${purpose}, until ${new Date(expiresAt).toISOString()}`;
+}
+
+/** The delivery's id is the one its sender was told. */
+function receivedDetail(payload: Payload, delivery: number | undefined): string {
+  const what = payload.type === "request" ? payload.head.method : "a value";
+  return delivery === undefined ? what : `${what}, ${deliveryId(delivery)}`;
+}

@@ -1,0 +1,261 @@
+// The arriving half of a hook: find it, judge the delivery, store it, wake the run, say what became of it.
+//
+// D1. A delivery key enters an address once; a repeat gets the first answer, whatever became of hook, run or schema since.
+// D2. Arriving before anyone awaits is normal: the payload waits in the journal.
+// D3. Delivery and wake-up are one transaction; nothing is answered before it is committed.
+// D4. A token that does not verify is refused without touching the store.
+
+import { timingSafeEqual } from "node:crypto";
+import type { StandardSchema } from "../core/definition.ts";
+import { RingbackError } from "../core/errors.ts";
+import type { Answer, HookCreated, Payload } from "../core/event.ts";
+import { limits } from "../core/limits.ts";
+import { deliveryId, type Receipt } from "../core/receipt.ts";
+import type { RunHost } from "../core/run.ts";
+import { revealAnswer, type Seal } from "../core/seal.ts";
+import { bodyDigest, type Capture, deliveryKey } from "../ingress/capture.ts";
+import { judge, type Verdict } from "../ingress/judge.ts";
+import type { TokenParts, Tokens } from "../ingress/token.ts";
+import type { Address, Deliver, DeliverOutcome, HookRow, Store } from "../store/port.ts";
+import { accepted, type Answers } from "./answers.ts";
+import type { Committer } from "./commit.ts";
+import { inspect } from "./inspect.ts";
+import type { Registry } from "./registry.ts";
+import type { Worker } from "./worker.ts";
+
+/** A hook as a door needs to know it, from memory or from the store. */
+interface Target {
+  readonly address: Address;
+  readonly created: HookCreated;
+  readonly runId: string;
+  readonly runNumber: number | null;
+}
+
+/** What a sender is told over HTTP, or what a caller makes of it. */
+export type Reply =
+  | { readonly type: "answered"; readonly receipt: Receipt; readonly answer: Answer; readonly hook: HookRow }
+  | { readonly type: "refused"; readonly receipt: Receipt }
+  | { readonly type: "method"; readonly allow: readonly string[] }
+  | { readonly type: "key_reused"; readonly receipt: Receipt };
+
+export interface Delivered {
+  readonly receipt: Receipt;
+  readonly hook: HookRow | null;
+}
+
+/** Whoever waits for a reply: one of the two is called, once. */
+export interface Answering {
+  readonly reply: (reply: Reply) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+export interface DoorOptions {
+  readonly store: Store;
+  readonly committer: Committer;
+  readonly worker: Worker;
+  readonly registry: Registry;
+  readonly answers: Answers;
+  readonly tokens: Tokens;
+  readonly seal: Seal;
+  readonly host: RunHost;
+}
+
+const encoder = new TextEncoder();
+
+export class Door {
+  readonly #options: DoorOptions;
+
+  constructor(options: DoorOptions) {
+    this.#options = options;
+  }
+
+  /** The public route: minted webhook tokens only. Where the run is hot nothing here waits but for the commit, and no promise is made. */
+  callback(token: string, request: Capture, answer: Answering): void {
+    const parsed = this.#verified(token, "webhook");
+    if (!parsed) return answer.reply(unknownReply(request));
+    const hot = this.#hot(parsed);
+    if (hot) return this.#request(hot, request, answer);
+    this.#stored(parsed).then((target) => this.#requestAt(target, request, answer), answer.fail);
+  }
+
+  /** `resumeWebhook`: a request handed over by server code, at a minted or custom token. */
+  async forwarded(token: string, request: Capture): Promise<Reply> {
+    const target = await this.#target(token);
+    return new Promise((reply, fail) => this.#requestAt(target?.created.purpose === "webhook" ? target : null, request, { reply, fail }));
+  }
+
+  /** `resumeHook`, `signal`: a value handed over by server code. */
+  async signal(token: string, value: unknown, key: string | null): Promise<Delivered> {
+    if (key !== null) checkKey(key);
+    const sealedKey = this.#sealedKey(key === null ? null : `key:${key}`);
+    const target = await this.#target(token);
+    if (!target) return { receipt: { disposition: "unknown", keyed: key !== null }, hook: null };
+    const judged = await this.#judge(target, value, sealedKey);
+    if (judged.type === "invalid") return { receipt: { disposition: "invalid", keyed: key !== null, issues: judged.issues }, hook: null };
+    const payload = this.#valuePayload(target.created, judged.value);
+    const text = payload.type === "value" ? payload.value : "";
+    const digest = key === null ? null : bodyDigest(payload.type === "request" ? payload.body : encoder.encode(text));
+    const command: Deliver = { op: "deliver", address: target.address, key: sealedKey, digest, payload };
+    const outcome = await new Promise<DeliverOutcome>((resolve, reject) => this.#deliver(command, resolve, reject));
+    return { receipt: this.#receipt(outcome, key !== null), hook: outcome.type === "unknown" ? null : outcome.hook };
+  }
+
+  /** The address a token stands for; null for one that cannot be an address. */
+  address(token: string): Address | null {
+    if (!token.startsWith("wh:")) return { token };
+    const parsed = this.#verified(token, null);
+    return parsed ? { runKey: parsed.runKey, position: parsed.position } : null;
+  }
+
+  #requestAt(target: Target | null, request: Capture, answer: Answering): void {
+    if (target) this.#request(target, request, answer);
+    else answer.reply(unknownReply(request));
+  }
+
+  #request(target: Target, request: Capture, { reply, fail }: Answering): void {
+    const { created } = target;
+    if (!created.methods.includes(request.method)) return reply({ type: "method", allow: created.methods });
+    let command: Deliver;
+    try {
+      const key = this.#sealedKey(deliveryKey(request.headers));
+      const digest = key === null ? null : bodyDigest(request.body);
+      command = { op: "deliver", address: target.address, key, digest, payload: this.#requestPayload(created, request) };
+    } catch (error) {
+      return fail(error);
+    }
+    this.#deliver(command, (outcome) => this.#reply(command.key, outcome, reply, fail), fail);
+  }
+
+  #reply(key: string | null, outcome: DeliverOutcome, reply: (reply: Reply) => void, fail: (error: unknown) => void): void {
+    const receipt = this.#receipt(outcome, key !== null);
+    if (outcome.type === "unknown" || outcome.type === "closed") return reply({ type: "refused", receipt });
+    if (outcome.type === "duplicate" && !outcome.isSameBody && key?.startsWith("idempotency-key:"))
+      return reply({ type: "key_reused", receipt });
+    const { hook } = outcome;
+    const { response } = hook.created;
+    const answered = (answer: Answer): void => reply({ type: "answered", receipt, answer, hook });
+    if (response.mode !== "manual") return answered(response.mode === "static" ? revealAnswer(this.#options.seal, response.answer) : accepted);
+    this.#options.answers.wait(outcome.delivery).then(answered, fail);
+  }
+
+  #deliver(command: Deliver, done: (outcome: DeliverOutcome) => void, failed: (error: unknown) => void): void {
+    const { committer, worker } = this.#options;
+    committer.put(command, (outcome) => {
+      if (outcome.type === "broken") return failed(outcome.error);
+      if (outcome.type === "accepted" && outcome.worker === worker.id) worker.arrived(outcome.hook.run, outcome.event);
+      done(outcome);
+    });
+  }
+
+  #receipt(outcome: DeliverOutcome, keyed: boolean): Receipt {
+    switch (outcome.type) {
+      case "unknown":
+        return { disposition: "unknown", keyed };
+      case "closed":
+        return { disposition: "closed", keyed, by: outcome.by, at: new Date(outcome.at) };
+      case "duplicate":
+        return { id: deliveryId(outcome.delivery), disposition: "duplicate", keyed };
+      case "accepted": {
+        const mailbox = this.#options.worker.hot(outcome.hook.runKey)?.run.hooks.get(outcome.hook.created.position)?.mailbox;
+        return { id: deliveryId(outcome.delivery), disposition: "accepted", keyed, ...(mailbox ? { unread: mailbox.unreadCount } : {}) };
+      }
+    }
+  }
+
+  /** D4. A hot hook's own token is compared first; an HMAC for each request costs more than the rest of the look-up. */
+  #verified(token: string, purpose: "webhook" | null): TokenParts | null {
+    const { tokens, worker } = this.#options;
+    const parsed = tokens.parse(token);
+    if (!parsed) return null;
+    const hook = worker.hot(parsed.runKey)?.run.hooks.get(parsed.position);
+    const is = hook && isSame(hook.token, token) ? hook.created.purpose : tokens.verify(parsed);
+    return is !== null && (purpose === null || is === purpose) ? parsed : null;
+  }
+
+  async #target(token: string): Promise<Target | null> {
+    if (token.startsWith("wh:")) {
+      const parsed = this.#verified(token, null);
+      return parsed ? (this.#hot(parsed) ?? this.#stored(parsed)) : null;
+    }
+    return this.#stored({ token });
+  }
+
+  /** The target of a minted token whose run is in memory. */
+  #hot({ runKey, position }: TokenParts): Target | null {
+    const live = this.#options.worker.hot(runKey);
+    const hook = live?.run.hooks.get(position);
+    return live && hook
+      ? { address: { runKey, position }, created: hook.created, runId: live.run.identity.id, runNumber: live.number }
+      : null;
+  }
+
+  async #stored(at: TokenParts | { readonly token: string }): Promise<Target | null> {
+    const address = "token" in at ? at : { runKey: at.runKey, position: at.position };
+    const hook = await this.#options.store.hook(address);
+    return hook ? { address, created: hook.created, runId: hook.runId, runNumber: hook.run } : null;
+  }
+
+  /** A schema judges at the door, once. One that only live code holds is found by running that code. */
+  async #judge(target: Target, value: unknown, key: string | null): Promise<Verdict> {
+    if (!target.created.hasSchema) return { type: "valid", value };
+    if (key !== null && (await this.#isRepeat(target, key))) return { type: "valid", value };
+    const schema = await this.#schema(target);
+    if (schema) return judge(schema, value);
+    const message = `Hook ${target.created.name || `#${target.created.position}`} of run ${target.runId} has a schema that only its workflow's code holds, and that code is not registered here. Give defineHook a name, or deliver where the workflow runs.`;
+    throw new RingbackError("schema_unavailable", message, { details: { run: target.runId } });
+  }
+
+  /** A sender may well use the URL it was given as its key. */
+  #sealedKey(key: string | null): string | null {
+    return key === null ? null : this.#options.seal.sealText(key);
+  }
+
+  /** D1: a key that was taken answers before the schema does. */
+  async #isRepeat(target: Target, key: string): Promise<boolean> {
+    return (await this.#options.store.deliveryOf(target.address, key)) !== null;
+  }
+
+  async #schema(target: Target): Promise<StandardSchema | null> {
+    const { registry, worker, store, host } = this.#options;
+    const named = target.created.definition === null ? null : registry.hook(target.created.definition);
+    if (named) return named.schema;
+    if (target.runNumber === null) return null;
+    const run = worker.hotRun(target.runNumber) ?? (await inspect(store, registry, host, target.runNumber));
+    return run?.hooks.get(target.created.position)?.schema ?? null;
+  }
+
+  #valuePayload(created: HookCreated, value: unknown): Payload {
+    const { host, seal } = this.#options;
+    if (created.payload === "json") return { type: "value", value: host.serialise(value, "the payload") };
+    const body = seal.sealBytes(encoder.encode(JSON.stringify(value) ?? "null"));
+    return { type: "request", head: { method: "POST", url: null, search: "", headers: ["content-type", "application/json"] }, body };
+  }
+
+  #requestPayload(created: HookCreated, request: Capture): Payload {
+    const { seal } = this.#options;
+    const headers = request.headers.map(seal.sealText);
+    const url = created.url === null ? seal.sealText(request.path) : null;
+    return {
+      type: "request",
+      head: { method: request.method, url, search: seal.sealText(request.search), headers },
+      body: seal.sealBytes(request.body),
+    };
+  }
+}
+
+function isSame(own: string, given: string): boolean {
+  return own.length === given.length && timingSafeEqual(Buffer.from(own, "latin1"), Buffer.from(given, "latin1"));
+}
+
+function unknownReply(request: Capture): Reply {
+  return { type: "refused", receipt: { disposition: "unknown", keyed: deliveryKey(request.headers) !== null } };
+}
+
+function checkKey(key: string): void {
+  const actual = Buffer.byteLength(key);
+  if (actual > 0 && actual <= limits.deliveryKeyBytes) return;
+  const message = `A delivery key takes 1 to ${limits.deliveryKeyBytes} bytes; this one takes ${actual}.`;
+  throw new RingbackError(actual === 0 ? "bad_argument" : "too_large", message, {
+    details: { argument: "key", value: key, what: "delivery key", limit: limits.deliveryKeyBytes, actual },
+  });
+}

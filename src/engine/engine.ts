@@ -1,0 +1,332 @@
+// An engine: one store, the workflows registered here, and the parts that advance them. Assembles the others and owns their lives.
+
+import { clearTimeout, setTimeout } from "node:timers";
+import type { Clock } from "../core/clock.ts";
+import { callStep } from "../core/call.ts";
+import type { StepDefinition, WorkflowDefinition } from "../core/definition.ts";
+import { RingbackError } from "../core/errors.ts";
+import type { Answer } from "../core/event.ts";
+import type { RespondResult } from "../core/request.ts";
+import type { Run } from "../core/run.ts";
+import { checkRunId } from "../core/run-id.ts";
+import { createSeal } from "../core/seal.ts";
+import { createClasses, type Classes } from "../core/serialise-class.ts";
+import type { KeyRing } from "../ingress/key-ring.ts";
+import { createTokens, type Tokens } from "../ingress/token.ts";
+import type { DeliveryNumber, Notice, RunNumber, Store } from "../store/port.ts";
+import { Answers } from "./answers.ts";
+import { Committer } from "./commit.ts";
+import { Door } from "./deliver.ts";
+import { Host, newRunSecrets } from "./host.ts";
+import { KeepAlive } from "./keep-alive.ts";
+import { Lease } from "./lease.ts";
+import type { Logger } from "./logger.ts";
+import { here } from "./realm.ts";
+import { native } from "./realm/globals.ts";
+import { Registry } from "./registry.ts";
+import { Steps } from "./steps.ts";
+import { Sweep } from "./sweep.ts";
+import { Timers } from "./timers.ts";
+import { Waiters } from "./waiters.ts";
+import { Worker } from "./worker.ts";
+
+export interface EngineParts {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly ring: KeyRing;
+  readonly clock: Clock;
+  /** `worker` advances runs; `door` only delivers, starts and reads. */
+  readonly role: "worker" | "door";
+  readonly urlOf: (token: string) => string;
+  readonly logger: Logger;
+  /** Parked runs kept in memory; 0 runs everything cold. */
+  readonly hotRuns: number;
+  /** Step bodies at a time. */
+  readonly concurrency: number;
+  readonly leaseMs: number;
+  /** The cap on request bodies. */
+  readonly bodyBytes: number;
+  /** How long a cancelled run may clean up. */
+  readonly cancelGraceMs: number;
+}
+
+export class EngineCore {
+  readonly parts: EngineParts;
+  readonly id: string;
+  readonly tokens: Tokens;
+  readonly classes: Classes = createClasses();
+  readonly host: Host;
+  readonly committer: Committer;
+  readonly door: Door;
+  readonly answers: Answers;
+  readonly waiters: Waiters;
+  readonly worker: Worker;
+  readonly steps: Steps;
+  readonly timers: Timers;
+  readonly alive: KeepAlive = new KeepAlive();
+  /** `request.respondWith()` in workflow code. */
+  readonly #respond: StepDefinition = {
+    name: "respondWith",
+    body: (delivery: DeliveryNumber, answer: Answer) => this.host.decide(delivery, answer),
+    options: {},
+  };
+  readonly #lease: Lease;
+  readonly #sweep: Sweep;
+  #state: "new" | "opening" | "open" | "closing" | "closed" = "new";
+  #opening: Promise<void> | null = null;
+  #unsubscribe: (() => void)[] = [];
+
+  constructor(parts: EngineParts) {
+    const { store, registry, clock } = parts;
+    this.parts = parts;
+    this.id = `w_${native.randomBytes(8).toString("hex")}`;
+    this.tokens = createTokens(parts.ring);
+    const seal = createSeal(this.tokens.macs);
+    this.committer = new Committer(store);
+    this.answers = new Answers(store, this.committer, clock, seal);
+    this.host = new Host({ store, tokens: this.tokens, seal, classes: this.classes, urlOf: parts.urlOf, answers: this.answers });
+    this.waiters = new Waiters(store);
+    this.worker = new Worker(store, this.committer, registry, this.host, {
+      id: this.id,
+      hotRuns: parts.hotRuns,
+      onBlocked: (run, number) => this.#blocked(run, number),
+      onEnded: (run, outcome, warnings) => {
+        this.waiters.ended(run.identity.id);
+        parts.logger.ended(run.identity, outcome, warnings, this.host);
+      },
+      onStranded: () => this.#sweep.soon(),
+      isAwaited: (id) => this.waiters.isAwaited(id),
+    });
+    this.steps = new Steps(this.committer, this.host, {
+      clock,
+      concurrency: parts.concurrency,
+      chance: () => native.randomBytes(4).readUInt32LE() / 2 ** 32,
+      arrived: (run, event) => this.worker.arrived(run, event),
+      prepare: (input) => this.host.prepare(input),
+      stranded: (run) => {
+        this.worker.forget(run);
+        this.#sweep.soon();
+      },
+      alive: this.alive,
+    });
+    this.timers = new Timers(store, this.committer, clock, {
+      fired: (run, worker, event) => {
+        if (worker === this.id) this.worker.arrived(run, event);
+      },
+      expired: (run) => this.worker.endFromOutside(run),
+    });
+    this.host.respondDurably = (delivery, answer) =>
+      callStep(here("request.respondWith()"), this.#respond, [delivery, answer]) as Promise<RespondResult>;
+    this.worker.steps = this.steps;
+    this.worker.timers = this.timers;
+    this.door = new Door({
+      store,
+      committer: this.committer,
+      worker: this.worker,
+      registry,
+      answers: this.answers,
+      tokens: this.tokens,
+      seal,
+      host: this.host,
+    });
+    this.#lease = new Lease(this.committer, clock, {
+      worker: this.id,
+      leaseMs: parts.leaseMs,
+      isMoot: store.isExclusive,
+      lost: () => this.worker.dropAll(),
+    });
+    this.#sweep = new Sweep(store, this.worker, registry, clock);
+  }
+
+  /** Opens the store, checks keys, takes up what an earlier process left. Once; later calls wait for the same. */
+  open(): Promise<void> {
+    if (this.#state === "closing" || this.#state === "closed") return Promise.reject(closedError());
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
+  async #open(): Promise<void> {
+    this.#state = "opening";
+    const { store, role, registry } = this.parts;
+    try {
+      await store.open({ role });
+      await this.#checkKeys();
+      this.#unsubscribe.push(store.subscribe((notice) => this.#heard(notice)));
+      this.#state = "open";
+      if (role === "door") return;
+      await this.#lease.begin();
+      this.#unsubscribe.push(registry.onWorkflow(() => this.#sweep.soon()));
+      this.#sweep.begin();
+      const due = await store.nextDue();
+      if (due !== null) this.timers.note(due);
+    } catch (error) {
+      this.#state = "closed";
+      await store.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Refuses to go on without a key that an open hook's token needs: it would answer 404, and providers would give up. */
+  async #checkKeys(): Promise<void> {
+    const { store, ring } = this.parts;
+    const { used, fingerprints } = await store.keys();
+    for (const kid of used) {
+      if (ring.get(kid)) continue;
+      const message = `Open hooks in ${store.name} have tokens minted with key "${kid}", and the key ring lacks it. Add it to RINGBACK_KEYS (old keys stay in the ring until their last hook closes).`;
+      throw new RingbackError("missing_key", message, { details: { kid } });
+    }
+    for (const kid of ring.kids) {
+      const fingerprint = ring.fingerprint(kid);
+      if ((fingerprints.get(kid) ?? fingerprint) === fingerprint) {
+        if (this.parts.role === "door") continue;
+        const outcome = await this.committer.commit({ op: "remember_key", kid, fingerprint });
+        if (outcome.type === "done") continue;
+      }
+      const message = `Key "${kid}" differs from the one ${store.name} has been used with. Give a new key a new id; outstanding URLs need the old one.`;
+      throw new RingbackError("key_mismatch", message, { details: { kid } });
+    }
+  }
+
+  /** Stops taking work, waits for what runs (at most `graceMs`), gives its runs back. Idempotent. */
+  async close(options: { readonly graceMs?: number } = {}): Promise<void> {
+    if (this.#state === "closed" || this.#state === "closing") return;
+    const wasOpen = this.#state === "open" || this.#state === "opening";
+    await this.#opening?.catch(() => {});
+    if (!wasOpen || this.#state !== "open") {
+      this.#state = "closed";
+      return;
+    }
+    this.#state = "closing";
+    this.#sweep.stop();
+    this.timers.stop();
+    await within(options.graceMs ?? 10_000, this.steps.drain());
+    await within(1_000, this.#quiet());
+    this.worker.stop();
+    this.steps.stop();
+    await this.#lease.end().catch(() => {});
+    await this.committer.drained();
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    this.waiters.close(closedError());
+    this.answers.close(closedError());
+    this.#state = "closed";
+    await this.parts.store.close();
+  }
+
+  /** Stops as a crash would, as far as one process can: nothing more is written. For tests. */
+  async abandon(): Promise<void> {
+    this.#state = "closed";
+    this.#sweep.stop();
+    this.timers.stop();
+    this.#lease.stop();
+    this.worker.stop();
+    this.steps.stop();
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    this.waiters.close(closedError());
+    this.answers.close(closedError());
+    await this.parts.store.close();
+  }
+
+  async start(workflow: WorkflowDefinition, args: readonly unknown[], id: string | undefined): Promise<string> {
+    await this.open();
+    const { registry, role } = this.parts;
+    const runId = id ?? `run_${native.randomBytes(12).toString("hex")}`;
+    checkRunId(runId, this.host.sealText);
+    const isHere = role === "worker" && registry.workflow(workflow.name) !== null;
+    const text = this.host.serialiseWithBodies(args, `the arguments of workflow ${workflow.name}`);
+    const serialised = typeof text === "string" ? text : await text.text;
+    const run = { id: runId, workflow: workflow.name, codeId: workflow.codeId, args: serialised, ...newRunSecrets() };
+    return new Promise((resolve, reject) => {
+      this.committer.put({ op: "start", run, worker: isHere ? this.id : null }, (outcome) => {
+        if (outcome.type === "broken") return reject(outcome.error);
+        if (outcome.type === "conflict") {
+          const message = `Run "${runId}" exists already, with ${outcome.row.workflow === workflow.name ? "other arguments" : `workflow ${outcome.row.workflow}`}. Choose another id.`;
+          return reject(new RingbackError("run_conflict", message, { details: { run: runId, workflow: workflow.name } }));
+        }
+        if (outcome.type === "created" && isHere) this.worker.begin(outcome.row, outcome.event);
+        resolve(runId);
+      });
+    });
+  }
+
+  async cancel(id: string): Promise<boolean> {
+    const row = await this.parts.store.run({ id });
+    if (!row) return false;
+    const outcome = await this.committer.commit({ op: "cancel", run: row.run, graceMs: this.parts.cancelGraceMs });
+    if (outcome.type === "requested") {
+      this.timers.note(this.parts.store.now() + this.parts.cancelGraceMs);
+      if (outcome.worker === this.id) this.worker.arrived(row.run, outcome.event);
+    } else if (outcome.type === "again" && this.parts.role === "worker") await this.worker.endFromOutside(row.run);
+    return outcome.type === "requested";
+  }
+
+  /** Ends a run's sleeps now. Returns how many. */
+  async wakeUp(id: string): Promise<number> {
+    const row = await this.parts.store.run({ id });
+    if (!row) return 0;
+    let stopped = 0;
+    const timers = await this.parts.store.timers(row.run);
+    await Promise.all(
+      timers.map(async ({ position }) => {
+        const outcome = await this.committer.commit({ op: "fire", run: row.run, position, early: true });
+        if (outcome.type !== "fired") return;
+        stopped++;
+        if (outcome.worker === this.id) this.worker.arrived(row.run, outcome.event);
+      }),
+    );
+    return stopped;
+  }
+
+  /** Nothing is under way: no turn, no commit, no load, no step body. What waits for the clock or the outside does not count. */
+  get isIdle(): boolean {
+    return this.worker.isIdle && this.committer.isIdle && this.steps.activeCount === 0 && this.timers.isIdle && this.#sweep.isIdle;
+  }
+
+  async #quiet(): Promise<void> {
+    while (!this.isIdle && this.#state === "closing") await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  #blocked(run: Run, number: RunNumber): void {
+    this.parts.logger.blocked(run.identity, run.fault, this.host);
+    if (run.fault?.reason === "misuse") this.#sweep.retryMisuse(number);
+  }
+
+  #heard(notice: Notice): void {
+    switch (notice.type) {
+      case "woken":
+        if (this.parts.role === "worker") this.#sweep.woken(notice.run, notice.worker, notice.seq);
+        break;
+      case "ended":
+        this.waiters.ended(notice.id);
+        break;
+      case "decided":
+        void this.answers.heard(notice.delivery);
+        break;
+      case "due":
+        if (this.parts.role === "worker") this.timers.note(notice.at);
+        break;
+      case "changed":
+        this.#sweep.soon();
+        if (this.parts.role === "worker") void this.timers.look();
+        void this.waiters.look();
+        void this.answers.look();
+    }
+  }
+}
+
+function closedError(): RingbackError {
+  return new RingbackError("engine_closed", "The engine is closed. Create a new one.", { details: {} });
+}
+
+/** Waits for a promise, but not longer than this. */
+async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise.catch(() => {}), late]);
+  clearTimeout(timer);
+}

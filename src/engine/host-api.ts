@@ -1,0 +1,210 @@
+// What host code asks of an engine: start and find runs, resume hooks, list what there is.
+
+import type { webcrypto } from "node:crypto";
+import { callStart } from "../core/call.ts";
+import { HookClosedError, HookNotFoundError, InvalidPayloadError, RingbackError } from "../core/errors.ts";
+import type { Receipt } from "../core/receipt.ts";
+import { type RunStateName, runStateName } from "../core/run-row.ts";
+import type { HookRow, RunFilter, RunRow } from "../store/port.ts";
+import type { EngineCore } from "./engine.ts";
+import { callingRun, here } from "./realm.ts";
+import { RunHandle } from "./run-handle.ts";
+import { definitionOf, type Workflow } from "./workflow.ts";
+
+export interface StartOptions {
+  /** Your own id, ≤ 255 bytes. Starting again with the same id, workflow and arguments gives the run that exists. */
+  readonly id?: string;
+}
+
+export interface ResumeOptions {
+  /** Delivers once: a repeat with the same key at the same token changes nothing and resolves as `duplicate`. */
+  readonly key?: string;
+  /** Keep the payload for a hook that does not exist yet. */
+  readonly early?: boolean;
+}
+
+/** What a resumed hook is, and what became of the delivery. */
+export interface ResumedHook {
+  readonly runId: string;
+  readonly hookId: string;
+  readonly token: string;
+  readonly metadata: unknown;
+  readonly delivery: Receipt;
+}
+
+/** A hook as lists and look-ups show it. A minted token is shown only to who named it. */
+export interface HookInfo {
+  readonly runId: string;
+  readonly hookId: string;
+  readonly workflowName: string;
+  readonly token: string | null;
+  readonly isWebhook: boolean;
+  readonly metadata: unknown;
+  readonly state: "open" | "closed" | "lost";
+  readonly createdAt: Date;
+  readonly expiresAt: Date | null;
+}
+
+export interface RunInfo {
+  readonly runId: string;
+  readonly workflowName: string;
+  readonly state: RunStateName;
+  readonly createdAt: Date;
+  readonly completedAt: Date | null;
+}
+
+/** How HTTP hands a request to a hook and says what became of it. */
+export type Forward = (engine: EngineCore, token: string, request: Request) => Promise<Response>;
+
+export class HostApi {
+  readonly #engine: () => EngineCore | Promise<EngineCore>;
+  readonly #forward: Forward;
+
+  constructor(engine: () => EngineCore | Promise<EngineCore>, forward: Forward) {
+    this.#engine = engine;
+    this.#forward = forward;
+  }
+
+  /** Starts a run; resolves when it is committed. In workflow code it starts a child, durably. Rejects `run_conflict`. */
+  async start<A extends unknown[], R>(workflow: Workflow<A, R>, args: A, options: StartOptions = {}): Promise<RunHandle<R>> {
+    const definition = definitionOf(workflow);
+    if (callingRun()) {
+      const { runId } = await callStart(here("start()"), definition, args, options.id);
+      return new RunHandle(runId, this.#engine);
+    }
+    const engine = await this.#engine();
+    engine.parts.registry.addWorkflow(definition);
+    const runId = await engine.alive.during(engine.start(definition, args, options.id));
+    return new RunHandle(runId, this.#engine);
+  }
+
+  /** A run by its id, at once; whether it exists shows when it is asked something. */
+  getRun<R = unknown>(runId: string): RunHandle<R> {
+    return new RunHandle(runId, this.#engine);
+  }
+
+  /**
+   * Delivers a value to a hook. Resolves when it is committed, also for a repeat of a `key`. Rejects `HookNotFoundError`,
+   * `HookClosedError`, `InvalidPayloadError`.
+   */
+  async resumeHook<T>(
+    target: string | { readonly token: string },
+    payload: T,
+    options: ResumeOptions | webcrypto.CryptoKey = {},
+  ): Promise<ResumedHook> {
+    const token = typeof target === "string" ? target : target.token;
+    const engine = await this.#engine();
+    const { receipt, hook } = await engine.alive.during(engine.door.signal(token, payload, keyOf(options)));
+    if (hook && (receipt.disposition === "accepted" || receipt.disposition === "duplicate")) {
+      const { runId, created } = hook;
+      return { runId, hookId: hookId(hook), token, metadata: metadataOf(engine, created.metadata), delivery: receipt };
+    }
+    throw refusal(token, receipt, hook);
+  }
+
+  /** The same without errors for what may become of a delivery: the receipt says it. */
+  async signal(token: string, payload: unknown, options: ResumeOptions = {}): Promise<Receipt> {
+    const engine = await this.#engine();
+    const { receipt } = await engine.alive.during(engine.door.signal(token, payload, keyOf(options)));
+    return receipt;
+  }
+
+  /** Hands a request to a webhook, minted or custom, and gives back what its sender is to be told. Never rejects for what became of it. */
+  async resumeWebhook(token: string, request: Request): Promise<Response> {
+    const engine = await this.#engine();
+    return engine.alive.during(this.#forward(engine, token, request));
+  }
+
+  /** Rejects `HookNotFoundError`. */
+  async getHookByToken(token: string): Promise<HookInfo> {
+    const engine = await this.#engine();
+    const address = engine.door.address(token);
+    const hook = address && (await engine.parts.store.hook(address));
+    if (!hook) throw refusal(token, { disposition: "unknown", keyed: false }, null);
+    return { ...hookInfo(engine, hook), token };
+  }
+
+  /** Newest first, 100 unless `limit` says otherwise. */
+  async listRuns(filter: Partial<RunFilter> = {}): Promise<RunInfo[]> {
+    const engine = await this.#engine();
+    const rows = await engine.parts.store.runs({ ...filter, limit: filter.limit ?? 100 });
+    return rows.map(runInfo);
+  }
+
+  /** Newest first; of one run, or of all. Open ones unless `all`. */
+  async listHooks(filter: { readonly runId?: string; readonly all?: boolean; readonly limit?: number } = {}): Promise<HookInfo[]> {
+    const engine = await this.#engine();
+    const { store } = engine.parts;
+    const run = filter.runId === undefined ? null : await store.run({ id: filter.runId });
+    if (filter.runId !== undefined && !run) return [];
+    const rows = await store.hooks({ ...(run ? { run: run.run } : {}), ...(filter.all ? {} : { open: true }), limit: filter.limit ?? 100 });
+    return rows.map((hook) => hookInfo(engine, hook));
+  }
+}
+
+function keyOf(options: ResumeOptions | webcrypto.CryptoKey): string | null {
+  if ("algorithm" in options && "extractable" in options)
+    throw notYet("resumeHook() with a CryptoKey", "payloads at rest are not encrypted yet");
+  const { key, early } = options as ResumeOptions;
+  if (early) throw notYet("early delivery", "deliver once the hook exists, or retry while it is not found");
+  return key ?? null;
+}
+
+function notYet(feature: string, why: string): RingbackError {
+  return new RingbackError("not_yet", `${feature} does not exist yet: ${why}.`, { details: { feature } });
+}
+
+function refusal(token: string, receipt: Receipt, hook: HookRow | null): RingbackError {
+  const shown = token.startsWith("wh:") ? `${token.split(":", 3).join(":")}:…` : token;
+  if (receipt.disposition === "invalid") {
+    const issues = receipt.issues ?? [];
+    const message = `Hook "${shown}" refused the payload: ${issues.map((issue) => issue.message).join("; ")}. The wait stays open; deliver a corrected payload.`;
+    return new InvalidPayloadError(message, { details: { issues: issues.map(plainIssue) } });
+  }
+  if (receipt.disposition === "closed" && hook) {
+    const { by = "ended", at = new Date(0) } = receipt;
+    const what = {
+      disposed: "it was disposed",
+      timeout: "it has timed out",
+      cancelled: "its run was cancelled",
+      ended: "its run has ended",
+    }[by];
+    const message = `Hook "${shown}" of run ${hook.runId} is closed: ${what ?? by} at ${at.toISOString()}. Use a new token for each wait.`;
+    return new HookClosedError(message, { details: { token: shown, run: hook.runId, by, at } });
+  }
+  const message = `No hook has the token "${shown}". Check the token, and that the run has come to the hook.`;
+  return new HookNotFoundError(message, { details: { token: shown } });
+}
+
+function plainIssue(issue: NonNullable<Receipt["issues"]>[number]): { message: string; path?: readonly PropertyKey[] } {
+  const path = issue.path?.map((part) => (typeof part === "object" ? part.key : part));
+  return path ? { message: issue.message, path } : { message: issue.message };
+}
+
+function hookId(hook: HookRow): string {
+  return `${hook.runId}:${hook.created.position}`;
+}
+
+function metadataOf(engine: EngineCore, metadata: string | null): unknown {
+  return metadata === null ? undefined : engine.host.parse(metadata);
+}
+
+function hookInfo(engine: EngineCore, hook: HookRow): HookInfo {
+  const { created } = hook;
+  return {
+    runId: hook.runId,
+    hookId: hookId(hook),
+    workflowName: hook.workflow,
+    token: created.address.type === "custom" ? created.address.token : null,
+    isWebhook: created.purpose === "webhook",
+    metadata: metadataOf(engine, created.metadata),
+    state: hook.state.type,
+    createdAt: new Date(created.at),
+    expiresAt: created.expiresAt == null ? null : new Date(created.expiresAt),
+  };
+}
+
+function runInfo(row: RunRow): RunInfo {
+  const completedAt = row.endedAt === null ? null : new Date(row.endedAt);
+  return { runId: row.id, workflowName: row.workflow, state: runStateName(row), createdAt: new Date(row.createdAt), completedAt };
+}

@@ -1,0 +1,158 @@
+// What runs need of the engine: values in and out of the journal, addresses for hooks, requests as code sees them.
+
+import type { HookAddress, HookCreated, Recorded } from "../core/event.ts";
+import { RingbackError } from "../core/errors.ts";
+import type { HookPart } from "../core/hook.ts";
+import { captured, type CapturedRequest, readResponse, type RequestRecord, type RespondResult } from "../core/request.ts";
+import type { Run, RunHost } from "../core/run.ts";
+import { createSerialiser, deliveriesIn } from "../core/serialise.ts";
+import type { Classes } from "../core/serialise-class.ts";
+import { type Seal, sealAnswer, type TokenPurpose } from "../core/seal.ts";
+import { digest, hashToken, type Tokens } from "../ingress/token.ts";
+import type { DeliveryNumber, Store } from "../store/port.ts";
+import type { Answers } from "./answers.ts";
+import { callingStep } from "./realm.ts";
+import { native } from "./realm/globals.ts";
+
+type Received = Recorded & { readonly kind: "hook_received" };
+
+/** Requests that values refer to, by delivery; a few stay in memory, all are in the store. */
+class Requests {
+  readonly #records = new Map<DeliveryNumber, { record: RequestRecord; isManual: boolean }>();
+  static readonly #kept = 1_000;
+
+  keep(delivery: DeliveryNumber, record: RequestRecord, isManual: boolean): void {
+    this.#records.delete(delivery);
+    this.#records.set(delivery, { record, isManual });
+    if (this.#records.size <= Requests.#kept) return;
+    const [oldest] = this.#records.keys();
+    if (oldest !== undefined) this.#records.delete(oldest);
+  }
+
+  get(delivery: DeliveryNumber): { record: RequestRecord; isManual: boolean } | undefined {
+    return this.#records.get(delivery);
+  }
+}
+
+export interface HostOptions {
+  readonly store: Store;
+  readonly tokens: Tokens;
+  readonly seal: Seal;
+  readonly classes: Classes;
+  /** The public URL of a webhook token. Throws `base_url_required`. */
+  readonly urlOf: (token: string) => string;
+  readonly answers: Answers;
+}
+
+export class Host implements RunHost {
+  readonly #options: HostOptions;
+  readonly #requests = new Requests();
+  readonly sealText: (text: string) => string;
+  readonly revealText: (text: string) => string;
+  readonly sealAnswer: RunHost["sealAnswer"];
+  readonly serialise: RunHost["serialise"];
+  readonly serialiseWithBodies: RunHost["serialiseWithBodies"];
+  readonly serialiseThrown: RunHost["serialiseThrown"];
+  readonly parse: RunHost["parse"];
+  readonly digest: RunHost["digest"] = digest;
+  readonly tokenHash: RunHost["tokenHash"] = hashToken;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    const { seal, classes } = options;
+    const serialiser = createSerialiser({ seal, classes, revive: (delivery) => this.#revive(delivery) });
+    this.serialise = serialiser.serialise;
+    this.serialiseWithBodies = serialiser.serialiseWithBodies;
+    this.serialiseThrown = serialiser.serialiseThrown;
+    this.parse = serialiser.parse;
+    this.sealText = seal.sealText;
+    this.revealText = seal.revealText;
+    this.sealAnswer = (answer) => sealAnswer(seal, answer);
+  }
+
+  newAddress(run: Run, position: number, purpose: TokenPurpose): { address: HookAddress; token: string; url: string | null } {
+    const { tokens, urlOf } = this.#options;
+    const { kid } = tokens.current;
+    const token = tokens.mint({ kid, runKey: run.identity.key, position, generation: 0, purpose });
+    return {
+      address: { type: "minted", kid, generation: 0, hash: hashToken(token) },
+      token,
+      url: purpose === "webhook" ? urlOf(token) : null,
+    };
+  }
+
+  tokenOf(run: Run, created: HookCreated): string {
+    const { address, position, purpose } = created;
+    if (address.type === "custom") return address.token;
+    try {
+      return this.#options.tokens.mint({ kid: address.kid, runKey: run.identity.key, position, generation: address.generation, purpose });
+    } catch (error) {
+      if (RingbackError.is(error, "missing_key")) run.missingKey(error);
+      throw error;
+    }
+  }
+
+  newRunSecrets(): { key: string; seed: string } {
+    return newRunSecrets();
+  }
+
+  payload(_run: Run, hook: HookPart, received: Received): unknown {
+    const { payload } = received;
+    if (payload.type === "value") return this.parse(payload.value);
+    const delivery = received.delivery as DeliveryNumber;
+    this.#keep(delivery, hook.url, hook.created, received);
+    return this.#revive(delivery);
+  }
+
+  /** Loads the requests that a serialised value refers to, so that it can be parsed in one go. */
+  async prepare(text: string): Promise<void> {
+    for (const delivery of deliveriesIn(text)) {
+      if (this.#requests.get(delivery)) continue;
+      const found = await this.#options.store.delivery(delivery);
+      if (found?.event.kind !== "hook_received") continue;
+      const { created } = found.hook;
+      this.#keep(delivery, created.url === null ? null : this.revealText(created.url), created, found.event as Received);
+    }
+  }
+
+  #keep(delivery: DeliveryNumber, url: string | null, created: HookCreated, received: Received): void {
+    if (received.payload.type !== "request") return;
+    const { head, body } = received.payload;
+    const { seal } = this.#options;
+    const own = head.url === null ? (url ?? `urn:ringback:hook:${created.position}`) : seal.revealText(head.url);
+    const record = {
+      method: head.method,
+      url: own + seal.revealText(head.search),
+      headers: head.headers.map(seal.revealText),
+      body: seal.revealBytes(body),
+    };
+    this.#requests.keep(delivery, record, created.response.mode === "manual");
+  }
+
+  #revive(delivery: DeliveryNumber): CapturedRequest | undefined {
+    const kept = this.#requests.get(delivery);
+    if (!kept) return undefined;
+    return captured(kept.record, { delivery, ...(kept.isManual ? { respond: (response) => this.#respond(delivery, response) } : {}) });
+  }
+
+  /** From a step it acts at once; in workflow code it is a step of its own. */
+  readonly #respond = async (delivery: DeliveryNumber, response: Response): Promise<RespondResult> => {
+    const answer = await readResponse(response, "the answer");
+    if (callingStep() === null && this.respondDurably) return this.respondDurably(delivery, answer);
+    return this.decide(delivery, answer);
+  };
+
+  /** Set by the engine: `respondWith` in workflow code. */
+  respondDurably: ((delivery: DeliveryNumber, answer: Awaited<ReturnType<typeof readResponse>>) => Promise<RespondResult>) | null = null;
+
+  async decide(delivery: DeliveryNumber, answer: Awaited<ReturnType<typeof readResponse>>): Promise<RespondResult> {
+    const outcome = await this.#options.answers.decide(delivery, answer, "workflow");
+    if (outcome.type === "decided") return { sent: true };
+    return { sent: false, reason: outcome.type === "already" && outcome.row.by === "deadline" ? "deadline" : "answered" };
+  }
+}
+
+/** 96 random bits for the key, which a MAC protects; 128 for the seed. Also called inside turns, where the patched sources refuse. */
+export function newRunSecrets(): { key: string; seed: string } {
+  return { key: native.randomBytes(12).toString("base64url"), seed: native.randomBytes(16).toString("hex") };
+}

@@ -1,0 +1,120 @@
+// A run as its starter holds it: what it is doing, how it ended, and ways to end it. Nothing is read until it is asked for.
+
+import { callOutcome } from "../core/call.ts";
+import { RingbackError, RunNotFoundError } from "../core/errors.ts";
+import { outcomeError } from "../core/pending.ts";
+import { type RunStateName, runStateName } from "../core/run-row.ts";
+import { type TimelineEntry, timelineOf } from "../core/timeline.ts";
+import type { RunRow } from "../store/port.ts";
+import type { EngineCore } from "./engine.ts";
+import { callingRun, here } from "./realm.ts";
+
+/** How far a run is, in Workflow DevKit's words: waiting and blocked runs read `running`. */
+export type RunStatus = "pending" | "running" | "completed" | "failed" | "cancelled";
+
+export class RunHandle<R = unknown> {
+  readonly runId: string;
+  readonly #engine: () => EngineCore | Promise<EngineCore>;
+
+  constructor(runId: string, engine: () => EngineCore | Promise<EngineCore>) {
+    this.runId = runId;
+    this.#engine = engine;
+  }
+
+  get exists(): Promise<boolean> {
+    return this.#find().then((row) => row !== null);
+  }
+
+  /** Rejects `RunNotFoundError`. */
+  get status(): Promise<RunStatus> {
+    return this.state.then((state) => (state === "waiting" || state === "blocked" ? "running" : state));
+  }
+
+  /** All seven states. Rejects `RunNotFoundError`. */
+  get state(): Promise<RunStateName> {
+    return this.#row().then(runStateName);
+  }
+
+  get workflowName(): Promise<string> {
+    return this.#row().then((row) => row.workflow);
+  }
+
+  get createdAt(): Promise<Date> {
+    return this.#row().then((row) => new Date(row.createdAt));
+  }
+
+  /** When the run ended; undefined while it has not. */
+  get completedAt(): Promise<Date | undefined> {
+    return this.#row().then((row) => (row.endedAt === null ? undefined : new Date(row.endedAt)));
+  }
+
+  /** Why the run is set aside, and the difference where its code has changed; null while it is not. */
+  get blocked(): Promise<{ readonly reason: string; readonly message: string } | null> {
+    return this.#blocked();
+  }
+
+  /** All that is in the run's journal so far, in order, without payloads and without any token. Rejects `RunNotFoundError`. */
+  get timeline(): Promise<readonly TimelineEntry[]> {
+    return this.#timeline();
+  }
+
+  /**
+   * What the workflow returned, as soon as it has. Rejects `RunFailedError` (its `cause` is what was thrown), `RunCancelledError` or
+   * `RunNotFoundError`. In workflow code the wait is durable.
+   */
+  get returnValue(): Promise<R> {
+    if (callingRun()) return callOutcome(here("run.returnValue"), this.runId) as Promise<R>;
+    return this.#outcome();
+  }
+
+  /**
+   * Asks the run to end: its pending waits reject with `RunCancelledError`, so that it can clean up, for a minute. A second call ends it
+   * at once. Resolves when that is committed; on a run that has ended it does nothing.
+   */
+  async cancel(): Promise<void> {
+    const engine = await this.#engine();
+    if (!(await engine.cancel(this.runId)) && !(await this.exists)) throw notFound(this.runId);
+  }
+
+  /** Ends the run's sleeps now. */
+  async wakeUp(): Promise<{ readonly stoppedCount: number }> {
+    await this.#row();
+    return { stoppedCount: await (await this.#engine()).wakeUp(this.runId) };
+  }
+
+  async #outcome(): Promise<R> {
+    const engine = await this.#engine();
+    await this.#row();
+    const outcome = await engine.alive.during(engine.waiters.wait(this.runId));
+    if (outcome.type !== "completed") throw outcomeError(outcome, this.runId, engine.host);
+    await engine.host.prepare(outcome.result);
+    return engine.host.parse(outcome.result) as R;
+  }
+
+  async #blocked(): Promise<{ reason: string; message: string } | null> {
+    const row = await this.#row();
+    if (!row.blocked) return null;
+    const journal = await (await this.#engine()).parts.store.journal(row.run, 0);
+    const event = journal.findLast((found) => found.kind === "run_blocked");
+    return event?.kind === "run_blocked" ? { reason: event.reason, message: event.message } : null;
+  }
+
+  async #timeline(): Promise<TimelineEntry[]> {
+    const row = await this.#row();
+    return timelineOf(await (await this.#engine()).parts.store.journal(row.run, 0));
+  }
+
+  async #find(): Promise<RunRow | null> {
+    return (await this.#engine()).parts.store.run({ id: this.runId });
+  }
+
+  async #row(): Promise<RunRow> {
+    const row = await this.#find();
+    if (!row) throw notFound(this.runId);
+    return row;
+  }
+}
+
+function notFound(run: string): RingbackError {
+  return new RunNotFoundError(`No run "${run}" in this store.`, { details: { run } });
+}

@@ -1,0 +1,117 @@
+// Nothing is stranded (G5): looks for runs that have something to do and nobody who does it, at the start, every few seconds, and when
+// somebody says that something changed. Wake-ups that were missed, dead workers' runs, and blocked runs that new code may fit.
+
+import type { Clock } from "../core/clock.ts";
+import type { RunNumber, Store } from "../store/port.ts";
+import type { Registry } from "./registry.ts";
+import type { Worker } from "./worker.ts";
+
+const everyMs = 5_000;
+const soonMs = 20;
+const batch = 200;
+/** Misuse may be a race at boot (a module not loaded yet): tried again once, after this. */
+const misuseRetryMs = 1_000;
+
+export class Sweep {
+  readonly #store: Store;
+  readonly #worker: Worker;
+  readonly #registry: Registry;
+  readonly #clock: Clock;
+  #takeBack: (() => void) | null = null;
+  #isSweeping = false;
+  #isAgain = false;
+  #isStopped = true;
+  readonly #retried = new Set<RunNumber>();
+  readonly #tried = new Set<string>();
+
+  constructor(store: Store, worker: Worker, registry: Registry, clock: Clock) {
+    this.#store = store;
+    this.#worker = worker;
+    this.#registry = registry;
+    this.#clock = clock;
+  }
+
+  get isIdle(): boolean {
+    return !this.#isSweeping;
+  }
+
+  begin(): void {
+    this.#isStopped = false;
+    void this.#sweep();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#takeBack?.();
+  }
+
+  /** Look again shortly; a burst of calls is one look. */
+  soon(): void {
+    if (this.#isStopped) return;
+    if (this.#isSweeping) this.#isAgain = true;
+    else this.#alarm(soonMs);
+  }
+
+  /** A run has facts that its code has not seen. Mine, or nobody's; a dead worker's are found by the next look. */
+  woken(run: RunNumber, worker: string | null, seq: number): void {
+    if (this.#isStopped) return;
+    if (worker === this.#worker.id) setImmediate(() => this.#isStopped || this.#worker.grown(run, seq));
+    else if (worker === null || this.#store.isExclusive) void this.#worker.load(run);
+  }
+
+  retryMisuse(run: RunNumber): void {
+    if (this.#retried.has(run)) return;
+    this.#retried.add(run);
+    this.#clock.alarm(this.#clock.now() + misuseRetryMs, () => {
+      if (!this.#isStopped) void this.#worker.load(run);
+    });
+  }
+
+  async #sweep(): Promise<void> {
+    if (this.#isSweeping || this.#isStopped) return;
+    this.#isSweeping = true;
+    this.#isAgain = false;
+    try {
+      await this.#runnable();
+      await this.#blocked();
+    } catch {
+      // The store is away; the next look finds what is there.
+    }
+    this.#isSweeping = false;
+    if (!this.#isStopped) this.#alarm(this.#isAgain ? soonMs : everyMs);
+  }
+
+  async #runnable(): Promise<void> {
+    const workflows = this.#registry.workflows.map((workflow) => workflow.name);
+    const seen = new Set<RunNumber>();
+    for (;;) {
+      const rows = await this.#store.runnable(this.#worker.id, workflows, batch + seen.size);
+      const fresh = rows.filter((row) => !seen.has(row.run));
+      for (const row of fresh) seen.add(row.run);
+      await Promise.all(
+        fresh.map((row) => {
+          if (row.worker !== this.#worker.id) return this.#worker.load(row.run);
+          return this.#worker.grown(row.run, row.seq);
+        }),
+      );
+      if (fresh.length < batch || this.#isStopped) return;
+    }
+  }
+
+  /** Each run is tried once with each code it may fit. */
+  async #blocked(): Promise<void> {
+    for (const { name, codeId } of this.#registry.workflows) {
+      for (const row of await this.#store.blocked(name, codeId, batch)) {
+        const attempt = `${row.run}:${codeId}`;
+        if (this.#tried.has(attempt)) continue;
+        this.#tried.add(attempt);
+        await this.#worker.load(row.run);
+      }
+    }
+  }
+
+  #alarm(afterMs: number): void {
+    this.#takeBack?.();
+    this.#takeBack = this.#clock.alarm(this.#clock.now() + afterMs, () => void this.#sweep());
+  }
+}

@@ -1,0 +1,94 @@
+// Fires what is due: timers and hook deadlines, with one alarm set for the earliest. The store decides what is due (P6).
+
+import type { Clock } from "../core/clock.ts";
+import type { Recorded } from "../core/event.ts";
+import type { RunNumber, Store } from "../store/port.ts";
+import type { Committer } from "./commit.ts";
+
+const batch = 500;
+/** Alarms are kept shorter than what the platform's timers can hold. */
+const longestMs = 24 * 3_600_000;
+const retryMs = 1_000;
+
+export interface TimersListener {
+  fired(run: RunNumber, worker: string | null, event: Recorded): void;
+  /** A cancelled run's grace is over. */
+  expired(run: RunNumber): Promise<void>;
+}
+
+export class Timers {
+  readonly #store: Store;
+  readonly #committer: Committer;
+  readonly #clock: Clock;
+  readonly #listener: TimersListener;
+  #alarmAt = Number.POSITIVE_INFINITY;
+  #takeBack: (() => void) | null = null;
+  #isFiring = false;
+  #isStopped = false;
+
+  constructor(store: Store, committer: Committer, clock: Clock, listener: TimersListener) {
+    this.#store = store;
+    this.#committer = committer;
+    this.#clock = clock;
+    this.#listener = listener;
+  }
+
+  get isIdle(): boolean {
+    return !this.#isFiring;
+  }
+
+  /** Something is due at `dueAt`. */
+  note(dueAt: number): void {
+    if (this.#isStopped || dueAt >= this.#alarmAt) return;
+    this.#takeBack?.();
+    this.#alarmAt = dueAt;
+    this.#takeBack = this.#clock.alarm(Math.min(dueAt, this.#clock.now() + longestMs), () => {
+      this.#alarmAt = Number.POSITIVE_INFINITY;
+      this.#takeBack = null;
+      void this.fireDue();
+    });
+  }
+
+  /** Somebody else may have set a timer. */
+  async look(): Promise<void> {
+    try {
+      const next = await this.#store.nextDue();
+      if (next !== null) this.note(next);
+    } catch {
+      this.note(this.#clock.now() + retryMs); // the store is away
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#takeBack?.();
+  }
+
+  /** Fires all that is due by now, earliest first, and sets the alarm for what comes next. */
+  async fireDue(): Promise<void> {
+    if (this.#isFiring || this.#isStopped) return;
+    this.#isFiring = true;
+    try {
+      for (;;) {
+        const due = await this.#store.due(this.#store.now(), batch);
+        await Promise.all(due.map((row) => (row.position === 0 ? this.#listener.expired(row.run) : this.#fire(row.run, row.position))));
+        if (due.length < batch) break;
+      }
+      this.#isFiring = false;
+      await this.look();
+    } catch {
+      this.#isFiring = false;
+      this.note(this.#clock.now() + retryMs); // the store is away; what is due stays due
+    }
+  }
+
+  #fire(run: RunNumber, position: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#committer.put({ op: "fire", run, position }, (outcome) => {
+        if (outcome.type === "broken") return reject(outcome.error);
+        if (outcome.type === "fired") this.#listener.fired(run, outcome.worker, outcome.event);
+        resolve();
+      });
+    });
+  }
+}

@@ -1,0 +1,403 @@
+// Advances runs: turn after turn, from the journal into code and from code into the journal.
+//
+// W1. One append of a run is under way at a time, and no turn meanwhile: a hot run is never ahead of a commit that may fail.
+// W2. Nothing that code asked for is acted on before it is committed.
+// W3. A run whose append was refused, or has no known outcome, is dropped from memory and loaded again from its journal.
+// W4. A parked run stays hot within the budget, least recently used out first; cold, it is its journal and nothing else.
+
+import type { NoteEvent, OutputEvent, Recorded, RunOutcome } from "../core/event.ts";
+import { RingbackError } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
+import { Run, type RunHost } from "../core/run.ts";
+import type { AppendOutcome, Broken, RunNumber, RunRow, Store } from "../store/port.ts";
+import type { Committer } from "./commit.ts";
+import { crashPoint } from "./crash-point.ts";
+import { Live } from "./live.ts";
+import { nextTurn } from "./next-turn.ts";
+import { onMisuse, takeTurn, takeTurns } from "./realm.ts";
+import type { Registry } from "./registry.ts";
+import type { Steps } from "./steps.ts";
+import type { Timers } from "./timers.ts";
+
+/** Replay yields to the rest of the process after this long. */
+const replaySliceMs = 5;
+
+export interface WorkerOptions {
+  readonly id: string;
+  /** How many parked runs stay in memory; 0 evicts after every turn. */
+  readonly hotRuns: number;
+  readonly onBlocked: (run: Run, number: RunNumber) => void;
+  readonly onEnded: (run: Run, outcome: RunOutcome, warnings: readonly string[]) => void;
+  /** The store did not answer: runs that were dropped are to be looked for again. */
+  readonly onStranded: () => void;
+  /** Does anybody in this process wait for the run's end? */
+  readonly isAwaited: (runId: string) => boolean;
+}
+
+export class Worker {
+  readonly #store: Store;
+  readonly #committer: Committer;
+  readonly #registry: Registry;
+  readonly #host: RunHost;
+  readonly #options: WorkerOptions;
+  readonly #hot = new Map<RunNumber, Live>();
+  readonly #byKey = new Map<string, Live>();
+  readonly #loading = new Map<RunNumber, Promise<Live | null>>();
+  readonly #busy = new Set<Live>();
+  steps!: Steps;
+  timers!: Timers;
+  isStopped = false;
+
+  constructor(store: Store, committer: Committer, registry: Registry, host: RunHost, options: WorkerOptions) {
+    this.#store = store;
+    this.#committer = committer;
+    this.#registry = registry;
+    this.#host = host;
+    this.#options = options;
+  }
+
+  get id(): string {
+    return this.#options.id;
+  }
+
+  get hotCount(): number {
+    return this.#hot.size;
+  }
+
+  /** Nothing is being loaded, taken a turn of, or appended. */
+  get isIdle(): boolean {
+    return this.#busy.size === 0 && this.#loading.size === 0;
+  }
+
+  /** A run that was just created for this worker. */
+  begin(row: RunRow, started: Recorded): void {
+    const live = this.#keep(row);
+    if (!live) return;
+    live.receive(started);
+    this.#pump(live);
+  }
+
+  /** The run in memory, if it is there. */
+  hot(runKey: string): Live | null {
+    return this.#byKey.get(runKey) ?? null;
+  }
+
+  hotRun(number: RunNumber): Run | null {
+    const live = this.#hot.get(number);
+    return live && !live.isLoading ? live.run : null;
+  }
+
+  /** An event was committed for a run that this worker may hold. */
+  arrived(number: RunNumber, event: Recorded): void {
+    const live = this.#hot.get(number);
+    if (!live) void this.load(number);
+    else if (live.receive(event)) this.#pump(live);
+    else void this.#catchUp(live);
+  }
+
+  /** The journal of a run has grown to `seq`, by another's hand. */
+  grown(number: RunNumber, seq: number): void {
+    const live = this.#hot.get(number);
+    if (!live) void this.load(number);
+    else if (live.known < seq) void this.#catchUp(live);
+  }
+
+  /** Claims a run and runs its code against its journal. Null when it is another's, has ended, or its workflow is not registered here. */
+  load(number: RunNumber): Promise<Live | null> {
+    const hot = this.#hot.get(number);
+    if (hot || this.isStopped) return Promise.resolve(hot ?? null);
+    const under = this.#loading.get(number);
+    if (under) return under;
+    const loading = this.#load(number)
+      .catch(() => {
+        this.#options.onStranded();
+        return null;
+      })
+      .finally(() => this.#loading.delete(number));
+    this.#loading.set(number, loading);
+    return loading;
+  }
+
+  async #load(number: RunNumber): Promise<Live | null> {
+    const known = await this.#store.run({ run: number });
+    if (!known || !this.#registry.workflow(known.workflow)) return null;
+    const outcome = await this.#committer.commit({ op: "claim", run: number, worker: this.id });
+    if (outcome.type === "refused") return null;
+    crashPoint("load.after_claim");
+    const { row } = outcome;
+    const live = this.#keep(row);
+    if (!live) return null;
+    this.#work(live);
+    live.isBlocked = row.status === "blocked";
+    if (row.loads > limits.loadsWithoutProgress) {
+      const message = `Run ${row.id} (${row.workflow}) was loaded ${row.loads - 1} times and never got anywhere: the process ended each time. It is set aside.`;
+      live.run.fault = {
+        reason: "crash_loop",
+        error: new RingbackError("crash_loop", message, { details: { run: row.id, loads: row.loads - 1 } }),
+        diff: null,
+      };
+      this.#rest(live);
+      this.#block(live);
+      return live;
+    }
+    const journal = await this.#journalFor(live);
+    for (const event of journal) live.run.record(event);
+    for (const event of journal) live.receive(event);
+    live.isLoading = true;
+    this.#replay(live, () => this.steps.recover(live, journal));
+    return live;
+  }
+
+  /** A run that cannot be read now is not in memory: it is looked for again. */
+  async #journalFor(live: Live): Promise<readonly Recorded[]> {
+    try {
+      return await this.#store.journal(live.number, 0);
+    } catch (error) {
+      this.#drop(live);
+      throw error;
+    }
+  }
+
+  /** Cold: turns back to back in slices, until the journal is drained. */
+  #replay(live: Live, drained: () => void): void {
+    takeTurns(
+      live.run,
+      () => {
+        if (live.isGone) return null;
+        this.#afterTurn(live);
+        return nextTurn(live);
+      },
+      replaySliceMs,
+      (isDrained) => {
+        if (!isDrained && !live.isGone) return this.#replay(live, drained);
+        live.isLoading = false;
+        if (!live.isGone && !live.run.fault && !live.run.ended) drained();
+        live.run.isReplaying = false;
+        this.#rest(live);
+        this.#pump(live);
+      },
+    );
+  }
+
+  #pump(live: Live): void {
+    if (live.isBusy || live.isGone) return;
+    const { run } = live;
+    const body = nextTurn(live);
+    if (body) {
+      this.#work(live);
+      takeTurn(run, body, () => {
+        this.#afterTurn(live);
+        this.#rest(live);
+        this.#pump(live);
+      });
+    } else if (run.fault) this.#block(live);
+    else if (run.ended) this.#end(live);
+    else if (run.asked.length > 0 || live.isBlocked) this.#append(live);
+    else this.#park(live);
+  }
+
+  #afterTurn(live: Live): void {
+    if (live.run.isTurnOpen) live.run.endTurn();
+  }
+
+  #append(live: Live): void {
+    const events = this.#unblocking(live, live.run.asked);
+    live.run.asked = [];
+    this.#put(live, events, false, (outcome) => {
+      for (const event of outcome.events) this.#act(live, event);
+      this.#pump(live);
+    });
+  }
+
+  /** W2: what was asked for is now in the journal. */
+  #act(live: Live, event: Recorded): void {
+    if (event.kind === "step_scheduled") this.steps.start(live, event.position, event.input, 1);
+    else if (event.kind === "timer_set") this.timers.note(event.dueAt ?? 0);
+    else if (event.kind === "hook_created" && event.expiresAt != null) this.timers.note(event.expiresAt);
+  }
+
+  #end(live: Live): void {
+    const { run } = live;
+    const outcome = run.ended as RunOutcome;
+    const isStart = (event: OutputEvent): boolean => event.kind === "step_scheduled" || event.kind === "timer_set";
+    const abandoned = run.asked.filter((event) => isStart(event) && event.turn === run.turn);
+    const kept = run.asked.filter((event) => !abandoned.includes(event));
+    const warnings = (run.warnings ?? []).map(this.#host.sealText);
+    const ended: NoteEvent = {
+      kind: "run_ended",
+      turn: run.turn,
+      outcome,
+      seen: run.seq,
+      unread: run.unread(),
+      abandoned: abandoned.map((event) => event.position),
+      warnings,
+    };
+    run.asked = [];
+    this.#put(live, this.#unblocking(live, [...kept, ended]), !this.#options.isAwaited(run.identity.id), () => {
+      this.#drop(live);
+      this.steps.abort(live.number, "The run has ended.");
+      this.#options.onEnded(run, outcome, warnings);
+    });
+  }
+
+  /** The code fits again. */
+  #unblocking<E>(live: Live, events: readonly E[]): readonly (E | NoteEvent)[] {
+    if (!live.isBlocked) return events;
+    live.isBlocked = false;
+    return [{ kind: "run_unblocked" }, ...events];
+  }
+
+  #block(live: Live): void {
+    const { run } = live;
+    const fault = run.fault as NonNullable<Run["fault"]>;
+    const blocked: NoteEvent = {
+      kind: "run_blocked",
+      reason: fault.reason,
+      codeId: run.identity.codeId,
+      message: this.#host.sealText(fault.error.message),
+      diff: fault.diff,
+    };
+    this.#put(live, [blocked], false, () => {
+      this.#drop(live);
+      this.#options.onBlocked(run, live.number);
+    });
+  }
+
+  #put(
+    live: Live,
+    events: readonly (OutputEvent | NoteEvent)[],
+    isLazy: boolean,
+    done: (outcome: AppendOutcome & { type: "appended" }) => void,
+  ): void {
+    this.#work(live);
+    const seen = live.run.seq;
+    const answered = (outcome: AppendOutcome | Broken): void => {
+      this.#rest(live);
+      if (live.isGone) return;
+      if (outcome.type !== "appended") return this.#lose(live, outcome);
+      live.told = seen;
+      let isWhole = true;
+      for (const event of outcome.events) isWhole = live.receive(event) && isWhole;
+      if (!isWhole) void this.#catchUp(live);
+      done(outcome);
+    };
+    this.#committer.put({ op: "append", run: live.number, fence: live.fence, events, seen }, answered, isLazy);
+  }
+
+  /** All is applied and nothing asked for: the store may know, in the next group. */
+  #park(live: Live): void {
+    const { run } = live;
+    if (live.told < run.seq) {
+      live.told = run.seq;
+      this.#committer.put(
+        { op: "park", run: live.number, fence: live.fence, seen: run.seq },
+        (outcome) => {
+          if (outcome.type !== "parked" && !live.isGone) this.#lose(live, outcome);
+        },
+        true,
+      );
+    }
+    this.#hot.delete(live.number);
+    this.#hot.set(live.number, live);
+    this.#evict();
+  }
+
+  #evict(): void {
+    if (this.#hot.size <= this.#options.hotRuns) return;
+    for (const live of this.#hot.values()) {
+      if (this.#hot.size <= this.#options.hotRuns) return;
+      if (!live.isBusy && !live.isCatchingUp && !live.hasInput) this.#drop(live);
+    }
+  }
+
+  async #catchUp(live: Live): Promise<void> {
+    if (live.isCatchingUp || live.isGone) return;
+    live.isCatchingUp = true;
+    try {
+      for (const event of await this.#store.journal(live.number, live.known)) live.receive(event);
+      live.isCatchingUp = false;
+      this.#pump(live);
+    } catch {
+      this.#drop(live);
+      this.#options.onStranded();
+    }
+  }
+
+  /** W3 */
+  #lose(live: Live, outcome: { readonly type: "fenced" } | Broken): void {
+    this.#drop(live);
+    if (outcome.type === "fenced") this.steps.abort(live.number, "Another worker has taken the run over.");
+    this.#options.onStranded();
+  }
+
+  #keep(row: RunRow): Live | null {
+    const definition = this.#registry.workflow(row.workflow);
+    if (!definition) return null;
+    const run = new Run(
+      { id: row.id, key: row.key, workflow: row.workflow, codeId: definition.codeId, createdAt: row.createdAt },
+      definition,
+      this.#host,
+    );
+    const live = new Live(row, run);
+    onMisuse(run, (_run, error) => {
+      run.misuse(error);
+      this.#pump(live);
+    });
+    this.#hot.set(row.run, live);
+    this.#byKey.set(row.key, live);
+    return live;
+  }
+
+  #drop(live: Live): void {
+    if (live.isGone) return;
+    live.isGone = true;
+    this.#rest(live);
+    if (this.#hot.get(live.number) === live) this.#hot.delete(live.number);
+    if (this.#byKey.get(live.run.identity.key) === live) this.#byKey.delete(live.run.identity.key);
+  }
+
+  /** Ends a cancelled run without its code: its grace is over, or its code cannot run. */
+  async endFromOutside(number: RunNumber): Promise<void> {
+    this.forget(number);
+    const claim = await this.#committer.commit({ op: "claim", run: number, worker: this.id });
+    if (claim.type === "refused") return;
+    const { row } = claim;
+    const ended: NoteEvent = {
+      kind: "run_ended",
+      turn: 0,
+      outcome: { type: "cancelled" },
+      seen: row.seq,
+      unread: [],
+      abandoned: [],
+      warnings: [],
+    };
+    this.steps.abort(number, "The run was cancelled.");
+    await this.#committer.commit({ op: "append", run: number, fence: row.fence, events: [ended], seen: row.seq });
+  }
+
+  /** Forgets a run that another worker has taken, or whose code was replaced. */
+  forget(number: RunNumber): void {
+    const live = this.#hot.get(number);
+    if (live) this.#drop(live);
+  }
+
+  /** Forgets every run; each is loaded again when it has something to do. */
+  dropAll(): void {
+    for (const live of [...this.#hot.values()]) this.#drop(live);
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.dropAll();
+  }
+
+  #work(live: Live): void {
+    live.isBusy = true;
+    this.#busy.add(live);
+  }
+
+  #rest(live: Live): void {
+    live.isBusy = false;
+    this.#busy.delete(live);
+  }
+}

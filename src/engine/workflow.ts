@@ -1,0 +1,51 @@
+// A workflow as a value: the function its author wrote, callable inside a run, known by name everywhere else.
+
+import type { WorkflowDefinition, WorkflowOptions } from "../core/definition.ts";
+import { RingbackError } from "../core/errors.ts";
+import { callingRun } from "./realm.ts";
+import { checkName, processWorkflows, sourceId } from "./registry.ts";
+
+const definition: unique symbol = Symbol.for("ringback/workflow") as never;
+
+/** Start it with `start(workflow, args)`. Called inside another workflow it runs inline, as part of that run. */
+export interface Workflow<A extends unknown[] = unknown[], R = unknown> {
+  (...args: A): Promise<R>;
+  readonly [definition]: WorkflowDefinition;
+}
+
+/**
+ * Names an async function as a workflow and registers it in this process. Its runs are found by the name and survive restarts; the same
+ * code must be registered under it wherever they go on.
+ */
+export function workflow<A extends unknown[], R>(
+  name: string,
+  body: (...args: A) => Promise<R> | R,
+  options: WorkflowOptions = {},
+): Workflow<A, R> {
+  checkName("workflow", name);
+  if (typeof body !== "function") {
+    throw new RingbackError("bad_argument", `Workflow "${name}" needs a function, got ${typeof body}.`, {
+      details: { argument: "body", value: typeof body },
+    });
+  }
+  const declared: WorkflowDefinition = {
+    name,
+    body: body as WorkflowDefinition["body"],
+    codeId: options.version ?? sourceId(body as WorkflowDefinition["body"]),
+  };
+  const inline = async (...args: A): Promise<R> => {
+    if (callingRun()) return body(...args);
+    const message = `Workflow "${name}" was called like a function, outside a run. Use start(${name}, [...]) to start a run of it.`;
+    throw new RingbackError("workflow_called_directly", message, { details: { workflow: name } });
+  };
+  Object.defineProperty(inline, "name", { value: name });
+  processWorkflows.add(declared);
+  return Object.assign(inline, { [definition]: declared });
+}
+
+export function definitionOf(value: Workflow<never[], unknown> | Workflow<any[], any>): WorkflowDefinition {
+  const declared = (value as Workflow | undefined)?.[definition];
+  if (declared) return declared;
+  const message = `start() takes what workflow() returned, got ${typeof value === "function" ? `a plain function (${value.name || "anonymous"})` : typeof value}.`;
+  throw new RingbackError("bad_argument", message, { details: { argument: "workflow", value: typeof value } });
+}

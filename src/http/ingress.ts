@@ -1,0 +1,64 @@
+// The public handler: callbacks come in here, and nothing else does.
+
+import type { Answer } from "../core/event.ts";
+import { toResponse } from "../core/request.ts";
+import type { EngineCore } from "../engine/engine.ts";
+import { type Capture, captureRequest } from "../ingress/capture.ts";
+import { answerFor, answerForError, noContent, notFound } from "./status.ts";
+
+export type { Answer } from "../core/event.ts";
+
+/** The route of minted webhook tokens. */
+export const webhookRoute = "/.well-known/workflow/v1/webhook/";
+
+/** A handler in the web's standard form, and in the plain form that servers with the bytes in hand can call for less. */
+export interface Ingress {
+  (request: Request): Promise<Response>;
+  /** Calls `answered` once. */
+  readonly handle: (request: Capture, answered: (answer: Answer) => void) => void;
+  /** The cap on bodies; whoever reads one for `handle` holds to it and answers 413. */
+  readonly bodyBytes: number;
+}
+
+export function createIngress(engine: () => EngineCore | Promise<EngineCore>, bodyBytes: number): Ingress {
+  const handle: Ingress["handle"] = (request, answered) => {
+    const token = tokenIn(request.path);
+    if (token === null) return answered(notFound);
+    if (request.method === "OPTIONS") return answered(noContent);
+    const fail = (error: unknown): void => answered(answerForError(error));
+    const enter = ({ door }: EngineCore): void => door.callback(token, request, { reply: (reply) => answered(answerFor(reply)), fail });
+    const core = engine();
+    if (core instanceof Promise) core.then(enter, fail);
+    else enter(core);
+  };
+  const ingress = async (request: Request): Promise<Response> => {
+    try {
+      const capture = await captureRequest(request, bodyBytes);
+      return toResponse(await new Promise((resolve) => handle(capture, resolve)));
+    } catch (error) {
+      return toResponse(answerForError(error));
+    }
+  };
+  return Object.assign(ingress, { handle, bodyBytes });
+}
+
+/** `resumeWebhook`: the same answers for a request that server code hands over. */
+export async function forward(engine: EngineCore, token: string, request: Request): Promise<Response> {
+  try {
+    return toResponse(answerFor(await engine.door.forwarded(token, await captureRequest(request, engine.parts.bodyBytes))));
+  } catch (error) {
+    return toResponse(answerForError(error));
+  }
+}
+
+function tokenIn(path: string): string | null {
+  if (!path.startsWith(webhookRoute)) return null;
+  const token = path.slice(webhookRoute.length);
+  if (token === "" || token.includes("/")) return null;
+  if (!token.includes("%")) return token;
+  try {
+    return decodeURIComponent(token);
+  } catch {
+    return null;
+  }
+}

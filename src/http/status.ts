@@ -1,0 +1,54 @@
+// How HTTP says what became of a delivery. The only file that knows status codes.
+
+import { RingbackError } from "../core/errors.ts";
+import type { Answer } from "../core/event.ts";
+import type { Disposition } from "../core/receipt.ts";
+import type { Reply } from "../engine/deliver.ts";
+
+const statuses: { readonly [disposition in Disposition]: number } = {
+  accepted: 202,
+  buffered: 202,
+  duplicate: 202,
+  ignored: 200,
+  closed: 410,
+  invalid: 422,
+  unknown: 404,
+};
+const empty = new Uint8Array();
+const retryAfterSeconds = "5";
+
+/** The sender's answer. A repeat differs from the first answer in `Ringback-Disposition` alone. */
+export function answerFor(reply: Reply): Answer {
+  switch (reply.type) {
+    case "answered": {
+      const { answer, receipt } = reply;
+      return {
+        status: answer.status,
+        headers: [...answer.headers, "Ringback-Disposition", receipt.disposition, "Ringback-Delivery", receipt.id ?? ""],
+        body: answer.body,
+      };
+    }
+    case "refused":
+      return { status: statuses[reply.receipt.disposition], headers: ["Ringback-Disposition", reply.receipt.disposition], body: empty };
+    case "method":
+      return { status: 405, headers: ["Allow", reply.allow.join(", ")], body: empty };
+    case "key_reused":
+      return problem(422, "key_reused", "This Idempotency-Key came before with another body.");
+  }
+}
+
+/** What a sender is told when something went wrong on our side, or with what it sent. Never 404: a provider would give up. */
+export function answerForError(error: unknown): Answer {
+  if (RingbackError.is(error, "too_large")) return problem(413, error.code, error.message);
+  if (RingbackError.is(error, "too_deep") || RingbackError.is(error, "invalid_payload")) return problem(422, error.code, error.message);
+  const code = RingbackError.is(error) ? error.code : "store_unavailable";
+  const answer = problem(503, code, "Send it again later; with the same key it is taken once.");
+  return { ...answer, headers: [...answer.headers, "Retry-After", retryAfterSeconds] };
+}
+
+export const notFound: Answer = { status: 404, headers: ["Ringback-Disposition", "unknown"], body: empty };
+export const noContent: Answer = { status: 204, headers: [], body: empty };
+
+function problem(status: number, code: string, message: string): Answer {
+  return { status, headers: ["Content-Type", "application/json"], body: new TextEncoder().encode(JSON.stringify({ code, message })) };
+}

@@ -1,0 +1,26 @@
+// `ringback`: what workflow code is written with.
+
+import "./wiring.ts";
+
+export { FatalError, RetryableError } from "./core/errors.ts";
+export type { RequestWithResponse, RespondResult } from "./core/request.ts";
+export { env } from "./core/secret.ts";
+export type { StandardSchema, StepOptions, WorkflowOptions } from "./core/definition.ts";
+export { type Workflow, workflow } from "./engine/workflow.ts";
+export { fetch } from "./styles/plain/fetch.ts";
+export {
+  createHook,
+  createWebhook,
+  type DefinedHook,
+  type DefineHookOptions,
+  defineHook,
+  type Hook,
+  type HookHandle,
+  type HookOptions,
+  type Webhook,
+  type WebhookOptions,
+} from "./styles/plain/hook.ts";
+export { getStepMetadata, getWorkflowMetadata, random, type StepMetadata, uuid, type WorkflowMetadata } from "./styles/plain/metadata.ts";
+export { type Step, step } from "./styles/plain/step.ts";
+export { branch, race, sleep } from "./styles/plain/wait.ts";
+export { createEngine, type Engine, type EngineOptions } from "./wiring.ts";

@@ -1,0 +1,137 @@
+// A request at a door as a plain record: nothing of it is trusted, nothing of it is parsed before it is verified.
+
+import { hash } from "node:crypto";
+import { InvalidPayloadError, RingbackError } from "../core/errors.ts";
+import { limits, tooLarge } from "../core/limits.ts";
+import { CapturedRequest, flatten } from "../core/request.ts";
+
+export interface Capture {
+  readonly method: string;
+  /** As it came, percent-encoding and all. */
+  readonly path: string;
+  /** The query with its `?`, or empty. */
+  readonly search: string;
+  /** Names and values in turn, as received. */
+  readonly headers: readonly string[];
+  readonly body: Uint8Array;
+}
+
+/** Reads a request up to `limitBytes` of body; more is `too_large`, noticed before it is read where the sender says so. */
+export async function captureRequest(request: Request, limitBytes: number = limits.bodyBytes): Promise<Capture> {
+  const { pathname, search } = new URL(request.url);
+  const announced = Number(request.headers.get("content-length") ?? 0);
+  if (announced > limitBytes) throw tooLarge("The request body", limitBytes, announced);
+  return {
+    method: request.method,
+    path: pathname,
+    search,
+    headers: flatten(request.headers),
+    body: await readBody(request.body, limitBytes),
+  };
+}
+
+/** The record as a `Request` at `origin`, for verifiers and schemas that take one. */
+export function requestOf({ method, path, search, headers, body }: Capture, origin: string): Request {
+  return new CapturedRequest({ method, url: origin + path + search, headers, body }) as CapturedRequest & Request;
+}
+
+/** A header's value, whatever the case of its name; several as the web standard joins them; null where there is none. */
+export function header(headers: readonly string[], name: string): string | null {
+  const wanted = name.toLowerCase();
+  let found: string | null = null;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]?.length !== wanted.length || headers[i]?.toLowerCase() !== wanted) continue;
+    found = found === null ? (headers[i + 1] as string) : `${found}, ${headers[i + 1]}`;
+  }
+  return found;
+}
+
+/** Where senders put the key of a delivery; the first that is there counts. */
+const keyHeaders = ["idempotency-key", "webhook-id", "svix-id", "x-github-delivery"] as const;
+
+/** The delivery's key with the name of its header, such as `webhook-id:msg_2x`; null where the sender gave none. */
+export function deliveryKey(headers: readonly string[]): string | null {
+  for (const name of keyHeaders) {
+    const value = header(headers, name)?.trim();
+    if (value === undefined || value === "") continue;
+    if (Buffer.byteLength(value) > limits.deliveryKeyBytes)
+      throw tooLarge(`The ${name} header`, limits.deliveryKeyBytes, Buffer.byteLength(value));
+    return `${name}:${value}`;
+  }
+  return null;
+}
+
+/** Tells whether a key came again with another body. */
+export function bodyDigest(body: Uint8Array): string {
+  return hash("sha256", body, "base64url");
+}
+
+/**
+ * A body as JSON: `too_deep` is told before anything is parsed, anything that is not JSON in UTF-8 is `invalid_payload`. Keys called
+ * `__proto__` are left out: no sender has one in good faith, and code that copies objects would set a prototype.
+ */
+export function parseJsonBody(body: Uint8Array): unknown {
+  if (isDeeperThan(body, limits.depth)) {
+    throw new RingbackError("too_deep", `The JSON body is nested more than ${limits.depth} deep.`, {
+      details: { what: "The JSON body", limit: limits.depth },
+    });
+  }
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(body);
+    return mayNameProto(text) ? JSON.parse(text, dropProto) : JSON.parse(text);
+  } catch (cause) {
+    const message = body.length === 0 ? "The body is empty, and JSON is expected." : "The body is not JSON in UTF-8.";
+    throw new InvalidPayloadError(message, { details: { issues: [{ message }] }, cause });
+  }
+}
+
+/** Counts brackets outside strings. What is not JSON may be judged either way; the parser refuses it. */
+function isDeeperThan(body: Uint8Array, limit: number): boolean {
+  if (body.length <= limit) return false;
+  let depth = 0;
+  let isInString = false;
+  for (let i = 0; i < body.length; i++) {
+    const byte = body[i];
+    if (isInString) {
+      if (byte === 0x5c) i++;
+      else if (byte === 0x22) isInString = false;
+    } else if (byte === 0x22) isInString = true;
+    else if (byte === 0x7b || byte === 0x5b) {
+      if (++depth > limit) return true;
+    } else if (byte === 0x7d || byte === 0x5d) depth--;
+  }
+  return false;
+}
+
+/** A name may be written with escapes; text that has one is rare enough to be looked through. */
+function mayNameProto(text: string): boolean {
+  return text.includes("__proto__") || text.includes("\\u00");
+}
+
+/** A reviver that removes the key: the holder is never an array there. */
+function dropProto(this: unknown, key: string, value: unknown): unknown {
+  return key === "__proto__" ? undefined : value;
+}
+
+async function readBody(body: ReadableStream<Uint8Array> | null, limitBytes: number): Promise<Uint8Array> {
+  if (body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length > limitBytes) throw tooLarge("The request body", limitBytes, length);
+    chunks.push(chunk);
+  }
+  const [first] = chunks;
+  return chunks.length === 1 && first !== undefined ? first : concat(chunks, length);
+}
+
+function concat(chunks: readonly Uint8Array[], length: number): Uint8Array {
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
+}

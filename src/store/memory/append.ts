@@ -1,0 +1,136 @@
+// What a run's code decided: the fence, the events in order, and the inputs that the store itself adds to them.
+
+import type { HookCreated, NewRun, Recorded, RunEvent } from "../../core/event.ts";
+import { assertKeyText, disposed, hasEnded, hookState, isSameStart, mayWrite, originOf, settle, unborn } from "../../core/run-row.ts";
+import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
+import { type Change, runRow, storedHook } from "./state.ts";
+
+export function append(change: Change, command: Append): AppendOutcome {
+  const { run } = command;
+  const stored = change.state.runs.get(run);
+  if (stored === undefined || !mayWrite(stored.progress, command.fence)) return { type: "fenced" };
+  const events: Recorded[] = [];
+  for (const event of command.events) {
+    events.push(change.record(run, event).event);
+    for (const answer of follow(change, run, events.at(-1)!)) events.push(change.record(run, answer).event);
+  }
+  change.setProgress(run, settle(change.progress(run), command.seen));
+  const due = events.flatMap((event) => (event.kind === "hook_created" ? (event.expiresAt ?? []) : event.kind === "timer_set" ? event.dueAt! : []));
+  if (due.length > 0) change.notices.push({ type: "due", at: Math.min(...due) });
+  return { type: "appended", events };
+}
+
+/** Does what an event asks of the store. Returns the inputs that come of it at once. */
+function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
+  const { state, now } = change;
+  switch (event.kind) {
+    case "hook_created":
+      return openHook(change, run, event);
+    case "conflict_asked": {
+      const hook = storedHook(state, { run, position: event.hook });
+      return hook === null || hook.mark.holder !== null ? [] : [{ kind: "hook_registered", position: event.hook }];
+    }
+    case "hook_disposed": {
+      const place = { run, position: event.hook };
+      const hook = storedHook(state, place);
+      if (hook !== null) change.setIn(state.hooks, place, { ...hook, mark: disposed(hook.mark, now) });
+      return dropTimer(change, run, event.hook);
+    }
+    case "timer_set":
+      change.setIn(state.timers, { run, position: event.position }, { run, position: event.position, dueAt: event.dueAt!, isDeadline: false });
+      return [];
+    case "timer_cancelled":
+      return dropTimer(change, run, event.timer);
+    case "child_scheduled": {
+      const { type } = startRun(change, event.start, null);
+      if (type === "conflict") return [{ kind: "child_refused", position: event.position, runId: event.start.id, reason: "run_conflict" }];
+      return [{ kind: "child_started", position: event.position, runId: event.start.id }];
+    }
+    case "child_awaited":
+      return awaitRun(change, run, event.position, event.runId);
+    case "run_blocked":
+      change.set(state.setAside, JSON.stringify([run, event.codeId]), true);
+      return [];
+    case "run_ended":
+      change.delete(state.timers, run);
+      endRun(change, run, event);
+      return [];
+    default:
+      return [];
+  }
+}
+
+function dropTimer(change: Change, run: RunNumber, position: number): [] {
+  const timers = change.state.timers.get(run);
+  if (timers !== undefined) change.delete(timers, position);
+  return [];
+}
+
+function openHook(change: Change, run: RunNumber, created: Recorded<HookCreated>): RunEvent[] {
+  const { state, now } = change;
+  const place = { run, position: created.position };
+  const expiresAt = created.expiresAt ?? null;
+  const holder = created.address.type === "custom" ? claimToken(change, created.address.token, place) : null;
+  change.setIn(state.hooks, place, { created, mark: { closed: null, holder, expiresAt } });
+  if (holder !== null) return [{ kind: "hook_conflicted", position: created.position, holder }];
+  // A cancelled run's hook is closed from the start: it has no deadline to reach.
+  if (expiresAt !== null && hookState({ closed: null, holder, expiresAt: null }, change.progress(run), now).type === "open") {
+    change.setIn(state.timers, place, { ...place, dueAt: expiresAt, isDeadline: true });
+  }
+  return [];
+}
+
+/** Gives the token to the hook at `place`, or answers with the id of the run that holds it (P4). */
+function claimToken(change: Change, token: string, place: { run: RunNumber; position: number }): string | null {
+  assertKeyText("token", token);
+  const { state, now } = change;
+  const held = state.tokens.get(token);
+  if (held !== undefined && hookState(storedHook(state, held)!.mark, change.progress(held.run), now).type === "open") {
+    return state.runs.get(held.run)!.origin.id;
+  }
+  change.set(state.tokens, token, place);
+  return null;
+}
+
+function awaitRun(change: Change, run: RunNumber, position: number, id: string): RunEvent[] {
+  assertKeyText("run id", id);
+  const { state } = change;
+  const child = state.runById.get(id);
+  const end = child === undefined ? undefined : state.journals.get(child)!.at(-1)!;
+  if (end?.kind === "run_ended") return [{ kind: "child_ended", position, outcome: end.outcome }];
+  change.set(state.watchers, id, [...(state.watchers.get(id) ?? []), { run, position }]);
+  return [];
+}
+
+function endRun(change: Change, run: RunNumber, end: Recorded & { kind: "run_ended" }): void {
+  const { state } = change;
+  const { id } = state.runs.get(run)!.origin;
+  change.notices.push({ type: "ended", run, id });
+  const watchers = [...(state.watchers.get(id) ?? [])].sort((a, b) => a.run - b.run || a.position - b.position);
+  change.delete(state.watchers, id);
+  for (const watcher of watchers) {
+    if (!hasEnded(change.progress(watcher.run))) change.inform(watcher.run, { kind: "child_ended", position: watcher.position, outcome: end.outcome });
+  }
+}
+
+export function startRun(change: Change, start: NewRun, worker: string | null): StartOutcome {
+  const { state, now } = change;
+  const used = state.runById.get(start.id);
+  if (used !== undefined) {
+    const row = runRow(state.runs.get(used)!);
+    const first = state.journals.get(used)![0]!;
+    return { type: first.kind === "run_started" && isSameStart(first, start) ? "existing" : "conflict", row };
+  }
+  assertKeyText("run id", start.id);
+  assertKeyText("run key", start.key);
+  if (state.runByKey.has(start.key)) throw new TypeError("The run key is in use; keys must be random.");
+  const run = change.next("run");
+  change.set(state.runById, start.id, run);
+  change.set(state.runByKey, start.key, run);
+  change.set(state.runs, run, { origin: originOf(run, start, now), progress: unborn(worker) });
+  const { workflow, codeId, args, seed } = start;
+  const { event } = change.record(run, { kind: "run_started", workflow, codeId, args, seed });
+  // Whoever begins a run for a worker is that worker, and has the outcome.
+  if (worker === null) change.notices.push({ type: "woken", run, worker, seq: event.seq });
+  return { type: "created", row: runRow(state.runs.get(run)!), event };
+}

@@ -1,0 +1,151 @@
+// What the memory store holds, and the one way to change it.
+//
+// M1. Values in the tables are never mutated, only replaced, through a `Change`; `undo` puts everything back, so a member that breaks
+//     half-way leaves nothing behind (P1).
+
+import type { HookCreated, InputEvent, Recorded, RunEvent } from "../../core/event.ts";
+import type { HookMark, RunOrigin, RunProgress } from "../../core/run-row.ts";
+import { advance, hookState, recorded, rowOf } from "../../core/run-row.ts";
+import type { AnswerRow, DeliveryNumber, DueRow, HookRow, Notice, RunNumber, RunRow } from "../port.ts";
+
+export interface StoredRun {
+  readonly origin: RunOrigin;
+  readonly progress: RunProgress;
+}
+
+export interface StoredHook {
+  readonly created: Recorded<HookCreated>;
+  readonly mark: HookMark;
+}
+
+export interface StoredTimer extends DueRow {
+  readonly isDeadline: boolean;
+}
+
+/** The place of an operation. */
+export interface Place {
+  readonly run: RunNumber;
+  readonly position: number;
+}
+
+export interface MemoryState {
+  readonly isExclusive: boolean;
+  readonly last: Map<"run" | "event", number>;
+  readonly runs: Map<RunNumber, StoredRun>;
+  readonly runById: Map<string, RunNumber>;
+  readonly runByKey: Map<string, RunNumber>;
+  readonly journals: Map<RunNumber, Recorded[]>;
+  readonly hooks: Map<RunNumber, Map<number, StoredHook>>;
+  /** The hook that took a custom token last. The token is free unless that hook is open. */
+  readonly tokens: Map<string, Place>;
+  readonly keys: Map<string, { readonly delivery: DeliveryNumber; readonly digest: string | null }>;
+  readonly deliveries: Map<DeliveryNumber, { readonly run: RunNumber; readonly seq: number }>;
+  readonly answers: Map<DeliveryNumber, AnswerRow>;
+  readonly timers: Map<RunNumber, Map<number, StoredTimer>>;
+  /** By the id of the run whose end is awaited; it need not exist yet. */
+  readonly watchers: Map<string, readonly Place[]>;
+  /** `[run, codeId]` of every attempt that set a run aside. */
+  readonly setAside: Map<string, true>;
+  readonly leases: Map<string, number>;
+  readonly fingerprints: Map<string, string>;
+}
+
+export function emptyState(isExclusive: boolean): MemoryState {
+  return {
+    isExclusive, last: new Map(), runs: new Map(), runById: new Map(), runByKey: new Map(), journals: new Map(), hooks: new Map(), tokens: new Map(),
+    keys: new Map(), deliveries: new Map(), answers: new Map(), timers: new Map(), watchers: new Map(), setAside: new Map(), leases: new Map(),
+    fingerprints: new Map(),
+  };
+}
+
+/** One command's changes, and what to tell about them. */
+export class Change {
+  readonly state: MemoryState;
+  readonly now: number;
+  readonly notices: Notice[] = [];
+  readonly #undo: (() => void)[] = [];
+
+  constructor(state: MemoryState, now: number) {
+    this.state = state;
+    this.now = now;
+  }
+
+  set<K, V>(table: Map<K, V>, key: K, value: V): void {
+    const had = table.has(key);
+    const old = table.get(key);
+    this.#undo.push(() => (had ? table.set(key, old as V) : table.delete(key)));
+    table.set(key, value);
+  }
+
+  delete<K, V>(table: Map<K, V>, key: K): void {
+    const old = table.get(key);
+    if (old === undefined) return;
+    this.#undo.push(() => table.set(key, old));
+    table.delete(key);
+  }
+
+  /** As `set`, one level down. */
+  setIn<V>(table: Map<RunNumber, Map<number, V>>, place: Place, value: V): void {
+    if (!table.has(place.run)) this.set(table, place.run, new Map());
+    this.set(table.get(place.run)!, place.position, value);
+  }
+
+  next(counter: "run" | "event"): number {
+    const number = (this.state.last.get(counter) ?? 0) + 1;
+    this.set(this.state.last, counter, number);
+    return number;
+  }
+
+  progress(run: RunNumber): RunProgress {
+    return this.state.runs.get(run)!.progress;
+  }
+
+  setProgress(run: RunNumber, progress: RunProgress): void {
+    this.set(this.state.runs, run, { origin: this.state.runs.get(run)!.origin, progress });
+  }
+
+  /** Appends one event to the run's journal and advances its row. Every event also gets a number in the store, which is a delivery's. */
+  record<E extends RunEvent>(run: RunNumber, event: E): { readonly event: Recorded<E>; readonly number: number } {
+    const progress = this.progress(run);
+    const number = this.next("event");
+    const entry = recorded(event, { number, seq: progress.seq + 1, at: this.now });
+    this.setProgress(run, advance(progress, entry));
+    const journal = this.state.journals.get(run) ?? [];
+    this.set(this.state.journals, run, journal);
+    journal.push(entry);
+    this.#undo.push(() => journal.pop());
+    return { event: entry, number };
+  }
+
+  /** A fact from outside: as `record`, and the run's worker is told. */
+  inform<E extends InputEvent>(run: RunNumber, event: E): { readonly event: Recorded<E>; readonly number: number } {
+    const entry = this.record(run, event);
+    this.notices.push({ type: "woken", run, worker: this.progress(run).worker, seq: entry.event.seq });
+    return entry;
+  }
+
+  undo(): void {
+    for (const step of this.#undo.reverse()) step();
+  }
+}
+
+export function runRow(run: StoredRun): RunRow {
+  return rowOf(run.origin, run.progress);
+}
+
+export function storedHook(state: MemoryState, place: Place): StoredHook | null {
+  return state.hooks.get(place.run)?.get(place.position) ?? null;
+}
+
+export function hookRow(state: MemoryState, place: Place, now: number): HookRow {
+  const { origin, progress } = state.runs.get(place.run)!;
+  const { created, mark } = storedHook(state, place)!;
+  const { run, id: runId, key: runKey, workflow } = origin;
+  return { run, runId, runKey, workflow, worker: progress.worker, created, state: hookState(mark, progress, now) };
+}
+
+/** Whether `worker` has lost its runs to `claimer`. */
+export function isDead(state: MemoryState, worker: string, claimer: string, now: number): boolean {
+  if (state.isExclusive) return worker !== claimer;
+  return now >= (state.leases.get(worker) ?? now);
+}

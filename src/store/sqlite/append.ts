@@ -1,0 +1,179 @@
+// What a run's code decided: the fence, the events in order, and the inputs that the store itself adds to them.
+
+import type { HookCreated, NewRun, Recorded, RunEvent } from "../../core/event.ts";
+import { assertKeyText, disposed, hasEnded, hookState, isSameStart, mayWrite, originOf, rowOf, settle, unborn } from "../../core/run-row.ts";
+import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
+import { flag, type Progress } from "./table.ts";
+import type { Work } from "./work.ts";
+
+export function append(work: Work, command: Append): AppendOutcome {
+  const before = work.tables.held(command.run);
+  if (before === null || !mayWrite(before, command.fence)) return { type: "fenced" };
+  const author = new Author(work, command.run, before);
+  for (const event of command.events) author.add(event);
+  author.finish(command.seen);
+  return { type: "appended", events: author.events };
+}
+
+/** One append under way. The run's row is written once, at the end. */
+class Author {
+  readonly events: Recorded[] = [];
+  readonly #work: Work;
+  readonly #run: RunNumber;
+  #progress: Progress;
+  #dueAt = Number.POSITIVE_INFINITY;
+
+  constructor(work: Work, run: RunNumber, progress: Progress) {
+    this.#work = work;
+    this.#run = run;
+    this.#progress = progress;
+  }
+
+  add(event: RunEvent): void {
+    const { event: entry, progress } = this.#work.record(this.#run, this.#progress, event);
+    this.#progress = progress;
+    this.events.push(entry);
+    this.#follow(entry);
+  }
+
+  finish(seen: number): void {
+    this.#progress = settle(this.#progress, seen);
+    this.#work.tables.writeProgress(this.#run, this.#progress);
+    if (hasEnded(this.#progress)) this.#tellEnd();
+    if (this.#dueAt < Number.POSITIVE_INFINITY) this.#work.notices.push({ type: "due", at: this.#dueAt });
+  }
+
+  /** Does what an event asks of the store. */
+  #follow(event: Recorded): void {
+    const { tables } = this.#work;
+    switch (event.kind) {
+      case "hook_created":
+        return this.#openHook(event);
+      case "conflict_asked":
+        if (tables.mark(this.#run, event.hook)?.holder === null) this.add({ kind: "hook_registered", position: event.hook });
+        return;
+      case "hook_disposed":
+        return this.#dispose(event.hook);
+      case "timer_set":
+        return this.#setTimer(event.position, event.dueAt!, false);
+      case "timer_cancelled":
+        return this.#dropTimer(event.timer);
+      case "child_scheduled": {
+        const { position, start } = event;
+        const { type } = startRun(this.#work, start, null);
+        return this.add(type === "conflict" ? { kind: "child_refused", position, runId: start.id, reason: "run_conflict" } : { kind: "child_started", position, runId: start.id });
+      }
+      case "child_awaited":
+        return this.#awaitRun(event.position, event.runId);
+      case "run_blocked":
+        tables.write("insert into set_aside values (?, ?) on conflict do nothing", this.#run, event.codeId);
+        return;
+      case "run_ended":
+        if (this.#progress.flags & flag.timers) tables.write("delete from timers where run = ?", this.#run);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #openHook(created: Recorded<HookCreated>): void {
+    const { tables, now } = this.#work;
+    const { position, address } = created;
+    const expiresAt = created.expiresAt ?? null;
+    const holder = address.type === "custom" ? this.#claimToken(address.token, position) : null;
+    const kid = address.type === "minted" ? address.kid : null;
+    tables.write("insert into hooks(run, position, event, kid, expires_at, holder) values (?, ?, ?, ?, ?, ?)", this.#run, position, this.#progress.head, kid, expiresAt, holder);
+    tables.keepFacts(tables.origin("run", this.#run)!, created);
+    if (holder !== null) {
+      this.#flag(flag.marks);
+      return this.add({ kind: "hook_conflicted", position, holder });
+    }
+    // A cancelled run's hook is closed from the start: it has no deadline to reach.
+    if (expiresAt !== null && hookState({ closed: null, holder, expiresAt: null }, this.#progress, now).type === "open") this.#setTimer(position, expiresAt, true);
+  }
+
+  /** Gives the token to the hook at `position`, or answers with the id of the run that holds it (P4). */
+  #claimToken(token: string, position: number): string | null {
+    assertKeyText("token", token);
+    const { tables, now } = this.#work;
+    const held = tables.row("select run, position from tokens where token = ?", token) as [number, number] | undefined;
+    if (held !== undefined) {
+      const [run] = held;
+      if (hookState(tables.mark(...held)!, tables.held(run)!, now).type === "open") return tables.origin("run", run)!.id;
+    }
+    tables.write("insert into tokens values (?1, ?2, ?3) on conflict do update set run = ?2, position = ?3", token, this.#run, position);
+    return null;
+  }
+
+  #dispose(position: number): void {
+    const { tables, now } = this.#work;
+    const mark = tables.mark(this.#run, position);
+    if (mark === null) return;
+    tables.writeMark(this.#run, position, disposed(mark, now));
+    this.#flag(flag.marks);
+    this.#dropTimer(position);
+  }
+
+  #setTimer(position: number, dueAt: number, isDeadline: boolean): void {
+    this.#work.tables.write("insert into timers values (?, ?, ?, ?)", this.#run, position, dueAt, isDeadline ? 1 : 0);
+    this.#flag(flag.timers);
+    this.#dueAt = Math.min(this.#dueAt, dueAt);
+  }
+
+  #flag(bit: number): void {
+    this.#progress = { ...this.#progress, flags: this.#progress.flags | bit };
+  }
+
+  #dropTimer(position: number): void {
+    if (this.#progress.flags & flag.timers) this.#work.tables.write("delete from timers where run = ? and position = ?", this.#run, position);
+  }
+
+  #awaitRun(position: number, id: string): void {
+    assertKeyText("run id", id);
+    const { tables } = this.#work;
+    const run = tables.origin("id", id)?.run;
+    const progress = run === undefined ? null : tables.held(run);
+    const end = progress !== null && hasEnded(progress) ? tables.event(progress.head) : null;
+    if (end?.kind === "run_ended") return this.add({ kind: "child_ended", position, outcome: end.outcome });
+    tables.write("insert into watchers values (?, ?, ?)", id, this.#run, position);
+    if (run !== undefined && progress !== null && run !== this.#run) tables.writeProgress(run, { ...progress, flags: progress.flags | flag.watchers });
+  }
+
+  /** Tells those who await this run. The row is written by now: a run that awaits itself has ended. */
+  #tellEnd(): void {
+    const { tables, notices } = this.#work;
+    const end = this.events.at(-1)!;
+    const { id } = tables.origin("run", this.#run)!;
+    notices.push({ type: "ended", run: this.#run, id });
+    if (end.kind !== "run_ended" || !(this.#progress.flags & flag.watchers)) return;
+    const watchers = tables.rows("select run, position from watchers where awaited = ? order by run, position", id) as unknown as [number, number][];
+    tables.write("delete from watchers where awaited = ?", id);
+    for (const [run, position] of watchers) {
+      const progress = tables.held(run)!;
+      if (!hasEnded(progress)) this.#work.inform(run, progress, { kind: "child_ended", position, outcome: end.outcome });
+    }
+  }
+}
+
+export function startRun(work: Work, start: NewRun, worker: string | null): StartOutcome {
+  const { tables, now } = work;
+  const used = tables.origin("id", start.id);
+  if (used !== null) {
+    const [number] = tables.row("select first from origins where run = ?", used.run) as [number];
+    const first = tables.event(number)!;
+    return { type: first.kind === "run_started" && isSameStart(first, start) ? "existing" : "conflict", row: rowOf(used, tables.held(used.run)!) };
+  }
+  assertKeyText("run id", start.id);
+  assertKeyText("run key", start.key);
+  const run = work.nextRun();
+  const origin = tables.keepOrigin(originOf(run, start, now));
+  const { id, key, workflow, codeId, args, seed } = start;
+  const isAwaited = tables.row("select 1 from watchers where awaited = ? limit 1", id) !== undefined;
+  const unwritten: Progress = { ...unborn(worker), head: 0, flags: isAwaited ? flag.watchers : 0 };
+  const { event, progress } = work.record(run, unwritten, { kind: "run_started", workflow, codeId, args, seed });
+  tables.write("insert into origins values (?, ?, ?, ?, ?, ?, ?)", run, progress.head, id, key, workflow, codeId, now);
+  tables.insertProgress(run, progress);
+  // Whoever begins a run for a worker is that worker, and has the outcome.
+  if (worker === null) work.notices.push({ type: "woken", run, worker, seq: event.seq });
+  return { type: "created", row: rowOf(origin, progress), event };
+}

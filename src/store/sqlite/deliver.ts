@@ -1,0 +1,109 @@
+// Facts from outside: deliveries, deadlines and cancel requests. They need no lease, and each wakes its run (P2).
+//
+// An accepted delivery is two statements where run and hook are kept in memory: event (with its key) and run row. Nothing is written
+// before it is decided, so a refusal dirties no page.
+
+import { RingbackError } from "../../core/errors.ts";
+import type { InputEvent, Recorded } from "../../core/event.ts";
+import type { HookState } from "../../core/run-row.ts";
+import { assertKeyText, hasEnded, hookState, isKeyText, rowOf, timedOut } from "../../core/run-row.ts";
+import type { Address, Cancel, CancelOutcome, Deliver, DeliverOutcome, Fire, FireOutcome, HookRow } from "../port.ts";
+import { flag, type HookFacts, hookRowOf, type Progress, scopeOf, type Tables } from "./table.ts";
+import type { Work } from "./work.ts";
+
+/** The hook an address leads to: open, or the last one there. */
+export function locate(tables: Tables, address: Address): HookFacts | null {
+  if (!("token" in address)) return tables.facts(address);
+  if (!isKeyText(address.token)) return null;
+  const owner = tables.row("select run, position from tokens where token = ?", address.token) as [number, number] | undefined;
+  return owner === undefined ? null : tables.facts({ run: owner[0], position: owner[1] });
+}
+
+export function deliver(work: Work, command: Deliver): DeliverOutcome {
+  const { tables, now } = work;
+  const { key } = command;
+  if (key !== null) assertKeyText("delivery key", key);
+  const facts = locate(tables, command.address);
+  if (facts === null) return { type: "unknown" };
+  const { run } = facts.origin;
+  const progress = tables.held(run)!;
+  const state = hookState(tables.markOf(facts, progress), progress, now);
+  if (state.type !== "open") return refuse(work, command, facts, progress);
+  const { position, response } = facts.created;
+  const received = { kind: "hook_received", position, payload: command.payload, key } as const;
+  const entry = key === null ? work.record(run, progress, received) : work.recordKeyed(run, progress, received, { scope: scopeOf(facts), digest: command.digest });
+  if (entry === null) return duplicate(work, command, tables.taken(facts, key!)!);
+  const { event, progress: after } = entry;
+  tables.writeInput(run, after);
+  if (response.mode === "manual") tables.write("insert into answers(delivery, deadline_at) values (?, ?)", after.head, now + response.withinMs);
+  work.notices.push({ type: "woken", run, worker: progress.worker, seq: event.seq });
+  return { type: "accepted", delivery: after.head, hook: hookRowOf(facts, after, state), worker: progress.worker, event };
+}
+
+/** A key that was taken answers before the state of hook and run does. */
+function refuse(work: Work, command: Deliver, facts: HookFacts, progress: Progress): DeliverOutcome {
+  const { tables, now } = work;
+  const { run } = facts.origin;
+  const { position } = facts.created;
+  const mark = tables.markOf(facts, progress);
+  if (mark.holder !== null) return { type: "unknown" };
+  const taken = command.key === null ? null : tables.taken(facts, command.key);
+  if (taken !== null) return duplicate(work, command, taken);
+  const state = hookState(mark, progress, now) as HookState & { type: "closed" };
+  if (state.by === "timeout" && mark.closed === null) reachDeadline(work, run, position, progress);
+  return { type: "closed", hook: hookRow(tables, now, facts), by: state.by, at: state.at };
+}
+
+function duplicate(work: Work, command: Deliver, delivery: number): DeliverOutcome {
+  const { tables, now } = work;
+  const [run, position, digest] = tables.row("select run, position, digest from journal where id = ?", delivery) as [number, number, string | null];
+  return { type: "duplicate", delivery, hook: hookRow(tables, now, tables.facts({ run, position })!), isSameBody: digest === command.digest };
+}
+
+/** The delivery that took `key` at this address. */
+export function deliveryOf(tables: Tables, address: Address, key: string): number | null {
+  const facts = locate(tables, address);
+  return facts === null || !isKeyText(key) ? null : tables.taken(facts, key);
+}
+
+/** The hook as it stands at `now`. */
+export function hookRow(tables: Tables, now: number, facts: HookFacts): HookRow {
+  const progress = tables.progress(facts.origin.run)!;
+  return hookRowOf(facts, progress, hookState(tables.markOf(facts, progress), progress, now));
+}
+
+function reachDeadline(work: Work, run: number, position: number, progress: Progress): Recorded<InputEvent> {
+  const { tables, now } = work;
+  tables.writeMark(run, position, timedOut(tables.mark(run, position)!, now));
+  tables.write("delete from timers where run = ? and position = ?", run, position);
+  const marked = { ...progress, flags: progress.flags | flag.marks };
+  return work.inform(run, marked, { kind: "hook_failed", position, reason: "timeout" }).event;
+}
+
+export function fire(work: Work, command: Fire): FireOutcome {
+  const { tables, now } = work;
+  const { run, position } = command;
+  const timer = tables.row("select due_at, is_deadline from timers where run = ? and position = ?", run, position) as [number, number] | undefined;
+  if (timer === undefined || position === 0 || (now < timer[0] && command.early !== true)) return { type: "gone" };
+  const progress = tables.held(run)!;
+  const { worker } = progress;
+  if (timer[1] === 1) return { type: "fired", worker, event: reachDeadline(work, run, position, progress) };
+  tables.write("delete from timers where run = ? and position = ?", run, position);
+  return { type: "fired", worker, event: work.inform(run, progress, { kind: "timer_fired", position }).event };
+}
+
+export function cancel(work: Work, command: Cancel): CancelOutcome {
+  const { tables, now } = work;
+  const { run } = command;
+  const origin = tables.origin("run", run);
+  if (origin === null) throw new RingbackError("run_not_found", `There is no run number ${run} to cancel.`, { details: { run: String(run) } });
+  const progress = tables.held(run)!;
+  if (hasEnded(progress)) return { type: "ended", row: rowOf(origin, progress) };
+  if (progress.cancelRequestedAt !== null) return { type: "again", row: rowOf(origin, progress) };
+  const { event } = work.inform(run, { ...progress, flags: progress.flags | flag.timers }, { kind: "cancel_requested" });
+  tables.write("delete from timers where run = ? and is_deadline = 1", run);
+  const graceOver = now + command.graceMs;
+  tables.write("insert into timers values (?, 0, ?, 0)", run, graceOver);
+  work.notices.push({ type: "due", at: graceOver });
+  return { type: "requested", worker: progress.worker, event };
+}

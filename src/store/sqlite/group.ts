@@ -1,0 +1,89 @@
+// One group of commands as one transaction, an outcome per member (P1).
+
+import type { Command, Notice, Outcome, OutcomeOf } from "../port.ts";
+import { append, startRun } from "./append.ts";
+import { cancel, deliver, fire } from "./deliver.ts";
+import { storeError } from "./error.ts";
+import { beat, claim, decide, park, release, rememberKey } from "./lease.ts";
+import type { Tables } from "./table.ts";
+import { Work } from "./work.ts";
+
+export interface Committed {
+  readonly outcomes: readonly Outcome[];
+  readonly notices: readonly Notice[];
+}
+
+/** Throws only when nothing of the group was committed. */
+export function commitGroup(tables: Tables, now: number, group: readonly Command[], store: string): Committed {
+  try {
+    return transaction(tables, now, (work) => group.map((command) => apply(work, command)));
+  } catch (error) {
+    if (storeError(error, store) !== null) throw error;
+  }
+  // A member broke. A savepoint for each costs two statements, so it is only taken once one is needed.
+  return transaction(tables, now, (work) => group.map((command) => applyAlone(work, command, store)));
+}
+
+function transaction(tables: Tables, now: number, members: (work: Work) => Outcome[]): Committed {
+  tables.write("begin immediate");
+  try {
+    const work = new Work(tables, now);
+    const outcomes = members(work);
+    tables.write("commit");
+    return { outcomes, notices: work.notices };
+  } catch (error) {
+    rollBack(tables);
+    throw error;
+  }
+}
+
+function rollBack(tables: Tables): void {
+  tables.forget();
+  try {
+    tables.write("rollback");
+  } catch {
+    // SQLite has rolled back by itself: it does on a full disk and on I/O errors.
+  }
+}
+
+function applyAlone(work: Work, command: Command, store: string): Outcome {
+  try {
+    return work.alone(() => apply(work, command));
+  } catch (error) {
+    if (storeError(error, store) !== null) throw error;
+    return { type: "broken", error };
+  }
+}
+
+function apply(work: Work, command: Command): OutcomeOf<Command> {
+  switch (command.op) {
+    case "start":
+      return startRun(work, command.run, command.worker);
+    case "deliver":
+      return deliver(work, command);
+    case "append":
+      return append(work, command);
+    case "park":
+      return park(work, command);
+    case "fire":
+      return fire(work, command);
+    case "cancel":
+      return cancel(work, command);
+    case "claim":
+      return claim(work, command);
+    case "release":
+      return release(work, command);
+    case "beat":
+      return beat(work, command);
+    case "decide":
+      return decide(work, command);
+    case "remember_key":
+      return rememberKey(work, command);
+    default:
+      return unknownOp(command);
+  }
+}
+
+function unknownOp(command: never): never {
+  throw new TypeError(`There is no store command "${String((command as { op?: unknown }).op)}".`);
+}

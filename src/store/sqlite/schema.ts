@@ -1,0 +1,121 @@
+// The tables, as an append-only list of migrations; `user_version` counts those that a file has had.
+//
+// What costs is distinct pages dirtied per commit, not rows. So a delivery in random order dirties three: the journal's last page, its
+// run's page, its key's page. Hence:
+// - the event is the delivery, and holds its key: keys last as long as their rows, which outlive runs and may lose their bodies;
+// - one journal for all runs, only ever appended to, without an index by run: `prev` chains a run's events, `runs.head` is the last;
+// - `runs` holds what every run's events change and nothing else; what few runs have is elsewhere, behind a bit of `flags`;
+// - `runs` rows do not grow: a row that outgrows its full page splits it. So no number in them begins as 0 or 1, which take no byte;
+// - a hook closes with its run: neither a delivery nor a run's end writes `hooks` or `tokens`;
+// - the index of runs with work to do holds only those, so it stays a page or two.
+
+export const migrations: readonly string[] = [
+  `
+create table journal(
+  id integer primary key,         -- of a hook_received: the delivery's number
+  run integer not null,
+  seq integer not null,
+  prev integer,                   -- the run's event before this one
+  kind integer not null,          -- core/event-codec.ts
+  position integer,
+  turn integer,
+  at integer not null,
+  head text,
+  body,                           -- text or blob, as it came
+  scope text,                     -- of a keyed delivery: the address within which its key is taken once
+  key text,
+  digest text
+);
+create unique index journal_keys on journal(scope, key) where key is not null;
+
+create table runs(
+  run integer primary key,
+  head integer not null,          -- its last event
+  seq integer not null,
+  input integer not null,         -- seq of the last input
+  wake integer not null,
+  status integer not null,        -- 2 open, 3 blocked, then ended: 4 completed, 5 failed, 6 cancelled
+  fence integer not null,
+  worker integer,
+  loads integer not null,
+  steps integer not null,
+  flags integer not null          -- table.ts
+);
+create index runs_with_work on runs(run) where status = 2 and (wake = 1 or steps > 0);
+create index runs_blocked on runs(run) where status = 3;
+
+create table run_details(         -- of runs that are flagged
+  run integer primary key,
+  cancel_requested_at integer,
+  blocked text
+);
+
+create table origins(
+  run integer primary key,
+  first integer not null,         -- its run_started
+  id text not null,
+  key text not null,
+  workflow text not null,
+  code_id text not null,
+  created_at integer not null
+);
+create unique index origins_id on origins(id);
+create unique index origins_key on origins(key);
+
+create table hooks(
+  run integer not null,
+  position integer not null,
+  event integer not null,         -- its hook_created
+  kid text,
+  expires_at integer,
+  holder text,
+  closed_by integer,              -- 0 disposed, 1 timeout
+  closed_at integer,
+  primary key (run, position)
+) without rowid;
+
+create table tokens(              -- the hook that took a custom token last; the token is free unless that hook is open
+  token text primary key,
+  run integer not null,
+  position integer not null
+) without rowid;
+
+create table answers(
+  delivery integer primary key,
+  deadline_at integer not null,
+  decided_by text,
+  status integer,
+  headers text,
+  body blob
+);
+
+create table timers(
+  run integer not null,
+  position integer not null,
+  due_at integer not null,
+  is_deadline integer not null,
+  primary key (run, position)
+) without rowid;
+create index timers_due on timers(due_at, run, position);
+
+create table watchers(            -- runs that await the end of the run with this id, which need not exist yet
+  awaited text not null,
+  run integer not null,
+  position integer not null,
+  primary key (awaited, run, position)
+) without rowid;
+
+create table set_aside(           -- each (run, code id) is tried once
+  run integer not null,
+  code_id text not null,
+  primary key (run, code_id)
+) without rowid;
+
+create table workers(
+  worker integer primary key,
+  id text not null unique
+);
+
+create table fingerprints(kid text primary key, fingerprint text not null) without rowid;
+`,
+];

@@ -1,0 +1,237 @@
+// The SQLite store: one file, one worker process, any number of doors beside it.
+//
+// S2. The one worker holds the file's owner lock, so leases are moot: whoever held a run before is dead.
+// S3. Other processes write too: their commits are seen by polling `data_version`, and told as `changed`.
+// S4. After a failed read or write of the disk nothing more is committed: whether the last commit is on it cannot be known.
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { Clock } from "../../core/clock.ts";
+import { RingbackError } from "../../core/errors.ts";
+import { Listeners } from "../listener.ts";
+import type { Address, Command, DeliveryNumber, HookRow, Notice, OpenOptions, Outcome, RunFilter, RunNumber, RunRow, Store } from "../port.ts";
+import { connect } from "./connection.ts";
+import { deliveryOf, hookRow, locate } from "./deliver.ts";
+import { type Database, type Driver, loadDriver } from "./driver.ts";
+import { isIoError, storeError } from "./error.ts";
+import { commitGroup } from "./group.ts";
+import { type Owner, takeOwnership } from "./owner.ts";
+import { findRun, readBlocked, readDelivery, readDue, readHooks, readJournal, readKeys, readNextDue, readOutcome, readRunnable, readRuns, readTimers } from "./read.ts";
+import { Tables } from "./table.ts";
+
+export interface SqliteStoreOptions {
+  /** The file; its folder is made where there is none. It must be on a local disk. */
+  readonly path: string;
+  readonly clock: Clock;
+  /** The file grows no larger than this; beyond it commits reject with `store_full`. */
+  readonly maxBytes?: number;
+}
+
+/** How often a store looks for other processes' commits. */
+const pollMs = 100;
+
+/** Keeps everything in one SQLite file, synced at each commit. One process may be its worker; others may open it as doors. */
+export function createSqliteStore(options: SqliteStoreOptions): Store {
+  return new SqliteStore(options);
+}
+
+interface Open {
+  readonly database: Database;
+  readonly tables: Tables;
+}
+
+class SqliteStore implements Store {
+  readonly name: string;
+  readonly isExclusive: boolean = true;
+  readonly #options: SqliteStoreOptions;
+  readonly #clock: Clock;
+  readonly #listeners = new Listeners();
+  #users = 0;
+  #open: Open | null = null;
+  #owner: Owner | null = null;
+  #failed: RingbackError | null = null;
+  #version = 0;
+  #stopPolling: (() => void) | null = null;
+
+  constructor(options: SqliteStoreOptions) {
+    this.name = `sqlite:${options.path}`;
+    this.#options = options;
+    this.#clock = options.clock;
+  }
+
+  async open(options: OpenOptions): Promise<void> {
+    const driver = await loadDriver();
+    const isNewOwner = options.role === "worker" && this.#owner === null;
+    try {
+      this.#makeFolder();
+      if (isNewOwner) this.#owner = takeOwnership(driver, this.#options.path);
+      this.#open ??= this.#connect(driver);
+    } catch (error) {
+      if (isNewOwner) this.#disown();
+      if (this.#users === 0) this.#disconnect();
+      throw storeError(error, this.name) ?? error;
+    }
+    this.#users += 1;
+  }
+
+  async close(): Promise<void> {
+    this.#users = Math.max(0, this.#users - 1);
+    if (this.#users > 0) return;
+    this.#disconnect();
+    this.#disown();
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  async commit(group: readonly Command[]): Promise<readonly Outcome[]> {
+    const { tables } = this.#assertOpen();
+    if (this.#failed !== null) throw this.#failed;
+    const { outcomes, notices } = this.#run(() => commitGroup(tables, this.#clock.now(), group, this.name));
+    this.#listeners.tell(notices);
+    return outcomes;
+  }
+
+  async run(by: { readonly id: string } | { readonly run: RunNumber } | { readonly key: string }): Promise<RunRow | null> {
+    return this.#read((tables) => findRun(tables, by));
+  }
+
+  async journal(run: RunNumber, after: number): ReturnType<Store["journal"]> {
+    return this.#read((tables) => readJournal(tables, run, after));
+  }
+
+  async outcome(run: RunNumber): ReturnType<Store["outcome"]> {
+    return this.#read((tables) => readOutcome(tables, run));
+  }
+
+  async hook(address: Address): Promise<HookRow | null> {
+    return this.#read((tables) => {
+      const facts = locate(tables, address);
+      return facts === null ? null : hookRow(tables, this.now(), facts);
+    });
+  }
+
+  async deliveryOf(address: Address, key: string): Promise<DeliveryNumber | null> {
+    return this.#read((tables) => deliveryOf(tables, address, key));
+  }
+
+  async delivery(delivery: number): ReturnType<Store["delivery"]> {
+    return this.#read((tables) => readDelivery(tables, this.now(), delivery));
+  }
+
+  async runnable(worker: string, workflows: readonly string[], limit: number): Promise<readonly RunRow[]> {
+    return this.#read((tables) => readRunnable(tables, worker, workflows, limit));
+  }
+
+  async blocked(workflow: string, codeId: string, limit: number): Promise<readonly RunRow[]> {
+    return this.#read((tables) => readBlocked(tables, workflow, codeId, limit));
+  }
+
+  async due(until: number, limit: number): ReturnType<Store["due"]> {
+    return this.#read((tables) => readDue(tables, until, limit));
+  }
+
+  async timers(run: RunNumber): ReturnType<Store["timers"]> {
+    return this.#read((tables) => readTimers(tables, run));
+  }
+
+  async nextDue(): Promise<number | null> {
+    return this.#read(readNextDue);
+  }
+
+  async runs(filter: RunFilter): Promise<readonly RunRow[]> {
+    return this.#read((tables) => readRuns(tables, filter));
+  }
+
+  async hooks(filter: { readonly run?: RunNumber; readonly open?: boolean; readonly limit: number }): Promise<readonly HookRow[]> {
+    return this.#read((tables) => readHooks(tables, this.now(), filter));
+  }
+
+  async keys(): ReturnType<Store["keys"]> {
+    return this.#read(readKeys);
+  }
+
+  subscribe(listener: (notice: Notice) => void): () => void {
+    return this.#listeners.add(listener);
+  }
+
+  #read<T>(question: (tables: Tables) => T): T {
+    const { tables } = this.#assertOpen();
+    return this.#run(() => question(tables));
+  }
+
+  #run<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      const known = storeError(error, this.name);
+      if (known !== null && isIoError(error)) this.#failed = known;
+      throw known ?? error;
+    }
+  }
+
+  #assertOpen(): Open {
+    if (this.#open !== null) return this.#open;
+    throw new RingbackError("store_unavailable", `${this.name} is not open. Call \`open()\` before you use it.`, { details: { store: this.name } });
+  }
+
+  /** The folder holds payloads and must not end in somebody's repository. */
+  #makeFolder(): void {
+    const folder = dirname(this.#options.path);
+    mkdirSync(folder, { recursive: true });
+    if (basename(folder) !== ".ringback") return;
+    try {
+      writeFileSync(join(folder, ".gitignore"), "*\n", { flag: "wx" });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+  }
+
+  #connect(driver: Driver): Open {
+    const { path, maxBytes } = this.#options;
+    const database = connect(driver, { path, store: this.name, maxBytes });
+    const tables = new Tables(database);
+    this.#failed = null;
+    this.#version = this.#dataVersion(tables);
+    this.#poll(tables);
+    return { database, tables };
+  }
+
+  #disconnect(): void {
+    this.#stopPolling?.();
+    this.#stopPolling = null;
+    this.#open?.database.close();
+    this.#open = null;
+  }
+
+  #disown(): void {
+    this.#owner?.release();
+    this.#owner = null;
+  }
+
+  #poll(tables: Tables): void {
+    this.#stopPolling = this.#clock.alarm(this.now() + pollMs, () => {
+      this.#look(tables);
+      // Armed again in a later microtask, so that a clock moved by days looks once, not a million times.
+      queueMicrotask(() => {
+        if (this.#open?.tables === tables) this.#poll(tables);
+      });
+    });
+  }
+
+  #look(tables: Tables): void {
+    try {
+      const version = this.#dataVersion(tables);
+      if (version === this.#version) return;
+      this.#version = version;
+      this.#listeners.tell([{ type: "changed" }]);
+    } catch {
+      // The next command meets the same error, and has somebody to tell.
+    }
+  }
+
+  #dataVersion(tables: Tables): number {
+    return tables.row("pragma data_version")![0] as number;
+  }
+}

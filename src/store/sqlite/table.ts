@@ -1,0 +1,326 @@
+// Rows in and out: the prepared statements that a transaction uses, and how a row becomes a value. Decides nothing.
+
+import { type EventRow, decodeEvent, encodeEvent } from "../../core/event-codec.ts";
+import type { Answer, HookCreated, Recorded } from "../../core/event.ts";
+import type { HookMark, HookState, RunOrigin, RunProgress, RunStatus } from "../../core/run-row.ts";
+import { isKeyText, keyScope } from "../../core/run-row.ts";
+import type { AnswerRow, HookRow } from "../port.ts";
+import { type Database, prepare, type SqlRow, type SqlValue, type Statement } from "./driver.ts";
+import { Recent } from "./recent.ts";
+
+/** A row of `runs`. */
+export interface Progress extends RunProgress {
+  /** The journal's number of the run's last event. */
+  readonly head: number;
+  /** What there is of the run in other tables; a sum of `flag`. Most runs have nothing there, and nobody looks. */
+  readonly flags: number;
+}
+export const flag = {
+  /** It has set a timer or a deadline. */
+  timers: 1,
+  /** Another run awaits its end. */
+  watchers: 2,
+  /** It was asked to end, or set aside. */
+  details: 4,
+  /** One of its hooks has an end of its own, or never won its token. */
+  marks: 8,
+} as const;
+
+/** All of a hook that never changes. */
+export interface HookFacts {
+  readonly origin: RunOrigin;
+  readonly created: Recorded<HookCreated>;
+}
+
+/** By `runs.status`. */
+const statuses: readonly (RunStatus | null)[] = [null, null, "open", "blocked", "completed", "failed", "cancelled"];
+/** By `hooks.closed_by`. */
+const closings = ["disposed", "timeout"] as const;
+
+export const originColumns = "o.run, o.id, o.key, o.workflow, o.code_id, o.created_at";
+export const progressColumns = "r.run, r.head, r.seq, r.input, r.wake, r.status, r.fence, r.worker, r.loads, r.steps, r.flags";
+export const eventColumns = "j.kind, j.position, j.turn, j.key, j.head, j.body, j.id, j.seq, j.at";
+
+const factsFrom = `select ${originColumns}, ${eventColumns} from origins o join hooks h on h.run = o.run and h.position = ?2 join journal j on j.id = h.event`;
+const factsByRun = `${factsFrom} where o.run = ?1`;
+const factsByKey = `${factsFrom} where o.key = ?1`;
+const originBy = {
+  run: `select ${originColumns} from origins o where o.run = ?`,
+  id: `select ${originColumns} from origins o where o.id = ?`,
+  key: `select ${originColumns} from origins o where o.key = ?`,
+} as const;
+const oneProgress = `select ${progressColumns} from runs r where r.run = ?`;
+const oneEvent = `select ${eventColumns} from journal j where j.id = ?`;
+const insertEvent = "insert into journal(id, run, seq, prev, kind, position, turn, at, head, body) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const insertKeyed = `
+  insert into journal(id, run, seq, prev, kind, position, at, head, body, scope, key, digest) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  on conflict(scope, key) where key is not null do nothing`;
+const insertProgress = "insert into runs values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const updateProgress = `
+  update runs set head = ?2, seq = ?3, input = ?4, wake = ?5, status = ?6, fence = ?7, worker = ?8, loads = ?9, steps = ?10, flags = ?11
+  where run = ?1`;
+
+/** How many runs and hooks are kept in memory, so that a callback to one of them reads nothing: about 1 kB each. */
+const kept = 40_000;
+
+export class Tables {
+  readonly #database: Database;
+  readonly #sql: Map<string, Statement> = new Map();
+  readonly #origins: Recent<number, RunOrigin> = new Recent(kept);
+  readonly #facts: Recent<string, HookFacts> = new Recent(kept);
+  /** Good only while no other connection has written: see `begin`. */
+  readonly #progress: Recent<number, Progress> = new Recent(kept);
+  #version: SqlValue = null;
+  readonly #workerIds: Map<number, string> = new Map();
+  readonly #workerNumbers: Map<string, number> = new Map();
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** The statement for `sql`, prepared once. */
+  sql(sql: string): Statement {
+    const known = this.#sql.get(sql);
+    if (known !== undefined) return known;
+    const statement = prepare(this.#database, sql);
+    this.#sql.set(sql, statement);
+    return statement;
+  }
+
+  row(sql: string, ...values: SqlValue[]): SqlRow | undefined {
+    return this.sql(sql).get(...values) as SqlRow | undefined;
+  }
+
+  rows(sql: string, ...values: SqlValue[]): SqlRow[] {
+    return this.sql(sql).all(...values) as SqlRow[];
+  }
+
+  /** Runs a statement for what it does. `get` spares the object that `run` answers with, which costs as much as the update of a row. */
+  write(sql: string, ...values: SqlValue[]): void {
+    this.sql(sql).get(...values);
+  }
+
+  /** Runs a statement that changes rows. Returns how many. */
+  count(sql: string, ...values: SqlValue[]): number {
+    return Number(this.sql(sql).run(...values).changes);
+  }
+
+  /** What is kept in memory may come from a transaction that was rolled back. */
+  forget(): void {
+    this.#origins.clear();
+    this.#facts.clear();
+    this.#progress.clear();
+    this.#workerIds.clear();
+    this.#workerNumbers.clear();
+  }
+
+  /** Workers are numbers in the narrow run row. */
+  workerNumber(id: string): number | null {
+    const known = this.#workerNumbers.get(id);
+    if (known !== undefined) return known;
+    const row = this.row("select worker from workers where id = ?", id);
+    if (row === undefined) return null;
+    this.#nameWorker(row[0] as number, id);
+    return row[0] as number;
+  }
+
+  workerId(number: number): string {
+    const known = this.#workerIds.get(number);
+    if (known !== undefined) return known;
+    const id = this.row("select id from workers where worker = ?", number)![0] as string;
+    this.#nameWorker(number, id);
+    return id;
+  }
+
+  /** The worker's number, given to it now if it has none. */
+  enrolWorker(id: string): number {
+    const known = this.workerNumber(id);
+    if (known !== null) return known;
+    this.write("insert into workers(id) values (?)", id);
+    return this.workerNumber(id)!;
+  }
+
+  #nameWorker(number: number, id: string): void {
+    this.#workerIds.set(number, id);
+    this.#workerNumbers.set(id, number);
+  }
+
+  /** To be called first in a transaction: what is kept of rows must be what they are. */
+  begin(): void {
+    const version = this.row("pragma data_version")![0] as number;
+    if (version !== this.#version) this.#progress.clear();
+    this.#version = version;
+  }
+
+  /** The row as the transaction sees it. */
+  held(run: number): Progress | null {
+    const known = this.#progress.get(run);
+    if (known !== undefined) return known;
+    const progress = this.progress(run);
+    if (progress !== null) this.#progress.set(run, progress);
+    return progress;
+  }
+
+  /** The row as it is committed. */
+  progress(run: number): Progress | null {
+    const row = this.row(oneProgress, run);
+    return row === undefined ? null : this.readProgress(row, 0);
+  }
+
+  readProgress(row: SqlRow, from: number): Progress {
+    const status = statuses[row[from + 5] as number]!;
+    const worker = row[from + 7] as number | null;
+    const flags = row[from + 10] as number;
+    const head = row[from + 1] as number;
+    const details = flags & flag.details ? this.row("select cancel_requested_at, blocked from run_details where run = ?", row[from]!)! : null;
+    const isOver = status !== "open" && status !== "blocked";
+    return {
+      head,
+      seq: row[from + 2] as number,
+      input: row[from + 3] as number,
+      wake: row[from + 4] === 1,
+      status,
+      fence: row[from + 6] as number,
+      worker: worker === null ? null : this.workerId(worker),
+      loads: row[from + 8] as number,
+      steps: row[from + 9] as number,
+      flags,
+      // Nothing follows a run's end, so it is the last event.
+      endedAt: isOver ? (this.row("select at from journal where id = ?", head)![0] as number) : null,
+      cancelRequestedAt: details === null ? null : (details[0] as number | null),
+      blocked: details === null || details[1] === null ? null : JSON.parse(details[1] as string),
+    };
+  }
+
+  insertProgress(run: number, progress: Progress): void {
+    this.#writeProgress(insertProgress, run, progress);
+  }
+
+  writeProgress(run: number, progress: Progress): void {
+    this.#writeProgress(updateProgress, run, progress);
+  }
+
+  /** What an input changes, where nothing else has changed. */
+  writeInput(run: number, progress: Progress): void {
+    this.write("update runs set head = ?, seq = ?, input = ?, wake = 1 where run = ?", progress.head, progress.seq, progress.input, run);
+    this.#progress.set(run, progress);
+  }
+
+  #writeProgress(sql: string, run: number, p: Progress): void {
+    const worker = p.worker === null ? null : this.enrolWorker(p.worker);
+    const hasDetails = p.cancelRequestedAt !== null || p.blocked !== null || (p.flags & flag.details) !== 0;
+    const flags = hasDetails ? p.flags | flag.details : p.flags;
+    this.write(sql, run, p.head, p.seq, p.input, p.wake ? 1 : 0, statuses.indexOf(p.status), p.fence, worker, p.loads, p.steps, flags);
+    this.#progress.set(run, hasDetails ? { ...p, flags } : p);
+    if (!hasDetails) return;
+    const blocked = p.blocked === null ? null : JSON.stringify(p.blocked);
+    this.write("insert into run_details values (?1, ?2, ?3) on conflict do update set cancel_requested_at = ?2, blocked = ?3", run, p.cancelRequestedAt, blocked);
+  }
+
+  insertEvent(number: number, run: number, prev: number | null, event: Recorded): void {
+    const { kind, position, turn, head, body } = encodeEvent(event);
+    this.write(insertEvent, number, run, event.seq, prev, kind, position, turn, event.at, head, body);
+  }
+
+  /** As `insertEvent`, under a key. False, and nothing written, where the key is taken. */
+  insertKeyed(number: number, run: number, prev: number, event: Recorded, scope: string, digest: string | null): boolean {
+    const { kind, position, key, head, body } = encodeEvent(event);
+    return this.count(insertKeyed, number, run, event.seq, prev, kind, position, event.at, head, body, scope, key, digest) > 0;
+  }
+
+  origin(by: "run" | "id" | "key", value: string | number): RunOrigin | null {
+    if (typeof value === "string" && !isKeyText(value)) return null;
+    const known = typeof value === "number" ? this.#origins.get(value) : undefined;
+    if (known !== undefined) return known;
+    const row = this.row(originBy[by], value);
+    return row === undefined ? null : this.keepOrigin(readOrigin(row, 0));
+  }
+
+  keepOrigin(origin: RunOrigin): RunOrigin {
+    this.#origins.set(origin.run, origin);
+    return origin;
+  }
+
+  event(number: number): Recorded | null {
+    const row = this.row(oneEvent, number);
+    return row === undefined ? null : readEvent(row, 0);
+  }
+
+  mark(run: number, position: number): HookMark | null {
+    const row = this.row("select holder, closed_by, closed_at, expires_at from hooks where run = ? and position = ?", run, position);
+    if (row === undefined) return null;
+    const [holder, by, at, expiresAt] = row as [string | null, number | null, number, number | null];
+    return { holder, closed: by === null ? null : { by: closings[by]!, at }, expiresAt };
+  }
+
+  /** The same without a look, where no hook of the run has a mark. */
+  markOf({ origin, created }: HookFacts, progress: Progress): HookMark {
+    if (progress.flags & flag.marks) return this.mark(origin.run, created.position)!;
+    return { holder: null, closed: null, expiresAt: created.expiresAt ?? null };
+  }
+
+  writeMark(run: number, position: number, { closed }: HookMark): void {
+    const by = closed === null ? null : closings.indexOf(closed.by);
+    this.write("update hooks set closed_by = ?, closed_at = ? where run = ? and position = ?", by, closed?.at ?? null, run, position);
+  }
+
+  facts(at: { readonly runKey: string; readonly position: number } | { readonly run: number; readonly position: number }): HookFacts | null {
+    if ("run" in at) return this.#readFacts(this.row(factsByRun, at.run, at.position));
+    const known = this.#facts.get(`${at.runKey}:${at.position}`);
+    if (known !== undefined) return known;
+    if (!isKeyText(at.runKey)) return null;
+    return this.#readFacts(this.row(factsByKey, at.runKey, at.position));
+  }
+
+  #readFacts(row: SqlRow | undefined): HookFacts | null {
+    if (row === undefined) return null;
+    return this.keepFacts(this.keepOrigin(readOrigin(row, 0)), readEvent(row, 6) as Recorded<HookCreated>);
+  }
+
+  keepFacts(origin: RunOrigin, created: Recorded<HookCreated>): HookFacts {
+    const facts = { origin, created };
+    this.#facts.set(`${origin.key}:${created.position}`, facts);
+    return facts;
+  }
+
+  /** The delivery that took `key` at the hook's address. */
+  taken(facts: HookFacts, key: string): number | null {
+    const scope = scopeOf(facts);
+    return (this.row("select id from journal where scope = ? and key = ?", scope, key)?.[0] as number | undefined) ?? null;
+  }
+
+  answer(delivery: number): AnswerRow | null {
+    const row = this.row("select delivery, deadline_at, decided_by, status, headers, body from answers where delivery = ?", delivery);
+    if (row === undefined) return null;
+    const [, deadlineAt, by, status, headers, body] = row;
+    const answer: Answer | null = by === null ? null : { status: status as number, headers: JSON.parse(headers as string), body: (body as Uint8Array | null) ?? new Uint8Array(0) };
+    return { delivery, deadlineAt: deadlineAt as number, answer, by: by as AnswerRow["by"] };
+  }
+}
+
+export function readOrigin(row: SqlRow, from: number): RunOrigin {
+  const [run, id, key, workflow, codeId, createdAt] = row.slice(from, from + 6) as [number, string, string, string, string, number];
+  return { run, id, key, workflow, codeId, createdAt };
+}
+
+export function readEvent(row: SqlRow, from: number): Recorded {
+  const event = {
+    kind: row[from] as number,
+    position: row[from + 1] as number | null,
+    turn: row[from + 2] as number | null,
+    key: row[from + 3] as string | null,
+    head: row[from + 4] as string | null,
+    body: row[from + 5] as EventRow["body"],
+  };
+  return decodeEvent(event, { number: row[from + 6] as number, seq: row[from + 7] as number, at: row[from + 8] as number });
+}
+
+/** Within which a delivery key is taken once. */
+export function scopeOf({ origin, created }: HookFacts): string {
+  return keyScope(created.address, origin.run, created.position);
+}
+
+export function hookRowOf(facts: HookFacts, progress: RunProgress, state: HookState): HookRow {
+  const { run, id: runId, key: runKey, workflow } = facts.origin;
+  return { run, runId, runKey, workflow, worker: progress.worker, created: facts.created, state };
+}

@@ -1,0 +1,217 @@
+// Hooks and webhooks in the plain style: what code awaits, and what it hands out.
+
+import { callHook, type HookCall, responseWithin } from "../../core/call.ts";
+import type { HookDefinition, StandardSchema } from "../../core/definition.ts";
+import { RingbackError } from "../../core/errors.ts";
+import type { HookPart } from "../../core/hook.ts";
+import { HookBase } from "../../core/hook-base.ts";
+import type { Mailbox } from "../../core/mailbox.ts";
+import type { RequestWithResponse } from "../../core/request.ts";
+import { callingRun, here } from "../../engine/realm.ts";
+import { checkName, processHooks } from "../../engine/registry.ts";
+import { defaultApi } from "../../engine/default.ts";
+import type { ResumedHook, ResumeOptions } from "../../engine/host-api.ts";
+import { checkCustomToken } from "../../core/custom-token.ts";
+
+export interface HookOptions {
+  /** An address of your own, ≤ 255 bytes, for `resumeHook` in server code. Without one, a secret one is minted. */
+  readonly token?: string;
+  /** Anything serialisable, ≤ 64 KiB, for who looks the hook up. */
+  readonly metadata?: unknown;
+  /** When the hook closes by itself, from its creation: a duration ("3d"), milliseconds, or a `Date`. Readers get `HookTimeoutError`. */
+  readonly timeout?: string | number | Date;
+}
+
+export interface WebhookOptions extends HookOptions {
+  /** Who answers the sender: nobody (202), always the same `Response`, or the workflow (`"manual"`) through `request.respondWith()`. */
+  readonly respondWith?: Response | "manual";
+  /** How long the sender of a manual webhook waits before it gets 202. Default 25 s. */
+  readonly respondWithin?: string | number;
+  /** Methods that resume. Default POST, PUT and PATCH; others get 405. */
+  readonly methods?: readonly string[];
+}
+
+/** What a hook is, without being awaitable: safe to return from an async function or to keep in an object. */
+export interface HookHandle {
+  readonly token: string;
+  readonly metadata: unknown;
+  readonly isClosed: boolean;
+  dispose(): void;
+}
+
+/** A waiting point with an address. Each `await` reads one payload; `for await` reads until the hook is disposed, or left. */
+export class Hook<T = unknown> extends HookBase<T> implements Disposable {
+  readonly #part: HookPart;
+  readonly #metadata: unknown;
+  #isShown = false;
+
+  constructor(part: HookPart, metadata: unknown) {
+    super();
+    this.#part = part;
+    this.#metadata = metadata;
+  }
+
+  /** The hook's address: who has it can deliver. A minted one is a secret. */
+  get token(): string {
+    this.#isShown = true;
+    return this.#part.token;
+  }
+
+  get metadata(): unknown {
+    return this.#metadata;
+  }
+
+  get handle(): HookHandle {
+    this.#isShown = true;
+    const part = this.#part;
+    const dispose = (): void => this.dispose();
+    return {
+      token: part.token,
+      metadata: this.#metadata,
+      get isClosed() {
+        return part.mailbox.isClosed;
+      },
+      dispose,
+    };
+  }
+
+  /** The run that holds the custom token, or null when this hook does. */
+  getConflict(): Promise<{ runId: string } | null> {
+    this.#own("hook.getConflict()");
+    return this.#part.conflict();
+  }
+
+  /** Closes the hook: senders get 410, iterators end after the unread payloads, bare reads then reject `HookDisposedError`. */
+  dispose(): void {
+    if (this.#part.mailbox.isClosed) return;
+    this.#own("hook.dispose()");
+    this.#part.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#part.run.ended === null && callingRun() === this.#part.run) this.dispose();
+  }
+
+  protected override mailbox(): Mailbox<T> {
+    const run = this.#own("reading a hook");
+    run.spend();
+    if (!this.#isShown && this.#part.created.address.type === "minted") {
+      this.#isShown = true;
+      run.warn(
+        `${this.#part.label} is awaited before anybody saw its token, so nobody can resume it. Did an async function return it? Return hook.handle instead.`,
+      );
+    }
+    return this.#part.mailbox as Mailbox<T>;
+  }
+
+  /** Hooks belong to one run. */
+  #own(call: string): HookPart["run"] {
+    const run = here(call);
+    if (run === this.#part.run) return run;
+    const a = run.identity;
+    const b = this.#part.run.identity;
+    const message = `${call}: the hook belongs to run ${b.id} (${b.workflow}) and cannot be used in run ${a.id} (${a.workflow}). Deliver to it with resumeHook() from a step instead.`;
+    throw new RingbackError("other_run", message, {
+      details: { call, run: a.id, workflow: a.workflow, other: b.id, otherWorkflow: b.workflow },
+    });
+  }
+}
+
+/** A hook with a public URL: payloads are the requests that come in. */
+export class Webhook extends Hook<RequestWithResponse> {
+  readonly #url: string | null;
+
+  constructor(part: HookPart, metadata: unknown) {
+    super(part, metadata);
+    this.#url = part.url;
+  }
+
+  /** Where to send requests. A webhook with a custom token has none: `no_public_url`. */
+  get url(): string {
+    const { token } = this;
+    if (this.#url !== null) return this.#url;
+    const message = `Webhook "${token}" has a custom token and no public URL, since such tokens can be guessed. Hand requests over with resumeWebhook("${token}", request), or leave the token out.`;
+    throw new RingbackError("no_public_url", message, { details: { token } });
+  }
+}
+
+/** Opens a hook that server code resumes with `resumeHook(token, payload)`. In workflow code only. */
+export function createHook<T = unknown>(options: HookOptions = {}): Hook<T> {
+  return openHook<T>(options, null);
+}
+
+function openHook<T>(options: HookOptions, definition: HookDefinition | null): Hook<T> {
+  const run = here("createHook()");
+  if (options.token !== undefined) checkCustomToken(options.token);
+  const call: HookCall = {
+    purpose: "hook",
+    token: options.token,
+    payload: "json",
+    methods: [],
+    response: { mode: "accepted" },
+    metadata: options.metadata,
+    timeout: options.timeout,
+    definition,
+  };
+  return new Hook(callHook(run, call), options.metadata);
+}
+
+/** Opens a hook with a public URL. In workflow code only. */
+export function createWebhook(options: WebhookOptions = {}): Webhook {
+  const run = here("createWebhook()");
+  const { token, respondWith, methods = ["POST", "PUT", "PATCH"], metadata, timeout } = options;
+  if (token !== undefined) checkCustomToken(token);
+  const isManual = respondWith === "manual" || (respondWith === undefined && token !== undefined);
+  const within = responseWithin(options.respondWithin);
+  const response: HookCall["response"] = isManual
+    ? { mode: "manual", withinMs: within }
+    : respondWith instanceof Response
+      ? { mode: "static", response: respondWith }
+      : { mode: "accepted" };
+  const call: HookCall = {
+    purpose: "webhook",
+    token,
+    payload: "request",
+    methods: methods.map((method) => method.toUpperCase()),
+    response,
+    metadata,
+    timeout,
+    definition: null,
+  };
+  return new Webhook(callHook(run, call), metadata);
+}
+
+/** A kind of hook: typed, and validated at every door. */
+export interface DefinedHook<Input, Output> {
+  create(options?: HookOptions): Hook<Output>;
+  /** Delivers to a hook of this kind, as `resumeHook` does; the schema has the last word on the payload. */
+  resume(target: string | { readonly token: string }, payload: Input, options?: ResumeOptions): Promise<ResumedHook>;
+}
+
+export interface DefineHookOptions<Input, Output> {
+  /** Any Standard Schema (zod, valibot, arktype …). It runs once, at the door; what it returns is the payload. */
+  readonly schema?: StandardSchema<Input, Output>;
+}
+
+/**
+ * Declares a kind of hook. With a name, doors in any process that has loaded the declaration can judge a payload; without one, the
+ * workflow's code must be registered where the payload arrives.
+ */
+export function defineHook<Input = unknown, Output = Input>(options?: DefineHookOptions<Input, Output>): DefinedHook<Input, Output>;
+export function defineHook<Input = unknown, Output = Input>(
+  name: string,
+  options?: DefineHookOptions<Input, Output>,
+): DefinedHook<Input, Output>;
+export function defineHook<Input, Output>(
+  first: string | DefineHookOptions<Input, Output> = {},
+  second: DefineHookOptions<Input, Output> = {},
+): DefinedHook<Input, Output> {
+  const name = typeof first === "string" ? checkName("hook", first) : null;
+  const { schema = null } = typeof first === "string" ? second : first;
+  const definition: HookDefinition = { name, schema: schema as StandardSchema | null };
+  if (name !== null) processHooks.add({ name, schema: definition.schema });
+  return {
+    create: (options = {}) => openHook<Output>(options, definition),
+    resume: (target, payload, options) => defaultApi().resumeHook(target, payload, options),
+  };
+}

@@ -1,0 +1,56 @@
+// What code can ask about where it runs, and values that replay the same.
+
+import { RingbackError } from "../../core/errors.ts";
+import { callingRun, callingStep, here } from "../../engine/realm.ts";
+
+export interface WorkflowMetadata {
+  readonly workflowName: string;
+  readonly workflowRunId: string;
+  readonly workflowStartedAt: Date;
+}
+
+/** The run this code belongs to: in workflow code, and in a step's body. */
+export function getWorkflowMetadata(): WorkflowMetadata {
+  const run = callingStep()?.run ?? callingRun()?.identity;
+  if (!run) throw nowhere("getWorkflowMetadata()");
+  return { workflowName: run.workflow, workflowRunId: run.id, workflowStartedAt: new Date(run.createdAt) };
+}
+
+export interface StepMetadata {
+  readonly stepName: string;
+  /** The same for every attempt of this step, and for no other step. */
+  readonly stepId: string;
+  readonly stepStartedAt: Date;
+  /** From 1. */
+  readonly attempt: number;
+  /** Give it to the service the step calls: every attempt has the same. */
+  readonly idempotencyKey: string;
+  /** Aborts when the attempt times out, or its run ends. */
+  readonly signal: AbortSignal;
+}
+
+/** The attempt whose body this is. In a step only. */
+export function getStepMetadata(): StepMetadata {
+  const step = callingStep();
+  if (!step) throw nowhere("getStepMetadata()");
+  const { name, idempotencyKey, startedAt, attempt, signal } = step;
+  return { stepName: name, stepId: idempotencyKey, stepStartedAt: new Date(startedAt), attempt, idempotencyKey, signal };
+}
+
+/** A version 4 UUID that replays the same. Public: not a secret. */
+export function uuid(): string {
+  return callingRun() ? (here("uuid()").random?.uuid() as string) : crypto.randomUUID();
+}
+
+/** A number in [0, 1) that replays the same. */
+export function random(): number {
+  return callingRun() ? (here("random()").random?.next() as number) : Math.random();
+}
+
+function nowhere(call: string): RingbackError {
+  return new RingbackError(
+    "outside_turn",
+    `${call} is for the body of ${call.includes("Step") ? "a step" : "a workflow or a step"}; there is none around here.`,
+    { details: { call } },
+  );
+}

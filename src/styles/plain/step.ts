@@ -1,0 +1,50 @@
+// Steps in the plain style.
+
+import { callStep } from "../../core/call.ts";
+import type { StepDefinition, StepOptions } from "../../core/definition.ts";
+import { RingbackError } from "../../core/errors.ts";
+import { callingRun, callingStep, here } from "../../engine/realm.ts";
+import { checkName } from "../../engine/registry.ts";
+
+/** A function whose outcome is recorded once. */
+export interface Step<A extends unknown[] = unknown[], R = unknown> {
+  (...args: A): Promise<R>;
+}
+
+/**
+ * Names an async function as a step: called in workflow code it runs once, durably, with retries; its arguments and its result are
+ * serialised. Called in another step's body, or where no run is around, it is a plain call. Defaults: 3 retries, backoff from 1 s,
+ * doubling, at most 5 min, with jitter; no timeout. Throw `FatalError` to end it at once, `RetryableError` to say when to try again.
+ */
+function define<A extends unknown[], R>(name: string, body: (...args: A) => Promise<R> | R, options: StepOptions = {}): Step<A, R> {
+  const definition = declare(name, body, options);
+  const call = async (...args: A): Promise<R> => body(...args);
+  const step = (...args: A): Promise<R> => {
+    if (callingStep() || !callingRun()) return call(...args);
+    return callStep(here(`step "${name}"`), definition, args) as Promise<R>;
+  };
+  Object.defineProperty(step, "name", { value: name });
+  return step;
+}
+
+/** Runs `body` as a step, inline: what it needs it takes from around it, and its result is recorded under `name`. */
+function run<R>(name: string, body: () => Promise<R> | R, options: StepOptions = {}): Promise<R> {
+  return define<[], R>(name, body, options)();
+}
+
+export const step: typeof define & { readonly run: typeof run } = Object.assign(define, { run });
+
+function declare(name: string, body: unknown, options: StepOptions): StepDefinition {
+  checkName("step", name);
+  if (typeof body !== "function") {
+    throw new RingbackError("bad_argument", `Step "${name}" needs a function, got ${typeof body}.`, {
+      details: { argument: "body", value: typeof body },
+    });
+  }
+  const { maxRetries } = options;
+  if (maxRetries !== undefined && !(Number.isInteger(maxRetries) && maxRetries >= 0)) {
+    const message = `maxRetries of step "${name}" must be a whole number from 0, got ${maxRetries}.`;
+    throw new RingbackError("bad_argument", message, { details: { argument: "maxRetries", value: String(maxRetries) } });
+  }
+  return { name, body: body as StepDefinition["body"], options };
+}

@@ -1,0 +1,182 @@
+// Joins what layers may not know of each other: the store for a URL, the handlers onto an engine, the default engine from the environment.
+
+import { dirname, join } from "node:path";
+import type { Clock } from "./core/clock.ts";
+import { RingbackError } from "./core/errors.ts";
+import { limits } from "./core/limits.ts";
+import { useSecrets } from "./core/secret.ts";
+import type { RegisteredClass } from "./core/serialise-class.ts";
+import { systemClock } from "./engine/clock.ts";
+import { useDefaultApi } from "./engine/default.ts";
+import { EngineCore } from "./engine/engine.ts";
+import { HostApi } from "./engine/host-api.ts";
+import { type LogSink, Logger } from "./engine/logger.ts";
+import { native } from "./engine/realm/globals.ts";
+import { processHooks, processWorkflows, Registry } from "./engine/registry.ts";
+import { definitionOf, type Workflow } from "./engine/workflow.ts";
+import { createIngress, forward, type Ingress, webhookRoute } from "./http/ingress.ts";
+import { type KeyRing, loadKeyFile, parseKeys } from "./ingress/key-ring.ts";
+import { createMemoryStore } from "./store/memory/store.ts";
+import type { Store } from "./store/port.ts";
+import { createSqliteStore } from "./store/sqlite/store.ts";
+
+export interface EngineOptions {
+  /** `sqlite:path`, `memory:`, or a store. Default: `RINGBACK_DATABASE_URL`, else `sqlite:.ringback/ringback.db`. */
+  readonly store?: string | Store;
+  /** The workflows this engine runs. Default: all that are declared in this process. */
+  readonly workflows?: readonly Workflow<any[], any>[];
+  /** Where the outside reaches `ingress`, such as `https://api.example.com`. Default: `RINGBACK_BASE_URL`; in production one is required, or `null` where no webhooks are made. */
+  readonly baseUrl?: string | null;
+  /** Builds a webhook's public URL from its token, in place of `baseUrl` and the standard route. */
+  readonly webhookUrl?: (token: string) => string;
+  /** `kid=secret,…`, the current key first. Default: `RINGBACK_KEYS`, else a key file beside the SQLite database. */
+  readonly keys?: string | KeyRing;
+  /** `worker` runs workflows, `door` only starts, delivers and reads. Default: `worker`, unless `RINGBACK_ROLE` is `ingress`. */
+  readonly role?: "worker" | "door";
+  /** Where lines about failed and blocked runs go; `false` for nowhere. Default: stderr, in development. */
+  readonly logger?: LogSink | false;
+  readonly clock?: Clock;
+  /** Parked runs kept in memory, 3–4 kB each; 0 runs everything from its journal. Default 20,000. */
+  readonly hotRuns?: number;
+  /** Step bodies that run at a time. Default 100. */
+  readonly concurrency?: number;
+  /** How long other workers wait before they take over a silent worker's runs. Default 15 s. */
+  readonly leaseMs?: number;
+  /** How long a cancelled run may clean up. Default 1 min. */
+  readonly cancelGraceMs?: number;
+  /** The cap on request bodies. Default 1 MiB. */
+  readonly bodyBytes?: number;
+  /** Classes whose instances may pass through journals, by name. */
+  readonly classes?: { readonly [name: string]: RegisteredClass<any, any> };
+}
+
+/** An engine of your own. */
+export interface Engine extends HostApi {
+  /** Opens the store and takes up what an earlier process left. Every other call does it too. Holds the process alive until `close`. */
+  open(): Promise<void>;
+  /** Stops taking work and waits for what runs, at most `graceMs` (10 s); what is left is taken up at the next start. */
+  close(options?: { readonly graceMs?: number }): Promise<void>;
+  /** The public handler; mount it where `baseUrl` leads. */
+  readonly ingress: Ingress;
+  /** @internal For tests: the parts. */
+  readonly core: EngineCore;
+}
+
+class WiredEngine extends HostApi implements Engine {
+  readonly core: EngineCore;
+  readonly ingress: Ingress;
+  #isHeld = false;
+
+  constructor(core: EngineCore) {
+    const opened = (): EngineCore | Promise<EngineCore> => (core.isOpen ? core : core.open().then(() => core));
+    super(opened, forward);
+    this.core = core;
+    this.ingress = createIngress(opened, core.parts.bodyBytes);
+  }
+
+  async open(): Promise<void> {
+    await this.core.open();
+    if (this.#isHeld) return;
+    this.#isHeld = true;
+    this.core.alive.hold();
+  }
+
+  async close(options?: { readonly graceMs?: number }): Promise<void> {
+    await this.core.close(options);
+    if (this.#isHeld) this.core.alive.release();
+    this.#isHeld = false;
+  }
+}
+
+export function createEngine(options: EngineOptions = {}): Engine {
+  const core = createCore(options);
+  const { registry } = core.parts;
+  if (options.workflows) for (const workflow of options.workflows) registry.addWorkflow(definitionOf(workflow));
+  else processWorkflows.follow((declared) => registry.addWorkflow(declared));
+  processHooks.follow((declared) => registry.addHook(declared));
+  return new WiredEngine(core);
+}
+
+function createCore(options: EngineOptions): EngineCore {
+  const { env } = process;
+  const clock = options.clock ?? systemClock;
+  const url = options.store ?? env["RINGBACK_DATABASE_URL"] ?? "sqlite:.ringback/ringback.db";
+  const store = typeof url === "string" ? storeFor(url, clock) : url;
+  const core = new EngineCore({
+    store,
+    registry: new Registry(),
+    ring: ringFor(options.keys ?? env["RINGBACK_KEYS"], url),
+    clock,
+    role: options.role ?? (env["RINGBACK_ROLE"] === "ingress" ? "door" : "worker"),
+    urlOf: options.webhookUrl ?? urlBuilder(options.baseUrl),
+    logger: new Logger(sinkFor(options.logger)),
+    hotRuns: options.hotRuns ?? 20_000,
+    concurrency: options.concurrency ?? 100,
+    leaseMs: options.leaseMs ?? 15_000,
+    bodyBytes: options.bodyBytes ?? limits.bodyBytes,
+    cancelGraceMs: options.cancelGraceMs ?? 60_000,
+  });
+  for (const [name, registered] of Object.entries(options.classes ?? {})) core.classes.register(name, registered);
+  return core;
+}
+
+function storeFor(url: string, clock: Clock): Store {
+  if (url === "memory:" || url === "memory") return createMemoryStore({ clock });
+  if (url.startsWith("sqlite:") && url.length > "sqlite:".length) return createSqliteStore({ path: sqlitePath(url), clock });
+  const message = `"${url.split("@").at(-1)}" is not a store this version knows. Use sqlite:path/to/file.db, or memory: for tests.`;
+  throw new RingbackError("bad_store_url", message, { details: { url: url.split("@").at(-1) ?? "" } });
+}
+
+function sqlitePath(url: string): string {
+  return url.slice("sqlite:".length).replace(/^\/\/(?=\/)/, "");
+}
+
+/** Keys given, else a file beside the SQLite database, else (nothing outlives the process) a key of the moment. */
+function ringFor(keys: string | KeyRing | undefined, store: string | Store): KeyRing {
+  if (typeof keys === "object") return keys;
+  if (keys !== undefined && keys !== "") return parseKeys(keys);
+  if (typeof store === "string" && store.startsWith("sqlite:")) return loadKeyFile(join(dirname(sqlitePath(store)), "keys"));
+  if (typeof store === "object" && store.name.startsWith("sqlite:")) return loadKeyFile(join(dirname(sqlitePath(store.name)), "keys"));
+  return parseKeys(`memory=${native.randomBytes(32).toString("hex")}`);
+}
+
+function urlBuilder(given: string | null | undefined): (token: string) => string {
+  const base = given === undefined ? (process.env["RINGBACK_BASE_URL"] ?? developmentUrl()) : given;
+  if (base === null) {
+    return () => {
+      throw new RingbackError("base_url_required", "createWebhook() makes a public URL, and this engine was created with baseUrl: null.", {
+        details: {},
+      });
+    };
+  }
+  let root: string;
+  try {
+    const { origin, pathname } = new URL(base);
+    root = origin + pathname.replace(/\/$/, "");
+  } catch {
+    throw new RingbackError("bad_argument", `baseUrl must be an absolute URL such as https://api.example.com, got "${base}".`, {
+      details: { argument: "baseUrl", value: base },
+    });
+  }
+  return (token) => root + webhookRoute + token;
+}
+
+/** A URL handed to a stranger must lead here: in production there is no default. */
+function developmentUrl(): string {
+  const { NODE_ENV, PORT } = process.env;
+  if (NODE_ENV !== "production") return `http://localhost:${PORT ?? 3000}`;
+  const message =
+    "In production RINGBACK_BASE_URL (or createEngine({ baseUrl })) must say where callbacks reach this app, such as https://api.example.com. Pass baseUrl: null if no webhooks are made.";
+  throw new RingbackError("base_url_required", message, { details: {} });
+}
+
+function sinkFor(logger: LogSink | false | undefined): LogSink | null {
+  if (logger === false) return null;
+  if (logger) return logger;
+  if (process.env["NODE_ENV"] === "production" || process.env["NODE_ENV"] === "test") return null;
+  const line = (message: string): void => void process.stderr.write(`${message}\n`);
+  return { warn: line, error: line };
+}
+
+useSecrets((name) => process.env[name]);
+useDefaultApi(() => createEngine());

@@ -1,0 +1,174 @@
+import { describe, expect, test } from "vitest";
+import { createHook, getWorkflowMetadata, random, sleep, step, uuid, workflow } from "../src/index.ts";
+import { createWorld, modes } from "./harness.ts";
+
+describe.each(modes)("runs (%s)", (mode) => {
+  test("the same id, workflow and arguments give the run that exists; other arguments are a conflict", async () => {
+    const wf = workflow("ids", async (n: number) => n);
+    const world = await createWorld([wf], { mode });
+    const first = await world.engine.start(wf, [1], { id: "order-1" });
+    const again = await world.engine.start(wf, [1], { id: "order-1" });
+    expect([first.runId, again.runId]).toEqual(["order-1", "order-1"]);
+    await expect(world.engine.start(wf, [2], { id: "order-1" })).rejects.toMatchObject({ code: "run_conflict" });
+    expect(await first.returnValue).toBe(1);
+    await expect(world.engine.start(wf, [1], { id: "" })).rejects.toMatchObject({ code: "bad_argument" });
+    await expect(world.engine.start(wf, [1], { id: "x".repeat(256) })).rejects.toMatchObject({ code: "too_large" });
+    expect((await world.engine.start(wf, [1], { id: "x".repeat(255) })).runId.length).toBe(255);
+  });
+
+  test("states tell what a run is doing; a run that does not exist says so", async () => {
+    const wf = workflow("states", async () => {
+      await sleep("1h");
+    });
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    expect([await run.status, await run.state, await run.exists, await run.workflowName]).toEqual(["running", "waiting", true, "states"]);
+    expect((await world.engine.listRuns({ workflow: "states" })).map((info) => info.state)).toEqual(["waiting"]);
+    await world.advance(3_600_000);
+    expect([await run.status, await run.state]).toEqual(["completed", "completed"]);
+    const none = world.engine.getRun("nope");
+    expect(await none.exists).toBe(false);
+    for (const asked of [none.status, none.returnValue, none.cancel(), none.wakeUp()]) await expect(asked).rejects.toMatchObject({ code: "run_not_found" });
+  });
+
+  test("a sleep takes a duration, milliseconds or a date, survives a restart, and wakeUp ends it", async () => {
+    const wf = workflow("sleeps", async (until: Date) => {
+      const at = [Date.now()];
+      await sleep("90m");
+      at.push(Date.now());
+      await sleep(1_000);
+      at.push(Date.now());
+      await sleep(until);
+      at.push(Date.now());
+      await sleep("1y");
+      return at.map((time) => time - (at[0] as number));
+    });
+    const world = await createWorld([wf], { mode });
+    const started = world.clock.now();
+    const run = await world.start(wf, new Date(started + 86_400_000));
+    await world.advance(90 * 60_000);
+    await world.restart();
+    await world.advance(1_000);
+    await world.advance(86_400_000 - 90 * 60_000 - 1_000);
+    expect(await world.engine.getRun(run.runId).wakeUp()).toEqual({ stoppedCount: 1 });
+    expect(await world.engine.getRun(run.runId).returnValue).toEqual([0, 5_400_000, 5_401_000, 86_400_000]);
+  });
+
+  test("random(), uuid(), Math.random and randomUUID replay the same and differ between runs", async () => {
+    const wf = workflow("chance", async () => {
+      const before = [random(), uuid(), Math.random(), crypto.randomUUID()];
+      await sleep("1h");
+      return [...before, random(), uuid()];
+    });
+    const world = await createWorld([wf], { mode });
+    const hot = await world.start(wf);
+    const other = await world.start(wf);
+    await world.restart();
+    await world.advance(3_600_000);
+    const values = (await world.engine.getRun(hot.runId).returnValue) as unknown[];
+    const others = (await world.engine.getRun(other.runId).returnValue) as unknown[];
+    expect(new Set([...values, ...others]).size).toBe(12);
+  });
+
+  test("start() in workflow code starts a child; waiting for it is durable; its failure is an error with a cause", async () => {
+    const child = workflow("child", async (n: number) => {
+      await sleep("1h");
+      if (n < 0) throw new RangeError("negative");
+      return n * 2;
+    });
+    const parent = workflow("parent", async () => {
+      const { start } = world.engine;
+      const good = await start.call(world.engine, child, [21]);
+      const bad = await world.engine.start(child, [-1], { id: "bad-child" });
+      const value = await good.returnValue;
+      const failure = await bad.returnValue.catch((error) => [error.code, error.cause instanceof RangeError]);
+      return [value, failure, good.runId.startsWith(getWorkflowMetadata().workflowRunId)];
+    });
+    const world = await createWorld([parent, child], { mode });
+    const run = await world.start(parent);
+    await world.restart();
+    await world.advance(3_600_000);
+    expect(await world.engine.getRun(run.runId).returnValue).toEqual([42, ["run_failed", true], true]);
+    expect((await world.engine.listRuns()).length).toBe(3);
+  });
+
+  test("cancel rejects what is pending, lets the run clean up, and closes its hooks from the request on", async () => {
+    const undone: string[] = [];
+    const wf = workflow("cancelled", async () => {
+      const hook = createHook<number>({ token: "c" });
+      try {
+        await hook;
+      } catch (error) {
+        await step.run("undo", () => void undone.push((error as Error).name));
+        throw error;
+      }
+    });
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    await run.cancel();
+    expect(await world.engine.signal("c", 1)).toMatchObject({ disposition: "closed", by: "cancelled" });
+    await expect(run.returnValue).rejects.toMatchObject({ code: "run_cancelled" });
+    expect(undone).toEqual(["RunCancelledError"]);
+    expect(await run.status).toBe("cancelled");
+    await run.cancel();
+    await world.settled();
+  });
+
+  test("a cancelled run that does not end is ended after its grace; a second cancel ends it at once", async () => {
+    const wf = workflow("stubborn", async () => {
+      for (;;) await sleep("1y").catch(() => {});
+    });
+    const world = await createWorld([wf], { mode });
+    const slow = await world.start(wf);
+    const quick = await world.start(wf);
+    await slow.cancel();
+    await quick.cancel();
+    await world.settled();
+    expect(await slow.state).toBe("waiting");
+    await quick.cancel();
+    await world.settled();
+    expect(await quick.status).toBe("cancelled");
+    await world.advance(59_999);
+    expect(await slow.state).toBe("waiting");
+    await world.restart();
+    await world.advance(1);
+    expect(await world.engine.getRun(slow.runId).status).toBe("cancelled");
+  });
+
+  test("what is first asked for in the turn that ends a run never starts; payloads nobody read are recorded", async () => {
+    let started = 0;
+    const wf = workflow("ending", async () => {
+      const hook = createHook<number>({ token: "e" });
+      await sleep("1h");
+      void step.run("never", () => void started++);
+      void sleep("1y");
+      hook.metadata;
+      return "done";
+    });
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    await world.engine.resumeHook("e", 1);
+    await world.engine.resumeHook("e", 2);
+    await world.advance(3_600_000);
+    expect(await run.returnValue).toBe("done");
+    const ended = (await world.journal(run)).at(-1);
+    expect(ended).toMatchObject({ kind: "run_ended", abandoned: [expect.any(Number), expect.any(Number)] });
+    expect(ended?.kind === "run_ended" && ended.unread.length).toBe(2);
+    expect(started).toBe(0);
+    expect(await world.store.nextDue()).toBe(null);
+  });
+
+  test("a workflow called inside another runs inline; called outside a run it says to use start()", async () => {
+    const inner = workflow("inner", async (n: number) => {
+      await sleep("1s");
+      return n + 1;
+    });
+    const outer = workflow("outer", async () => inner(1));
+    const world = await createWorld([outer], { mode });
+    const run = await world.start(outer);
+    await world.advance(1_000);
+    expect(await run.returnValue).toBe(2);
+    await expect(inner(1)).rejects.toMatchObject({ code: "workflow_called_directly" });
+    expect((await world.engine.listRuns()).length).toBe(1);
+  });
+});

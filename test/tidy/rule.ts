@@ -1,0 +1,28 @@
+// All rules of the codebase. Each has canaries in a `canary-*.ts`.
+
+import type { Rule } from "./project.ts";
+import { apiReportRule, dependencyRule, errorPageRule, exportsRule, lockRule, rootNameRule } from "./rule-document.ts";
+import { awaitRule, globalRule, realmRule } from "./rule-global.ts";
+import { cycleRule, layerRule, wiringRule } from "./rule-layer.ts";
+import { fileLengthRule, fileNameRule, functionLengthRule, headerRule, laterRule, machineRule } from "./rule-size.ts";
+
+export const rules: readonly Rule[] = [
+  layerRule,
+  wiringRule,
+  cycleRule,
+  globalRule,
+  realmRule,
+  awaitRule,
+  fileLengthRule,
+  functionLengthRule,
+  fileNameRule,
+  headerRule,
+  laterRule,
+  machineRule,
+  errorPageRule,
+  exportsRule,
+  rootNameRule,
+  apiReportRule,
+  lockRule,
+  dependencyRule,
+];

@@ -1,0 +1,72 @@
+// A run's timeline: its journal for people, complete and in order, without what could answer a hook.
+
+import { describe, expect, test } from "vitest";
+import { RunNotFoundError } from "../src/core/errors.ts";
+import { createHook, createWebhook, defineHook, sleep, step, workflow } from "../src/index.ts";
+import { createWorld, epoch, modes } from "./harness.ts";
+
+describe.each(modes)("a run's timeline (%s)", (mode) => {
+  test("has every event, with its instant, the operation it belongs to, and what its author called that", async () => {
+    let tokens: string[] = [];
+    const approval = defineHook<{ ok: boolean }>("approval");
+    const tell = step("tell", async (...told: string[]) => void (tokens = told));
+    const wf = workflow("signs", async () => {
+      const webhook = createWebhook({ timeout: "1h" });
+      const hook = createHook({ token: "custom:42" });
+      const defined = approval.create();
+      await tell(webhook.token, hook.token, defined.token);
+      await webhook;
+      await defined;
+      hook.dispose();
+      await sleep("1m");
+      return "done";
+    });
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    const [webhook = "", , defined = ""] = tokens;
+    const request = new Request("https://app.example/", { method: "PUT", headers: { "webhook-id": "evt_1" }, body: webhook });
+    const response = await world.engine.resumeWebhook(webhook, request);
+    await world.engine.resumeHook(defined, { ok: true });
+    await world.settled();
+    await world.advance(60_000);
+
+    const timeline = await run.timeline;
+    const until = new Date(epoch + 3_600_000).toISOString();
+    const due = new Date(epoch + 60_000).toISOString();
+    expect(timeline.map(({ event, position, name, detail }) => [event, position, name, detail])).toEqual([
+      ["run_started", undefined, "signs", undefined],
+      ["hook_created", 1, undefined, `webhook, until ${until}`],
+      ["hook_created", 2, undefined, "hook"],
+      ["hook_created", 3, "approval", "hook"],
+      ["step_scheduled", 4, "tell", undefined],
+      ["step_completed", 4, "tell", undefined],
+      ["hook_received", 1, undefined, `PUT, ${response.headers.get("ringback-delivery")}`],
+      ["hook_received", 3, "approval", expect.stringMatching(/^a value, dlv_/)],
+      ["hook_disposed", 2, undefined, undefined],
+      ["timer_set", 6, undefined, `due ${due}`],
+      ["timer_fired", 6, undefined, undefined],
+      ["run_ended", undefined, undefined, "completed"],
+    ]);
+    expect(timeline[0]?.at).toEqual(new Date(epoch));
+    expect(timeline.at(-1)?.at).toEqual(new Date(epoch + 60_000));
+    for (const token of tokens) expect(JSON.stringify(timeline)).not.toContain(token);
+  });
+
+  test("tells attempts of a step, and that a run is not there", async () => {
+    let attempts = 0;
+    const flaky = step("flaky", async () => {
+      if (++attempts === 1) throw new Error("once");
+    });
+    const wf = workflow("tries", async () => flaky());
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    await world.advance(10_000);
+    const told = (await run.timeline).filter(({ event }) => event.startsWith("step_"));
+    expect(told.map(({ event, name, detail }) => [event, name, detail])).toEqual([
+      ["step_scheduled", "flaky", undefined],
+      ["step_retrying", "flaky", expect.stringMatching(/^attempt 2 due 2026-/)],
+      ["step_completed", "flaky", "at attempt 2"],
+    ]);
+    await expect(world.engine.getRun("nobody").timeline).rejects.toThrow(RunNotFoundError);
+  });
+});

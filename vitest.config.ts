@@ -1,0 +1,29 @@
+// `npm test` is the quick length. `--mode long` (npm run test:long) has the full counts, and runs the suite again in each test mode;
+// tests read both from the environment: RINGBACK_LONG, RINGBACK_TEST_MODE.
+
+import type { ViteUserConfigFnObject } from "vitest/config";
+
+const modes = ["hot", "evict", "two-workers"];
+const report = process.env["RINGBACK_TEST_REPORT"];
+
+const config: ViteUserConfigFnObject = ({ mode }) => {
+  const isLong = mode === "long" || process.env["RINGBACK_LONG"] === "1";
+  return {
+    test: {
+      include: ["test/**/*.test.ts"],
+      pool: "forks",
+      testTimeout: isLong ? 600_000 : 20_000,
+      hookTimeout: isLong ? 120_000 : 20_000,
+      typecheck: { enabled: false },
+      reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
+      ...(isLong ? { env: { RINGBACK_LONG: "1" }, projects: modes.map(projectOf) } : {}),
+    },
+  };
+};
+export default config;
+
+/** The suite under one mode. The rules about the code itself do not depend on it, and run once. */
+function projectOf(name: string): { extends: true; test: { name: string; env: Record<string, string>; exclude: string[] } } {
+  const exclude = name === modes[0] ? [] : ["test/tidy.test.ts"];
+  return { extends: true, test: { name, env: { RINGBACK_LONG: "1", RINGBACK_TEST_MODE: name }, exclude } };
+}
