@@ -1,7 +1,6 @@
 // `ringback/api`: what host code asks of the default engine, which the environment configures and the first call opens.
 
-import "./wiring.ts";
-import { defaultApi } from "./engine/default.ts";
+import { defaultApi } from "./wiring.ts";
 import type { HostApi } from "./engine/host-api.ts";
 
 export type { HookInfo, ResumedHook, ResumeOptions, RunInfo, StartOptions } from "./engine/host-api.ts";

@@ -7,7 +7,7 @@ import { limits } from "./core/limits.ts";
 import { useSecrets } from "./core/secret.ts";
 import type { RegisteredClass } from "./core/serialise-class.ts";
 import { systemClock } from "./engine/clock.ts";
-import { useDefaultApi } from "./engine/default.ts";
+import { defaultApi, useDefaultApi } from "./engine/default.ts";
 import { EngineCore } from "./engine/engine.ts";
 import { HostApi } from "./engine/host-api.ts";
 import { type LogSink, Logger } from "./engine/logger.ts";
@@ -24,7 +24,7 @@ export interface EngineOptions {
   /** `sqlite:path`, `memory:`, or a store. Default: `RINGBACK_DATABASE_URL`, else `sqlite:.ringback/ringback.db`. */
   readonly store?: string | Store;
   /** The workflows this engine runs. Default: all that are declared in this process. */
-  readonly workflows?: readonly Workflow<any[], any>[];
+  readonly workflows?: readonly Workflow<never[], unknown>[];
   /** Where the outside reaches `ingress`, such as `https://api.example.com`. Default: `RINGBACK_BASE_URL`; in production one is required, or `null` where no webhooks are made. */
   readonly baseUrl?: string | null;
   /** Builds a webhook's public URL from its token, in place of `baseUrl` and the standard route. */
@@ -47,7 +47,7 @@ export interface EngineOptions {
   /** The cap on request bodies. Default 1 MiB. */
   readonly bodyBytes?: number;
   /** Classes whose instances may pass through journals, by name. */
-  readonly classes?: { readonly [name: string]: RegisteredClass<any, any> };
+  readonly classes?: { readonly [name: string]: RegisteredClass<object> };
 }
 
 /** An engine of your own. */
@@ -180,3 +180,5 @@ function sinkFor(logger: LogSink | false | undefined): LogSink | null {
 
 useSecrets((name) => process.env[name]);
 useDefaultApi(() => createEngine());
+
+export { defaultApi };

@@ -40,7 +40,8 @@ export interface World {
   /** Moves the clock, then settles. */
   advance(ms: number): Promise<void>;
   /** Drops every engine as a crash would, and opens new ones on what is stored. */
-  restart(options?: Partial<EngineOptions>): Promise<void>;
+  /** Without `isSettled`, for who waits for something else. */
+  restart(options?: Partial<EngineOptions>, isSettled?: boolean): Promise<void>;
   start<A extends unknown[], R>(workflow: Workflow<A, R>, ...args: A): Promise<RunHandle<R>>;
   journal(run: { readonly runId: string }): Promise<readonly Recorded[]>;
   /** What the engines logged. */
@@ -71,12 +72,12 @@ export async function createWorld(
   let engines: Engine[] = [];
   let stores: Store[] = [];
   let next = 0;
-  const openAll = async (more: Partial<EngineOptions> = {}): Promise<void> => {
+  const openAll = async (more: Partial<EngineOptions> = {}, isSettled = true): Promise<void> => {
     stores = path ? [createSqliteStore({ path, clock })] : [memory as Store];
     const count = mode === "two-workers" ? 2 : 1;
     engines = Array.from({ length: count }, () => createEngine({ ...base, ...more, store: stores[0] as Store }));
     for (const engine of engines) await engine.open();
-    await settled();
+    if (isSettled) await settled();
   };
   const settled = async (): Promise<void> => {
     for (let quiet = 0; quiet < 4; ) {
@@ -108,13 +109,13 @@ export async function createWorld(
       clock.advance(ms);
       await settled();
     },
-    async restart(more) {
+    async restart(more, isSettled) {
       await memory?.open({ role: "door" });
       for (const engine of engines) await engine.core.abandon();
       // What passing time would do: the leases of the dead are over, and their runs are anybody's.
       await memory?.commit(engines.map((engine) => ({ op: "release" as const, worker: engine.core.id })));
       await memory?.close();
-      await openAll(more);
+      await openAll(more, isSettled);
     },
     async start(workflow, ...args) {
       const run = await (engines[next++ % engines.length] as Engine).start(workflow, args);

@@ -252,7 +252,7 @@ describe("a branch", () => {
     const code: Code = async ({ createHook, branch, sleep, step }) => {
       const hook = createHook();
       const inner = branch(async () => {
-        await new Promise((resolve) => hook.then(() => hook.then(resolve)));
+        await new Promise((resolve) => void hook.then(() => hook.then(resolve)));
       });
       await Promise.race([inner, sleep("1h")]);
       await step("note");

@@ -77,8 +77,7 @@ describe.each(modes)("runs (%s)", (mode) => {
       return n * 2;
     });
     const parent = workflow("parent", async () => {
-      const { start } = world.engine;
-      const good = await start.call(world.engine, child, [21]);
+      const good = await world.engine.start(child, [21]);
       const bad = await world.engine.start(child, [-1], { id: "bad-child" });
       const value = await good.returnValue;
       const failure = await bad.returnValue.catch((error) => [error.code, error.cause instanceof RangeError]);
@@ -142,7 +141,7 @@ describe.each(modes)("runs (%s)", (mode) => {
       await sleep("1h");
       void step.run("never", () => void started++);
       void sleep("1y");
-      hook.metadata;
+      void hook.metadata;
       return "done";
     });
     const world = await createWorld([wf], { mode });

@@ -160,7 +160,7 @@ describe.each(modes)("steps (%s)", (mode) => {
 
   test("an unserialisable argument or result is a clear error naming the path, and nothing is retried", async () => {
     let bodies = 0;
-    const give = step("give", async (_: unknown) => {
+    const give = step("give", async (_value: unknown) => {
       bodies++;
       return { ok: [() => 1] };
     });

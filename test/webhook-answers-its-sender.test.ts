@@ -111,7 +111,7 @@ describe.each(modes)("webhooks (%s)", (mode) => {
     const wf = workflow("custom", async (id: string) => {
       const hook = createWebhook({ token: `payment-${id}` });
       try {
-        hook.url;
+        void hook.url;
       } catch (error) {
         codes.push((error as { code: string }).code);
       }

@@ -68,8 +68,9 @@ orders.listen(Number(ORDERS_PORT), "127.0.0.1", () => {
 
 // Asked to stop, it finishes what is under way. Nothing depends on that.
 
-process.once("SIGTERM", async () => {
+async function stop() {
   orders.close();
   await callbacks.close();
   await engine.close();
-});
+}
+process.once("SIGTERM", () => void stop());

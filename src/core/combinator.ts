@@ -16,7 +16,7 @@ import {
   Source,
   whenSettled,
 } from "./reader.ts";
-import { current } from "./turn.ts";
+import { caller } from "./turn.ts";
 
 export type Kind = "race" | "any" | "all" | "allSettled";
 type Combining = Pick<PromiseConstructor, Kind>;
@@ -182,7 +182,7 @@ export function patchedPromise(native: PromiseConstructor): Combining & Pick<Pro
     const original = native[kind] as (inputs: Iterable<unknown>) => Promise<unknown>;
     const patched = {
       [kind](this: PromiseConstructor, iterable: Iterable<unknown>): Promise<unknown> {
-        const run = current;
+        const run = caller();
         if (run === null || typeof this !== "function") return original.call(this, iterable);
         let sources: Source[];
         try {
@@ -200,7 +200,7 @@ export function patchedPromise(native: PromiseConstructor): Combining & Pick<Pro
   const resolve = native.resolve as (value: unknown) => Promise<unknown>;
   const patchedResolve = {
     resolve(this: PromiseConstructor, value: unknown): Promise<unknown> {
-      const interest = current !== null && this === native ? interestOf(value) : null;
+      const interest = this === native && caller() !== null ? interestOf(value) : null;
       return interest ? interest.promise : resolve.call(this, value);
     },
   };

@@ -6,6 +6,7 @@ import { RingbackError } from "./errors.ts";
 import { added, type Few, listed, removed } from "./few.ts";
 import { type Mailbox, Read } from "./mailbox.ts";
 import { followed, Readable } from "./reader.ts";
+import { caller } from "./turn.ts";
 
 export abstract class HookBase<T> extends Readable<T> implements PromiseLike<T>, AsyncIterable<T> {
   /** Where to read. Asked once for each read. */
@@ -20,7 +21,14 @@ export abstract class HookBase<T> extends Readable<T> implements PromiseLike<T>,
     onValue?: ((value: T) => A | PromiseLike<A>) | null,
     onError?: ((error: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    return followed(this.read(), onValue, onError);
+    let read: Read<T>;
+    try {
+      read = this.read();
+    } catch (error) {
+      if (caller()) throw error;
+      return Promise.reject(error).then(onValue, onError); // thrown into a timer's or a listener's callback it would end the process
+    }
+    return followed(read, onValue, onError);
   }
 
   catch<B = never>(onError?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {

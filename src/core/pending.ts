@@ -25,7 +25,7 @@ export class Pending {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    then.call(this.promise, nothing, nothing); // nobody may be awaiting it yet when it rejects
+    void then.call(this.promise, nothing, nothing); // nobody may be awaiting it yet when it rejects
   }
 
   resolve(value: unknown): void {

@@ -11,7 +11,7 @@
 import { added, type Few, listed, removed } from "./few.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { type Member, Scope } from "./scope.ts";
-import { scopes } from "./turn.ts";
+import { isCaller, scopes } from "./turn.ts";
 
 /** What readers need of their run. */
 export interface Reading {
@@ -37,7 +37,7 @@ const ignore = (): void => {};
 
 /** `promise.then(…)` as the language made it: no interest, no tracking. */
 export function whenSettled<T>(promise: Promise<T>, onValue: (value: T) => void, onError: (error: unknown) => void): void {
-  nativeThen.call(promise, onValue as (value: unknown) => void, onError);
+  void nativeThen.call(promise, onValue as (value: unknown) => void, onError);
 }
 
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -209,7 +209,7 @@ export abstract class Interest<T = unknown> extends Source<T> implements Member 
     if (outcome.ok) this.#resolve?.(outcome.value);
     else {
       // What the engine hands out counts as handled. Only when it rejects, as the mark costs a promise.
-      if (this.#promise instanceof Tracked) nativeThen.call(this.#promise, ignore, ignore);
+      if (this.#promise instanceof Tracked) void nativeThen.call(this.#promise, ignore, ignore);
       this.#reject?.(outcome.value);
     }
   }
@@ -249,7 +249,8 @@ export class Tracked<T> extends NativePromise<T> {
     onValue?: ((value: T) => A | PromiseLike<A>) | null,
     onError?: ((error: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    if (!this.#interest) return super.then(onValue, onError);
+    // To all but its run's own code it is an ordinary promise: to watch it is not to wait for a payload.
+    if (!this.#interest || !isCaller(this.#interest.run)) return super.then(onValue, onError);
     return followed<A | B>(this.#interest, onValue, onError);
   }
 

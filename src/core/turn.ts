@@ -16,6 +16,18 @@ export function leave(): void {
   current = null;
 }
 
+/** The run whose own code is calling, in its turn; null for all other code, even where that runs within the turn. */
+export let caller: () => Run | null = () => current;
+
+/** Whether `run`'s own code is calling, in its turn. Without a realm nothing tells, and all code counts as the run's. */
+export let isCaller: (run: object) => boolean = () => true;
+
+/** The realm hands in its own at load, which looks at the code's async context. */
+export function useCaller(own: () => Run | null): void {
+  caller = own;
+  isCaller = (run) => own() === run;
+}
+
 /** A value that follows code through its awaits (AsyncLocalStorage, in Node). */
 export interface Scopes {
   get(): unknown;

@@ -21,7 +21,7 @@ import { Host, newRunSecrets } from "./host.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { Lease } from "./lease.ts";
 import type { Logger } from "./logger.ts";
-import { here } from "./realm.ts";
+import { durably } from "./realm.ts";
 import { native } from "./realm/globals.ts";
 import { Registry } from "./registry.ts";
 import { Steps } from "./steps.ts";
@@ -91,7 +91,7 @@ export class EngineCore {
       hotRuns: parts.hotRuns,
       onBlocked: (run, number) => this.#blocked(run, number),
       onEnded: (run, outcome, warnings) => {
-        this.waiters.ended(run.identity.id);
+        void this.waiters.ended(run.identity.id);
         parts.logger.ended(run.identity, outcome, warnings, this.host);
       },
       onStranded: () => this.#sweep.soon(),
@@ -116,7 +116,7 @@ export class EngineCore {
       expired: (run) => this.worker.endFromOutside(run),
     });
     this.host.respondDurably = (delivery, answer) =>
-      callStep(here("request.respondWith()"), this.#respond, [delivery, answer]) as Promise<RespondResult>;
+      durably("request.respondWith()", (run) => callStep(run, this.#respond, [delivery, answer])) as Promise<RespondResult>;
     this.worker.steps = this.steps;
     this.worker.timers = this.timers;
     this.door = new Door({
@@ -300,7 +300,7 @@ export class EngineCore {
         if (this.parts.role === "worker") this.#sweep.woken(notice.run, notice.worker, notice.seq);
         break;
       case "ended":
-        this.waiters.ended(notice.id);
+        void this.waiters.ended(notice.id);
         break;
       case "decided":
         void this.answers.heard(notice.delivery);

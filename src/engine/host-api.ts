@@ -7,7 +7,7 @@ import type { Receipt } from "../core/receipt.ts";
 import { type RunStateName, runStateName } from "../core/run-row.ts";
 import type { HookRow, RunFilter, RunRow } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
-import { callingRun, here } from "./realm.ts";
+import { callingRun, durably } from "./realm.ts";
 import { RunHandle } from "./run-handle.ts";
 import { definitionOf, type Workflow } from "./workflow.ts";
 
@@ -69,7 +69,7 @@ export class HostApi {
   async start<A extends unknown[], R>(workflow: Workflow<A, R>, args: A, options: StartOptions = {}): Promise<RunHandle<R>> {
     const definition = definitionOf(workflow);
     if (callingRun()) {
-      const { runId } = await callStart(here("start()"), definition, args, options.id);
+      const { runId } = await durably("start()", (run) => callStart(run, definition, args, options.id));
       return new RunHandle(runId, this.#engine);
     }
     const engine = await this.#engine();

@@ -7,7 +7,7 @@ import { type RunStateName, runStateName } from "../core/run-row.ts";
 import { type TimelineEntry, timelineOf } from "../core/timeline.ts";
 import type { RunRow } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
-import { callingRun, here } from "./realm.ts";
+import { callingRun, durably } from "./realm.ts";
 
 /** How far a run is, in Workflow DevKit's words: waiting and blocked runs read `running`. */
 export type RunStatus = "pending" | "running" | "completed" | "failed" | "cancelled";
@@ -63,7 +63,7 @@ export class RunHandle<R = unknown> {
    * `RunNotFoundError`. In workflow code the wait is durable.
    */
   get returnValue(): Promise<R> {
-    if (callingRun()) return callOutcome(here("run.returnValue"), this.runId) as Promise<R>;
+    if (callingRun()) return durably("run.returnValue", (run) => callOutcome(run, this.runId)) as Promise<R>;
     return this.#outcome();
   }
 

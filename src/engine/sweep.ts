@@ -90,8 +90,8 @@ export class Sweep {
       for (const row of fresh) seen.add(row.run);
       await Promise.all(
         fresh.map((row) => {
-          if (row.worker !== this.#worker.id) return this.#worker.load(row.run);
-          return this.#worker.grown(row.run, row.seq);
+          if (row.worker === this.#worker.id) this.#worker.grown(row.run, row.seq);
+          return row.worker === this.#worker.id ? null : this.#worker.load(row.run);
         }),
       );
       if (fresh.length < batch || this.#isStopped) return;

@@ -43,7 +43,7 @@ export function workflow<A extends unknown[], R>(
   return Object.assign(inline, { [definition]: declared });
 }
 
-export function definitionOf(value: Workflow<never[], unknown> | Workflow<any[], any>): WorkflowDefinition {
+export function definitionOf(value: unknown): WorkflowDefinition {
   const declared = (value as Workflow | undefined)?.[definition];
   if (declared) return declared;
   const message = `start() takes what workflow() returned, got ${typeof value === "function" ? `a plain function (${value.name || "anonymous"})` : typeof value}.`;

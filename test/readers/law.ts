@@ -56,7 +56,7 @@ async function noneVanished(run: DrivenRun, execution: Execution): Promise<strin
   const seen = new Set(execution.log);
   for (const promise of execution.held) {
     if (promise instanceof Promise)
-      Promise.prototype.then.call(
+      void Promise.prototype.then.call(
         promise,
         (value) => payloadsIn(value).forEach((payload) => seen.add(payload)),
         () => {},

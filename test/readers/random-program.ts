@@ -309,7 +309,7 @@ function followed(promise: Promise<unknown>, waitsFor: () => readonly number[]):
   const decide = (): void => {
     isDecided = true;
   };
-  nativeThen.call(promise, decide, decide);
+  void nativeThen.call(promise, decide, decide);
   return { promise, waitsFor: () => (isDecided ? [] : waitsFor()) };
 }
 

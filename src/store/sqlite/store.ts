@@ -61,13 +61,14 @@ class SqliteStore implements Store {
 
   async open(options: OpenOptions): Promise<void> {
     const driver = await loadDriver();
-    const isNewOwner = options.role === "worker" && this.#owner === null;
+    let owner: Owner | null = null;
     try {
       this.#makeFolder();
-      if (isNewOwner) this.#owner = takeOwnership(driver, this.#options.path);
+      if (options.role === "worker") owner = takeOwnership(driver, this.#options.path);
       this.#open ??= this.#connect(driver);
+      this.#owner ??= owner;
     } catch (error) {
-      if (isNewOwner) this.#disown();
+      owner?.release();
       if (this.#users === 0) this.#disconnect();
       throw storeError(error, this.name) ?? error;
     }

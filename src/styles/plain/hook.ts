@@ -89,7 +89,8 @@ export class Hook<T = unknown> extends HookBase<T> implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#part.run.ended === null && callingRun() === this.#part.run) this.dispose();
+    const { run } = this.#part;
+    if (!run.ended && !run.fault && callingRun() === run) this.dispose();
   }
 
   protected override mailbox(): Mailbox<T> {

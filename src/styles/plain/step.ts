@@ -3,7 +3,7 @@
 import { callStep } from "../../core/call.ts";
 import type { StepDefinition, StepOptions } from "../../core/definition.ts";
 import { RingbackError } from "../../core/errors.ts";
-import { callingRun, callingStep, here } from "../../engine/realm.ts";
+import { callingRun, callingStep, durably } from "../../engine/realm.ts";
 import { checkName } from "../../engine/registry.ts";
 
 /** A function whose outcome is recorded once. */
@@ -21,7 +21,7 @@ function define<A extends unknown[], R>(name: string, body: (...args: A) => Prom
   const call = async (...args: A): Promise<R> => body(...args);
   const step = (...args: A): Promise<R> => {
     if (callingStep() || !callingRun()) return call(...args);
-    return callStep(here(`step "${name}"`), definition, args) as Promise<R>;
+    return durably(`step "${name}"`, (run) => callStep(run, definition, args)) as Promise<R>;
   };
   Object.defineProperty(step, "name", { value: name });
   return step;

@@ -1,0 +1,66 @@
+// Rejections that nobody handles.
+//
+// M4. From the begin of a turn to the next macrotask they are a run's when their context is the run: they are taken before anybody hears
+//     of them, and become warnings of the run unless they are handled later. All others keep Node's default.
+//
+// `process.emit` is where Node asks, once for each such rejection. To add and remove listeners at every turn costs a third of all turns,
+// and makes the rejections of others pass through them.
+
+import type { Run } from "../../core/run.ts";
+import { callingRun } from "./context.ts";
+import { patch } from "./patch.ts";
+
+const later = setImmediate;
+const taken = new WeakMap<object, { readonly run: Run; readonly text: string }>();
+let isTaking = false;
+
+export function takeStrays(): void {
+  isTaking = true;
+}
+
+export function ignoreStrays(): void {
+  isTaking = false;
+}
+
+/** For errors that the engine throws into a run's code outside every turn. */
+export function takeStraysBriefly(): void {
+  isTaking = true;
+  later(ignoreStrays);
+}
+
+/** Puts `process.emit` under M4. */
+export function watchRejections(): void {
+  const emit = process.emit as (...event: unknown[]) => boolean;
+  patch(process, "emit", function emitOrTake(this: NodeJS.Process, ...event: unknown[]): boolean {
+    if (event[0] === "unhandledRejection" && isTaking && take(event[1], event[2] as object)) return true;
+    if (event[0] === "rejectionHandled" && giveBack(event[1] as object)) return true;
+    return emit.apply(this, event);
+  });
+}
+
+function take(reason: unknown, promise: object): boolean {
+  const run = callingRun();
+  if (!run) return false;
+  const text = `Nobody handled a rejection: ${textOf(reason)}`;
+  taken.set(promise, { run, text });
+  run.warn(text);
+  return true;
+}
+
+function giveBack(promise: object): boolean {
+  const stray = taken.get(promise);
+  if (!stray) return false;
+  const { warnings } = stray.run;
+  const index = warnings?.indexOf(stray.text) ?? -1;
+  if (index >= 0) warnings?.splice(index, 1);
+  return true;
+}
+
+/** Never throws, whatever was thrown. */
+function textOf(reason: unknown): string {
+  try {
+    return reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
+  } catch {
+    return "a value that cannot be shown";
+  }
+}

@@ -1,0 +1,97 @@
+// Turns, and the ticks that others queue during one.
+//
+// M1. A turn is the whole of one macrotask: it begins as the first thing in its own `setImmediate` and ends in a tick queued from a
+//     microtask. Ticks queued by others meanwhile are held back, bound to their caller's context, and queued again behind its end.
+
+import { AsyncResource } from "node:async_hooks";
+import { RingbackError } from "../../core/errors.ts";
+import type { Run } from "../../core/run.ts";
+import { enter, leave } from "../../core/turn.ts";
+import { inRun } from "./context.ts";
+import { native } from "./globals.ts";
+import { ignoreStrays, takeStrays } from "./stray.ts";
+
+type Tick = Parameters<typeof process.nextTick>;
+
+const nextTick = process.nextTick;
+const later = setImmediate;
+let held: Tick[] | null = null;
+/** Macrotasks with turns that are queued and have not begun. */
+let queued = 0;
+
+/** Takes a run's turn as a macrotask of its own, then calls `done`, outside any turn. `done` must not begin another turn itself. */
+export function takeTurn(run: Run, body: (run: Run) => void, done: () => void): void {
+  queued++;
+  later(() => {
+    queued--;
+    runTurn(run, body, () => {
+      done();
+      endMacrotask();
+    });
+  });
+}
+
+/**
+ * Takes turns of one run back to back in one macrotask, while `next` says there is one, for at most `sliceMs`; then `done`. A turn in
+ * which ticks were held back ends the slice: those ticks belong between the turns.
+ */
+export function takeTurns(run: Run, next: () => ((run: Run) => void) | null, sliceMs: number, done: (isDrained: boolean) => void): void {
+  queued++;
+  later(() => {
+    queued--;
+    const until = native.performanceNow() + sliceMs;
+    const step = (): void => {
+      const body = next();
+      if (!body) return finish(true);
+      runTurn(run, body, (hadTicks) => (hadTicks || native.performanceNow() > until ? finish(false) : nextTick(step)));
+    };
+    const finish = (isDrained: boolean): void => {
+      done(isDrained);
+      endMacrotask();
+    };
+    step();
+  });
+}
+
+function runTurn(run: Run, body: (run: Run) => void, done: (hadTicks: boolean) => void): void {
+  enter(run);
+  held = [];
+  takeStrays();
+  try {
+    inRun(run, body);
+  } catch (error) {
+    run.misuse(asMisuse(run, error));
+  }
+  queueMicrotask(() =>
+    nextTick(() => {
+      const ticks = held as Tick[];
+      held = null;
+      leave();
+      for (const tick of ticks) nextTick(...tick);
+      // Rejections are told when this macrotask is over, and those of the turn that ends a run are still the run's.
+      if (run.ended) later(() => done(ticks.length > 0));
+      else done(ticks.length > 0);
+    }),
+  );
+}
+
+/** The next turn, if there is one, would end what this one began. */
+function endMacrotask(): void {
+  if (queued === 0) later(ignoreStrays);
+}
+
+function asMisuse(run: Run, error: unknown): RingbackError {
+  if (RingbackError.is(error)) return error;
+  const { id, workflow } = run.identity;
+  const message = `Run ${id} could not be advanced: ${error instanceof Error ? error.message : String(error)}`;
+  return new RingbackError("nothing_pending", message, { details: { run: id, workflow }, cause: error });
+}
+
+/** Puts `process.nextTick` under M1. */
+export function holdTicks(): void {
+  process.nextTick = function hold(callback: (...args: unknown[]) => void, ...args: unknown[]): void {
+    if (held === null) return nextTick(callback, ...args);
+    if (typeof callback === "function") held.push([AsyncResource.bind(callback), ...args] as unknown as Tick);
+    else nextTick(callback); // throws what Node throws
+  } as typeof process.nextTick;
+}
