@@ -1,7 +1,7 @@
 // Joins what layers may not know of each other: the store for a URL, the handlers onto an engine, the default engine from the environment.
 
 import { dirname, join } from "node:path";
-import type { Clock } from "./core/clock.ts";
+import type { Clock, RandomBytes } from "./core/clock.ts";
 import { RingbackError } from "./core/errors.ts";
 import { limits } from "./core/limits.ts";
 import { useSecrets } from "./core/secret.ts";
@@ -36,6 +36,8 @@ export interface EngineOptions {
   /** Where lines about failed and blocked runs go; `false` for nowhere. Default: stderr, in development. */
   readonly logger?: LogSink | false;
   readonly clock?: Clock;
+  /** Where unpredictable bytes come from. Default: the operating system. */
+  readonly random?: RandomBytes;
   /** Parked runs kept in memory, 3–4 kB each; 0 runs everything from its journal. Default 20,000. */
   readonly hotRuns?: number;
   /** Step bodies that run at a time. Default 100. */
@@ -107,6 +109,7 @@ function createCore(options: EngineOptions): EngineCore {
     registry: new Registry(),
     ring: ringFor(options.keys ?? env["RINGBACK_KEYS"], url),
     clock,
+    random: options.random ?? native.randomBytes,
     role: options.role ?? (env["RINGBACK_ROLE"] === "ingress" ? "door" : "worker"),
     urlOf: options.webhookUrl ?? urlBuilder(options.baseUrl),
     logger: new Logger(sinkFor(options.logger)),

@@ -20,21 +20,40 @@ async function change(before: Any, after: Any, mode: (typeof modes)[number]): Pr
   return { world, runId: run.runId };
 }
 const parked = (code: (log: string[]) => Promise<void>, version = "v1"): Any =>
-  workflow("changing", async () => {
-    const log: string[] = [];
-    await code(log);
-    await sleep("1h");
-    return [...log, await say("end")];
-  }, { version });
+  workflow(
+    "changing",
+    async () => {
+      const log: string[] = [];
+      await code(log);
+      await sleep("1h");
+      return [...log, await say("end")];
+    },
+    { version },
+  );
 
 describe.each(modes)("changed code (%s)", (mode) => {
   const original = parked(async (log) => void log.push(await say("a"), await say("b")));
 
   test.each<[string, Any, RegExp]>([
-    ["another argument", parked(async (log) => void log.push(await say("a"), await say("B")), "v2"), /step say, the code has step say with other input/],
+    [
+      "another argument",
+      parked(async (log) => void log.push(await say("a"), await say("B")), "v2"),
+      /step say, the code has step say with other input/,
+    ],
     ["a removed step", parked(async (log) => void log.push(await say("a")), "v2"), /the journal has step say, the code has timer/],
-    ["an added step", parked(async (log) => void log.push(await say("a"), await say("b"), await say("c")), "v2"), /the journal has timer, the code has step say/],
-    ["a hook where a step was", parked(async (log) => { createHook({ token: "x" }); log.push(await say("a"), await say("b")); }, "v2"), /the code has hook x/],
+    [
+      "an added step",
+      parked(async (log) => void log.push(await say("a"), await say("b"), await say("c")), "v2"),
+      /the journal has timer, the code has step say/,
+    ],
+    [
+      "a hook where a step was",
+      parked(async (log) => {
+        createHook({ token: "x" });
+        log.push(await say("a"), await say("b"));
+      }, "v2"),
+      /the code has hook x/,
+    ],
   ])("%s: the run is set aside with a difference, and goes on when fitting code comes", async (_, after, difference) => {
     const { world, runId } = await change(original, after, mode);
     const run = world.engine.getRun(runId);
@@ -48,7 +67,11 @@ describe.each(modes)("changed code (%s)", (mode) => {
   });
 
   test("the difference names file and line of the call", async () => {
-    const { world, runId } = await change(original, parked(async (log) => void log.push(await say("z")), "v2"), mode);
+    const { world, runId } = await change(
+      original,
+      parked(async (log) => void log.push(await say("z")), "v2"),
+      mode,
+    );
     expect((await world.engine.getRun(runId).blocked)?.message).toMatch(/changed-code-blocks\.test\.ts:\d+/);
   });
 
@@ -66,11 +89,15 @@ describe.each(modes)("changed code (%s)", (mode) => {
 
   test("a blocked run still takes deliveries, and cancel works", async () => {
     const wait = (version: string, first: string): Any =>
-      workflow("waits", async () => {
-        const hook = createHook<number>({ token: "w" });
-        await say(first);
-        return await hook;
-      }, { version });
+      workflow(
+        "waits",
+        async () => {
+          const hook = createHook<number>({ token: "w" });
+          await say(first);
+          return await hook;
+        },
+        { version },
+      );
     const { world, runId } = await change(wait("v1", "a"), wait("v2", "b"), mode);
     expect(await world.engine.signal("w", 1)).toMatchObject({ disposition: "accepted" });
     await world.settled();
@@ -82,7 +109,11 @@ describe.each(modes)("changed code (%s)", (mode) => {
   });
 
   test("a run whose workflow is registered nowhere waits, untouched", async () => {
-    const { world, runId } = await change(original, workflow("another", async () => 1), mode);
+    const { world, runId } = await change(
+      original,
+      workflow("another", async () => 1),
+      mode,
+    );
     expect(await world.engine.getRun(runId).state).toBe("running");
     await world.restart({ workflows: [original] });
     expect(await world.engine.getRun(runId).returnValue).toEqual(["a", "b", "end"]);

@@ -3,8 +3,8 @@
 
 import { describe, expect, test } from "vitest";
 import type { CrashPoint } from "../src/engine/crash-point.ts";
-import { createCrashWorld, type CrashWorld } from "./crash/driver.ts";
-import { checkAttempts, checkRepeats, checkSecrets, checkTaken, journalsOf, type Sent, trade } from "./crash/trader.ts";
+import { createCrashWorld, type CrashWorld, send } from "./crash/driver.ts";
+import { checkAttempts, checkRepeats, checkSecrets, checkTaken, journalsOf, pathOf, type Sent, trade } from "./crash/trader.ts";
 import { defaultMode } from "./harness.ts";
 
 const isLong = process.env["RINGBACK_LONG"] === "1";
@@ -33,8 +33,8 @@ function createChance(seed: number): () => number {
   };
 }
 
-/** Eight providers trade, each run after run, until `isOver`; then all that must hold is checked. */
-async function tradeUntil(world: CrashWorld, isOver: () => boolean, seed: number): Promise<{ runs: number; deliveries: number }> {
+/** Providers trade, each run after run, until `isOver`; then all that must hold is checked. */
+async function tradeUntil(world: CrashWorld, isOver: () => boolean, seed: number, providers: number): Promise<{ runs: number; deliveries: number }> {
   const all: Sent[] = [];
   const runs: string[] = [];
   const provider = async (number: number): Promise<void> => {
@@ -47,7 +47,7 @@ async function tradeUntil(world: CrashWorld, isOver: () => boolean, seed: number
       all.push(...sent);
     } while (!isOver());
   };
-  await Promise.all(Array.from({ length: 8 }, (_, number) => provider(number)));
+  await Promise.all(Array.from({ length: providers }, (_, number) => provider(number)));
   await world.life.close();
   world.begin();
   await checkRepeats(world, all);
@@ -59,20 +59,63 @@ async function tradeUntil(world: CrashWorld, isOver: () => boolean, seed: number
 }
 
 describe("a killed process loses nothing and repeats nothing", () => {
-  test.each(isLong ? [1, 2, 3, 4, 5, 6, 7, 8] : [1])("at every crash point, and while it recovers (seed %i)", async (seed) => {
-    const chance = createChance(seed);
+  test.each(isLong ? [1, 2, 3, 4, 5, 6, 7, 8] : [1])(
+    "at every crash point, and while it recovers (seed %i)",
+    async (seed) => {
+      const chance = createChance(seed);
+      const world = await createCrashWorld(env);
+      // Every second life gets on with the work: three deaths in a row before a run has got anywhere would be held against the run.
+      const deaths = points.flatMap((point) => {
+        const isLoad = point === "load.after_claim"; // after a delivery that nobody saw there is one run to load, at least
+        const early = `${point}:${isLoad ? 1 : 1 + Math.floor(chance() * 3)}`;
+        const late = `${isLoad ? "deliver.after_commit" : point}:${8 + Math.floor(chance() * 8)}`;
+        return [late, early];
+      });
+      const dying = world.dieAt(deaths).then(() => {
+        isDone = true;
+      });
+      let isDone = false;
+      await Promise.all([dying, tradeUntil(world, () => isDone, seed, 4)]);
+      expect(world.lives.length).toBe(deaths.length + 2);
+    },
+    120_000,
+  );
+
+  test(
+    "at any moment, under a load of eight clients",
+    async () => {
+      const deaths = isLong ? 400 : 8;
+      const chance = createChance(7);
+      const world = await createCrashWorld(env);
+      let isDone = false;
+      const dying = world.dieAnytime(deaths, chance).then(() => {
+        isDone = true;
+      });
+      await Promise.all([dying, tradeUntil(world, () => isDone, 7, 8)]);
+      expect(world.lives.filter((life) => life.child.signalCode === "SIGKILL").length).toBe(deaths);
+    },
+    isLong ? 900_000 : 60_000,
+  );
+
+  test("a run that kills its process at each load is set aside, and costs no other run anything", async () => {
     const world = await createCrashWorld(env);
-    // Every second life gets on with the work: three deaths in a row before a run has got anywhere would be held against the run.
-    const deaths = points.flatMap((point) => {
-      const early = `${point}:${1 + Math.floor(chance() * 3)}`;
-      const late = `${point.startsWith("load") ? "deliver.after_commit" : point}:${10 + Math.floor(chance() * 10)}`;
-      return [late, early];
-    });
-    const dying = world.dieAt(deaths).then(() => {
-      isDone = true;
-    });
-    let isDone = false;
-    await Promise.all([dying, tradeUntil(world, () => isDone, seed)]);
-    expect(world.lives.length).toBe(deaths.length + 2);
-  }, 120_000);
+    world.begin();
+    const good = Array.from({ length: 20 }, (_, n) => `good-${n}`);
+    const runs = [...good.slice(0, 10), "bad", ...good.slice(10)];
+    for (const run of runs) await world.value(`/start/${run === "bad" ? "poison" : "single"}/${run}/0`);
+    for (const run of runs) await world.noted((entry) => entry.run === run);
+    await world.life.kill();
+    const door = world.beside({ RINGBACK_ROLE: "ingress" });
+    for (const run of runs) expect(await send((await door.port) ?? 0, pathOf(world, run, "plain"), { body: run })).toMatchObject({ status: 202 });
+    await door.close();
+    let isSetAside = false;
+    const dying = world.dieByItself({ CRASH_POISON: "1" }, () => isSetAside);
+    const results = await Promise.all(good.map((run) => world.value(`/result/${run}`)));
+    expect(results).toEqual(good);
+    while (!isSetAside) isSetAside = (await world.value<[string]>("/state/bad"))[0] === "blocked";
+    await world.life.close();
+    await dying;
+    expect(world.lives.length).toBeLessThanOrEqual(6);
+    expect(world.life.stderr).toContain("run bad (poison) is blocked (crash_loop)");
+  });
 });

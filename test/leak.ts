@@ -15,17 +15,22 @@ export function macOf(tokenOrUrl: string): string {
 }
 
 /** Names each place where a token's secret stands: as it is, in hexadecimal, in UTF-16, or in base64 of any alignment. */
-export function leaks(tokens: Iterable<string>, places: Iterable<{ readonly name: string; readonly bytes: Uint8Array | string }>): string[] {
+export function leaks(
+  tokens: Iterable<string>,
+  places: Iterable<{ readonly name: string; readonly bytes: Uint8Array | string }>,
+): string[] {
   const needles = new Map<string, string[]>();
   for (const token of tokens) {
     const secret = macOf(token).slice(0, secretLength);
-    for (const form of formsOf(secret)) needles.set(form.slice(0, prefixLength), [...(needles.get(form.slice(0, prefixLength)) ?? []), form]);
+    for (const form of formsOf(secret))
+      needles.set(form.slice(0, prefixLength), [...(needles.get(form.slice(0, prefixLength)) ?? []), form]);
   }
   const found = new Set<string>();
   for (const { name, bytes } of places) {
     const text = typeof bytes === "string" ? Buffer.from(bytes).toString("latin1") : Buffer.from(bytes).toString("latin1");
     for (let at = 0; at + prefixLength <= text.length; at++) {
-      for (const form of needles.get(text.slice(at, at + prefixLength)) ?? []) if (text.startsWith(form, at)) found.add(`${name}: ${text.slice(Math.max(0, at - 60), at + 24)}`);
+      for (const form of needles.get(text.slice(at, at + prefixLength)) ?? [])
+        if (text.startsWith(form, at)) found.add(`${name}: ${text.slice(Math.max(0, at - 60), at + 24)}`);
     }
   }
   return [...found];
@@ -33,6 +38,10 @@ export function leaks(tokens: Iterable<string>, places: Iterable<{ readonly name
 
 function formsOf(secret: string): string[] {
   const bytes = Buffer.from(secret);
-  const base64 = [0, 1, 2].map((pad) => Buffer.concat([Buffer.alloc(pad), bytes]).toString("base64").slice(pad === 0 ? 0 : 4, -6));
+  const base64 = [0, 1, 2].map((pad) =>
+    Buffer.concat([Buffer.alloc(pad), bytes])
+      .toString("base64")
+      .slice(pad === 0 ? 0 : 4, -6),
+  );
   return [secret, bytes.toString("hex"), Buffer.from(secret, "utf16le").toString("latin1"), ...base64];
 }

@@ -28,7 +28,8 @@ describe.each(modes)("runs (%s)", (mode) => {
     expect([await run.status, await run.state]).toEqual(["completed", "completed"]);
     const none = world.engine.getRun("nope");
     expect(await none.exists).toBe(false);
-    for (const asked of [none.status, none.returnValue, none.cancel(), none.wakeUp()]) await expect(asked).rejects.toMatchObject({ code: "run_not_found" });
+    for (const asked of [none.status, none.returnValue, none.cancel(), none.wakeUp()])
+      await expect(asked).rejects.toMatchObject({ code: "run_not_found" });
   });
 
   test("a sleep takes a duration, milliseconds or a date, survives a restart, and wakeUp ends it", async () => {

@@ -14,10 +14,10 @@ import { joinScope, onLost } from "./scope.ts";
 
 /** Runs a step once, durably: schedules it, or finds it scheduled, and waits for its outcome. */
 export function callStep(run: Run, step: StepDefinition, args: readonly unknown[]): Promise<unknown> {
-  return run.serialised(args, `the arguments of step ${step.name}`, (input) => {
+  return run.serialised(args, `the arguments of step ${run.host.sealText(step.name)}`, (input) => {
     const { position, turn, name, digest, recorded } = run.ask("step_scheduled", step.name, input);
     if (!recorded) run.asked.push({ kind: "step_scheduled", turn, position, name, digest, input });
-    return run.wait(position, step.name, step);
+    return run.wait(position, name, step);
   });
 }
 

@@ -83,7 +83,12 @@ export class RingbackError<C extends ErrorCode = ErrorCode> extends Error {
   }
 
   static is<C extends ErrorCode = ErrorCode>(value: unknown, code?: C): value is RingbackError<C> {
-    return typeof value === "object" && value !== null && (value as { [brand]?: unknown })[brand] === true && (code === undefined || (value as { code?: unknown }).code === code);
+    return (
+      typeof value === "object" &&
+      value !== null &&
+      (value as { [brand]?: unknown })[brand] === true &&
+      (code === undefined || (value as { code?: unknown }).code === code)
+    );
   }
 }
 

@@ -3,8 +3,10 @@
 // C1. Kind numbers are in people's files: a new kind takes the next one, none is changed or used again.
 // C2. The body holds what may be large: serialised text, or received bytes, never re-coded.
 
-import type { Answer, EventKind, HookCreated, Payload, Recorded, RequestHead, RunEvent, RunOutcome } from "./event.ts";
+import type { EventKind, HookCreated, Payload, Recorded, RequestHead, RunEvent, RunOutcome } from "./event.ts";
 import type { Entry } from "./run-row.ts";
+
+type Fields = Record<string, unknown>;
 
 /** What of an event goes into columns; number, date and place in the journal are the store's. */
 export interface EventRow {
@@ -68,10 +70,24 @@ export function encodeEvent(event: RunEvent): EventRow {
       return encodeReceived(kind, event.position, event.payload, event.key);
     case "run_ended": {
       const { turn, seen, unread, abandoned, warnings, outcome } = event;
-      return { kind, position: null, turn, key: null, head: JSON.stringify({ seen, unread, abandoned, warnings, outcome: outcome.type }), body: outcomeText(outcome) };
+      return {
+        kind,
+        position: null,
+        turn,
+        key: null,
+        head: JSON.stringify({ seen, unread, abandoned, warnings, outcome: outcome.type }),
+        body: outcomeText(outcome),
+      };
     }
     case "child_ended":
-      return { kind, position: event.position, turn: null, key: null, head: JSON.stringify({ outcome: event.outcome.type }), body: outcomeText(event.outcome) };
+      return {
+        kind,
+        position: event.position,
+        turn: null,
+        key: null,
+        head: JSON.stringify({ outcome: event.outcome.type }),
+        body: outcomeText(event.outcome),
+      };
     case "hook_created": {
       const { response } = event;
       if (response.mode !== "static") return encodePlain(kind, event, null);
@@ -87,9 +103,17 @@ export function encodeEvent(event: RunEvent): EventRow {
   }
 }
 
+/** A request is known by its head; a value has none, so most deliveries by `resumeHook` parse nothing. */
 function encodeReceived(kind: number, position: number, payload: Payload, key: string | null): EventRow {
   const isRequest = payload.type === "request";
-  return { kind, position, turn: null, key, head: isRequest ? JSON.stringify(payload.head) : null, body: isRequest ? payload.body : payload.value };
+  return {
+    kind,
+    position,
+    turn: null,
+    key,
+    head: isRequest ? JSON.stringify(payload.head) : null,
+    body: isRequest ? payload.body : payload.value,
+  };
 }
 
 function outcomeText(outcome: RunOutcome): string | null {
@@ -110,45 +134,55 @@ function textOf(event: RunEvent): string | null {
 
 /** All fields but those with columns of their own go into the head. */
 function encodePlain(kind: number, event: object, body: string | Uint8Array | null): EventRow {
-  const { kind: name, position = null, turn = null, seq: _seq, at: _at, ...head } = event as { kind: EventKind; position?: number; turn?: number; seq?: number; at?: number };
+  const {
+    kind: name,
+    position = null,
+    turn = null,
+    seq: _seq,
+    at: _at,
+    ...head
+  } = event as { kind: EventKind; position?: number; turn?: number; seq?: number; at?: number };
   const field = textFields[name];
   if (field !== undefined) delete (head as Record<string, unknown>)[field];
   const text = JSON.stringify(head);
   return { kind, position, turn, key: null, head: text === "{}" ? null : text, body };
 }
 
+/** The event back from its row. Fields are put onto what the head parses to: a replay reads tens of thousands, and copies cost as much. */
 export function decodeEvent(row: EventRow, { number, seq, at }: Entry): Recorded {
   const kind = kinds.get(row.kind);
   if (kind === undefined) throw new TypeError(`The journal holds an event of the unknown kind ${row.kind}; a later version wrote it.`);
-  const head: Record<string, unknown> | null = row.head === null ? null : JSON.parse(row.head);
-  const event: Record<string, unknown> = { kind };
+  if (kind === "hook_received") {
+    const payload = decodePayload(row.head === null ? null : JSON.parse(row.head), row.body);
+    return { kind, position: row.position!, payload, key: row.key, delivery: number, seq, at };
+  }
+  const event: Fields = row.head === null ? {} : JSON.parse(row.head);
+  event["kind"] = kind;
   if (row.position !== null) event["position"] = row.position;
   if (row.turn !== null) event["turn"] = row.turn;
-  if (kind === "hook_received") {
-    event["payload"] = decodePayload(head as RequestHead | null, row.body);
-    event["key"] = row.key;
-    event["delivery"] = number;
-  } else Object.assign(event, decodeFields(kind, head ?? {}, row.body));
+  putBody(event, kind, row.body);
   event["seq"] = seq;
   event["at"] = at;
   return event as unknown as Recorded;
 }
 
-function decodeFields(kind: EventKind, head: Record<string, unknown>, body: EventRow["body"]): object {
+function putBody(event: Fields, kind: EventKind, body: EventRow["body"]): void {
   switch (kind) {
     case "run_ended":
     case "child_ended":
-      return { ...head, outcome: decodeOutcome(head["outcome"] as RunOutcome["type"], String(body)) };
+      event["outcome"] = decodeOutcome(event["outcome"] as RunOutcome["type"], String(body));
+      return;
     case "hook_created": {
-      const response = head["response"] as HookCreated["response"];
-      if (response.mode !== "static") return head;
-      return { ...head, response: { mode: "static", answer: { ...response.answer, body: bytesOf(body) } satisfies Answer } };
+      const response = event["response"] as HookCreated["response"];
+      if (response.mode === "static") event["response"] = { mode: "static", answer: { ...response.answer, body: bytesOf(body) } };
+      return;
     }
     case "child_scheduled":
-      return { ...head, start: { ...(head["start"] as object), args: body } };
+      (event["start"] as Fields)["args"] = body;
+      return;
     default: {
       const field = textFields[kind];
-      return field === undefined ? head : { ...head, [field]: body };
+      if (field !== undefined) event[field] = body;
     }
   }
 }

@@ -19,3 +19,24 @@ export function listed<T extends object>(few: Few<T>): readonly T[] {
   if (few === null) return [];
   return few instanceof Set ? [...few] : [few];
 }
+
+/** The same as an object of its own. */
+export class FewSet<T extends object> implements Iterable<T> {
+  #few: Few<T> = null;
+
+  get size(): number {
+    return this.#few instanceof Set ? this.#few.size : this.#few === null ? 0 : 1;
+  }
+
+  add(item: T): void {
+    if (this.#few !== item) this.#few = added(this.#few, item);
+  }
+
+  delete(item: T): void {
+    this.#few = removed(this.#few, item);
+  }
+
+  [Symbol.iterator](): Iterator<T> {
+    return listed(this.#few)[Symbol.iterator]();
+  }
+}

@@ -8,7 +8,7 @@ import { disposedError } from "./run.ts";
 
 export class HookPart {
   readonly run: Run;
-  readonly created: HookCreated;
+  created: HookCreated;
   readonly token: string;
   readonly url: string | null;
   readonly schema: StandardSchema | null;
@@ -31,6 +31,11 @@ export class HookPart {
     return this.created.address.type === "custom"
       ? `"${this.created.address.token}"`
       : `#${this.created.position} of run ${this.run.identity.id}`;
+  }
+
+  /** What was asked for is in the journal: from here on one object stands for both. */
+  recorded(created: HookCreated): void {
+    this.created = created;
   }
 
   close(seq: number, error: Error): void {

@@ -47,5 +47,9 @@ export const limits: {
 
 /** `what` is over a limit, in bytes. */
 export function tooLarge(what: string, limit: number, actual: number): RingbackError<"too_large"> {
-  return new RingbackError("too_large", `${what} has ${actual} bytes, and the limit is ${limit}. Make it smaller, or keep it elsewhere and pass a reference.`, { details: { what, limit, actual } });
+  return new RingbackError(
+    "too_large",
+    `${what} has ${actual} bytes, and the limit is ${limit}. Make it smaller, or keep it elsewhere and pass a reference.`,
+    { details: { what, limit, actual } },
+  );
 }

@@ -19,7 +19,7 @@ export interface Reading {
   epoch: number;
   newEpoch(): void;
   /** The mailboxes with something to hand over (a payload, the end mark) and an awake read for it; they add and remove themselves. */
-  readonly ready: Set<Mailbox<unknown>>;
+  readonly ready: { readonly size: number; add(mailbox: Mailbox<unknown>): void; delete(mailbox: Mailbox<unknown>): void };
 }
 
 export type Outcome<T = unknown> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly value: unknown };

@@ -13,7 +13,7 @@ export function describe(kind: OutputEvent["kind"], name: string): string {
 }
 
 export class Recording {
-  readonly #turns = new Map<number, (OutputEvent | null)[]>();
+  #turns: Map<number, (OutputEvent | null)[]> | null = null;
   /** The last turn that recorded an output. */
   lastTurn = 0;
   /** The highest recorded position: new positions start above it. */
@@ -21,16 +21,17 @@ export class Recording {
 
   add(event: RunEvent): void {
     if (!isOutput(event)) return;
-    const turn = this.#turns.get(event.turn);
+    const turns = (this.#turns ??= new Map());
+    const turn = turns.get(event.turn);
     if (turn) turn.push(event);
-    else this.#turns.set(event.turn, [event]);
+    else turns.set(event.turn, [event]);
     if (event.turn > this.lastTurn) this.lastTurn = event.turn;
     if (event.position > this.lastPosition) this.lastPosition = event.position;
   }
 
   /** R1: the recorded output that this call repeats, if there is one. */
   take<K extends OutputEvent["kind"]>(turn: number, kind: K, name: string, digest: string): Extract<OutputEvent, { kind: K }> | null {
-    const outputs = this.#turns.get(turn);
+    const outputs = this.#turns?.get(turn);
     const index =
       outputs?.findIndex((output) => output !== null && output.kind === kind && output.name === name && output.digest === digest) ?? -1;
     if (index < 0) return null;
@@ -42,7 +43,7 @@ export class Recording {
   /** R2: the difference, where a call has no match. */
   unexpected(turn: number, kind: OutputEvent["kind"], name: string, site: string | null): Divergence {
     const expected = this.#left(turn);
-    const same = this.#turns.get(turn)?.some((output) => output?.kind === kind && output.name === name) ?? false;
+    const same = this.#turns?.get(turn)?.some((output) => output?.kind === kind && output.name === name) ?? false;
     return {
       turn,
       position: expected?.position ?? null,
@@ -56,12 +57,12 @@ export class Recording {
   finish(turn: number): Divergence | null {
     if (turn > this.lastTurn) return null;
     const left = this.#left(turn);
-    this.#turns.delete(turn);
+    this.#turns?.delete(turn);
     if (!left) return null;
     return { turn, position: left.position, expected: describe(left.kind, left.name), found: "the code did not ask for it", site: null };
   }
 
   #left(turn: number): OutputEvent | null {
-    return this.#turns.get(turn)?.find((output) => output !== null) ?? null;
+    return this.#turns?.get(turn)?.find((output) => output !== null) ?? null;
   }
 }

@@ -33,6 +33,8 @@ export interface CaptureOptions {
   readonly respond?: (response: Response) => Promise<RespondResult>;
 }
 
+const decoder = new TextDecoder();
+
 type BodyType = "json" | "text" | "arrayBuffer" | "bytes" | "blob" | "formData";
 
 /**
@@ -114,11 +116,13 @@ export class CapturedRequest
   }
 
   async json(): Promise<unknown> {
-    return JSON.parse(new TextDecoder().decode(await this.#take("json")));
+    const bytes = this.#take("json");
+    return JSON.parse(decoder.decode(bytes instanceof Uint8Array ? bytes : await bytes));
   }
 
   async text(): Promise<string> {
-    return new TextDecoder().decode(await this.#take("text"));
+    const bytes = this.#take("text");
+    return decoder.decode(bytes instanceof Uint8Array ? bytes : await bytes);
   }
 
   async arrayBuffer(): Promise<ArrayBuffer> {
@@ -151,7 +155,7 @@ export class CapturedRequest
   }
 
   /** The bytes, and the body counts as read. One that was handed out as a stream is read from there. */
-  async #take(method: BodyType): Promise<Uint8Array> {
+  #take(method: BodyType): Uint8Array | Promise<Uint8Array> {
     if (!this.#hasBody) return new Uint8Array();
     if (this.bodyUsed || this.#streaming?.body?.locked === true) {
       throw new TypeError(
@@ -159,7 +163,7 @@ export class CapturedRequest
       );
     }
     this.#isUsed = true;
-    return this.#streaming === null ? this.#record.body : new Uint8Array(await this.#streaming.arrayBuffer());
+    return this.#streaming === null ? this.#record.body : this.#streaming.arrayBuffer().then((buffer) => new Uint8Array(buffer));
   }
 }
 

@@ -15,5 +15,7 @@ export function checkRunId(id: string, sealText: (text: string) => string): void
 
 function badId(id: string, why: string): RingbackError<"bad_argument"> {
   const value = JSON.stringify(id);
-  return new RingbackError("bad_argument", `Run id ${value} ${why}. Choose another, such as "order-42".`, { details: { argument: "id", value } });
+  return new RingbackError("bad_argument", `Run id ${value} ${why}. Choose another, such as "order-42".`, {
+    details: { argument: "id", value },
+  });
 }

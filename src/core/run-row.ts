@@ -6,7 +6,7 @@
 // R4. Nothing follows `run_ended`.
 
 import { RingbackError } from "./errors.ts";
-import type { BlockedReason, Due, HookAddress, NewRun, Recorded, RunEvent, Serialised } from "./event.ts";
+import type { BlockedReason, Due, HookAddress, HookCreated, NewRun, Recorded, RunEvent, Serialised } from "./event.ts";
 import { isInput } from "./event.ts";
 
 /** What happened to a run as a whole; a view of its journal, kept in the same transaction. */
@@ -76,7 +76,19 @@ export function originOf(run: number, start: NewRun, now: number): RunOrigin {
 /** A row before its first event. To begin a run for a worker counts as taking it up. */
 export function unborn(worker: string | null): RunProgress {
   const loads = worker === null ? 0 : 1;
-  return { status: "open", fence: 1, worker, seq: 0, input: 0, wake: false, loads, steps: 0, cancelRequestedAt: null, blocked: null, endedAt: null };
+  return {
+    status: "open",
+    fence: 1,
+    worker,
+    seq: 0,
+    input: 0,
+    wake: false,
+    loads,
+    steps: 0,
+    cancelRequestedAt: null,
+    blocked: null,
+    endedAt: null,
+  };
 }
 
 /** Where and when an event entered its journal. `number` is the store's own, of all runs' events; a delivery is known by it. */
@@ -91,11 +103,11 @@ export function recorded<E extends RunEvent>(event: E, entry: Entry): Recorded<E
   return stamped(event, entry) as Recorded<E>;
 }
 
-/** The two kinds of every callback are written out: a spread that meets many shapes takes ten times as long. */
+/** The kinds of every callback are written out: a spread that meets many shapes takes ten times as long, and its object 500 bytes more. */
 function stamped(event: RunEvent, { number, seq, at }: Entry): Recorded {
   switch (event.kind) {
     case "hook_created":
-      return { ...event, expiresAt: event.timeout && dueAtOf(event.timeout, at), seq, at };
+      return stampedHook(event, seq, at);
     case "hook_received":
       return { kind: event.kind, position: event.position, payload: event.payload, key: event.key, delivery: number, seq, at };
     case "run_ended": {
@@ -107,6 +119,47 @@ function stamped(event: RunEvent, { number, seq, at }: Entry): Recorded {
     default:
       return { ...event, seq, at };
   }
+}
+
+function stampedHook(created: HookCreated, seq: number, at: number): Recorded<HookCreated> {
+  const {
+    kind,
+    turn,
+    position,
+    name,
+    digest,
+    purpose,
+    address,
+    url,
+    payload,
+    methods,
+    response,
+    metadata,
+    definition,
+    hasSchema,
+    timeout,
+  } = created;
+  const expiresAt = timeout && dueAtOf(timeout, at);
+  return {
+    kind,
+    turn,
+    position,
+    name,
+    digest,
+    purpose,
+    address,
+    url,
+    payload,
+    methods,
+    response,
+    metadata,
+    definition,
+    hasSchema,
+    timeout,
+    expiresAt,
+    seq,
+    at,
+  };
 }
 
 function dueAtOf(due: Due, now: number): number {
@@ -240,6 +293,10 @@ export function isKeyText(text: string): boolean {
 /** Refuses what is no key text before it is stored under another name. */
 export function assertKeyText(argument: string, text: string): void {
   if (!isKeyText(text)) {
-    throw new RingbackError("bad_argument", `The ${argument} ${JSON.stringify(text)} holds a NUL or a lone surrogate. Use plain Unicode text.`, { details: { argument, value: text } });
+    throw new RingbackError(
+      "bad_argument",
+      `The ${argument} ${JSON.stringify(text)} holds a NUL or a lone surrogate. Use plain Unicode text.`,
+      { details: { argument, value: text } },
+    );
   }
 }

@@ -5,6 +5,7 @@
 // U3. The same events give the same turns: all else that code can see (time, chance, values) comes from events.
 // U4. A fault stops the run where it stands: from then on nothing it asks for counts.
 
+import { ByPosition } from "./by-position.ts";
 import { callSite } from "./call-site.ts";
 import type { StepDefinition, WorkflowDefinition } from "./definition.ts";
 import { HookConflictError, HookDisposedError, HookTimeoutError, RingbackError, RunCancelledError } from "./errors.ts";
@@ -20,12 +21,13 @@ import type {
   RunOutcome,
   Serialised,
 } from "./event.ts";
+import { FewSet } from "./few.ts";
 import type { HookPart } from "./hook.ts";
 import { limits } from "./limits.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { Pending } from "./pending.ts";
 import { createRandom, type Random } from "./random.ts";
-import type { Reading } from "./reader.ts";
+import { type Reading, whenSettled } from "./reader.ts";
 import { Recording } from "./replay.ts";
 import { comparable, type Unfinished } from "./serialise.ts";
 
@@ -80,9 +82,9 @@ export class Run implements Reading {
   /** `seq` of the last input applied. */
   seq = 0;
   epoch = 0;
-  readonly ready: Set<Mailbox<unknown>> = new Set();
-  readonly hooks: Map<number, HookPart> = new Map();
-  readonly pending: Map<number, Pending> = new Map();
+  readonly ready: FewSet<Mailbox<unknown>> = new FewSet();
+  readonly hooks: ByPosition<HookPart> = new ByPosition();
+  readonly pending: ByPosition<Pending> = new ByPosition();
   /** Outputs asked for and not yet taken by the engine. */
   asked: OutputEvent[] = [];
   /** True while later inputs are already in the journal: what is printed now was printed before. */
@@ -92,9 +94,10 @@ export class Run implements Reading {
   ended: RunOutcome | null = null;
   fault: Fault | null = null;
   warnings: string[] | null = null;
-  random: Random | null = null;
   readonly #definition: WorkflowDefinition;
-  readonly #capturing = new Set<string>();
+  #seed: string | null = null;
+  #random: Random | null = null;
+  #capturing: Set<string> | null = null;
   #position = 0;
   #spent = 0;
   #refused = 0;
@@ -115,13 +118,19 @@ export class Run implements Reading {
   /** The first turn. */
   begin(event: Recorded & { readonly kind: "run_started" }): void {
     this.#open(event);
-    this.random = createRandom(event.seed);
+    this.#seed = event.seed;
     const args = this.host.parse(event.args) as never[];
-    const body = this.#definition.body;
-    (async () => body(...args))().then(
+    whenSettled(
+      called(this.#definition.body, args),
       (value) => this.#end(true, value),
       (error) => this.#end(false, error),
     );
+  }
+
+  /** The run's chance, from its first turn on. */
+  get random(): Random | null {
+    if (this.#seed !== null) this.#random ??= createRandom(this.#seed);
+    return this.#random;
   }
 
   /** A turn over one input event. Returns true when code may have run; a payload that is only put by runs none. */
@@ -192,7 +201,7 @@ export class Run implements Reading {
   endTurn(): void {
     this.isTurnOpen = false;
     if (this.fault) return;
-    for (const what of this.#capturing) {
+    for (const what of this.#capturing ?? []) {
       const message = `The body of ${what} in run ${this.identity.id} was not in hand when the turn ended. Read streams and Blobs first, or answer from a step.`;
       this.misuse(new RingbackError("body_not_in_hand", message, { details: { path: what } }));
     }
@@ -298,13 +307,14 @@ export class Run implements Reading {
 
   /** Holds the turn to what `promise` brings. */
   withinTurn<T>(what: string, promise: Promise<T>): Promise<T> {
-    this.#capturing.add(what);
-    return promise.finally(() => this.#capturing.delete(what));
+    const capturing = (this.#capturing ??= new Set());
+    capturing.add(what);
+    return promise.finally(() => capturing.delete(what));
   }
 
   /** `seq` of every payload that was received and that no reader took. */
   unread(): number[] {
-    return [...this.hooks.values()].flatMap((hook) => hook.mailbox.unread);
+    return this.hooks.values().flatMap((hook) => hook.mailbox.unread);
   }
 
   #open(event: Recorded): void {
@@ -342,7 +352,7 @@ export class Run implements Reading {
     this.isCancelled = true;
     const error = (): RunCancelledError =>
       new RunCancelledError(`Run ${this.identity.id} was cancelled.`, { details: { run: this.identity.id } });
-    const waiting = [...this.pending].sort(([a], [b]) => a - b);
+    const waiting = this.pending.entries().sort(([a], [b]) => a - b);
     this.pending.clear();
     for (const [, pending] of waiting) pending.reject(error());
     for (const hook of this.hooks.values()) hook.close(seq, error());
@@ -362,6 +372,8 @@ export class Run implements Reading {
     const complete = (result: Serialised): void => {
       this.ended = { type: "completed", result };
     };
+    // Another's promise brought it here: to have been where no replay can follow is no failure of the run.
+    if (!isOk && (RingbackError.is(value, "outside_turn") || RingbackError.is(value, "other_run"))) return this.misuse(value);
     if (!isOk) return fail(value);
     try {
       const ending = this.serialised(value, "the run's result", complete);
@@ -379,6 +391,21 @@ export class Run implements Reading {
     this.fault ??= { reason: "changed_code", error, diff };
     if (isThrown) throw error;
   }
+}
+
+/** Calls the author's function. An async one has made the promise that is needed; another costs a parked run 300 bytes. */
+function called(body: WorkflowDefinition["body"], args: never[]): Promise<unknown> {
+  try {
+    const result: unknown = body(...args);
+    return isPlainPromise(result) ? result : (async () => result)();
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** Not one made from a hook: that one waits until it is awaited. */
+function isPlainPromise(value: unknown): value is Promise<unknown> {
+  return value instanceof Promise && Object.getPrototypeOf(value) === Promise.prototype;
 }
 
 /** The error a disposed hook's readers get, after its unread payloads. */

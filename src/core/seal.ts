@@ -112,11 +112,15 @@ function revealing(text: string, macs: TokenMacs): Edit[] {
 }
 
 function mayHoldToken(text: string): boolean {
-  return text.includes("wh:") || text.includes("wh%");
+  const at = text.indexOf("wh");
+  return at !== -1 && (text.includes("wh:", at) || text.includes("wh%", at));
 }
 
+/** Not a `Buffer`'s own, which takes five times as long to find a byte. */
+const { indexOf } = Uint8Array.prototype;
+
 function mayHoldTokenBytes(bytes: Uint8Array): boolean {
-  for (let at = bytes.indexOf(0x77); at !== -1; at = bytes.indexOf(0x77, at + 1)) {
+  for (let at = indexOf.call(bytes, 0x77); at !== -1; at = indexOf.call(bytes, 0x77, at + 1)) {
     if (bytes[at + 1] === 0x68 && (bytes[at + 2] === 0x3a || bytes[at + 2] === 0x25)) return true;
   }
   return false;

@@ -37,6 +37,8 @@ interface State {
   readonly classes: Classes;
   /** Whether bodies may come later; else one that is not in hand is refused. */
   readonly mayWait: boolean;
+  /** Paths are shown, and a key may be a URL with a token. */
+  readonly sealText: (text: string) => string;
   readonly seen: Set<object>;
   /** Keys, indices, and pieces of path in arrays of one. */
   readonly path: (string | number | readonly [string])[];
@@ -95,12 +97,13 @@ function isJsonLeaf(value: unknown): boolean {
 }
 
 /** Throws `unserialisable`, `too_deep` or, unless `mayWait`, `body_not_in_hand`. */
-export function survey(value: unknown, what: string, classes: Classes, mayWait: boolean): Survey {
+export function survey(value: unknown, what: string, classes: Classes, mayWait: boolean, sealText: (text: string) => string): Survey {
   if (value === null || (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol")) return nothing;
   const state: State = {
     what,
     classes,
     mayWait,
+    sealText,
     seen: new Set(),
     path: [],
     within: new Set(),
@@ -292,7 +295,7 @@ function nameOf(value: object, prototype: object, tag: string): string {
 }
 
 function pathOf(state: State): string {
-  return `$${state.path.map(pieceOf).join("")}`;
+  return state.sealText(`$${state.path.map(pieceOf).join("")}`);
 }
 
 function pieceOf(piece: string | number | readonly [string]): string {

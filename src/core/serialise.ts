@@ -66,13 +66,13 @@ export function createSerialiser({ seal, classes = createClasses(), revive = () 
   };
 
   const serialise = (value: unknown, what: string, limitBytes: number = limits.valueBytes): Serialised =>
-    finish(asJson(value) ?? write(value, what, survey(value, what, classes, false)), what, limitBytes);
+    finish(asJson(value) ?? write(value, what, survey(value, what, classes, false, seal.sealText)), what, limitBytes);
   return {
     serialise,
     serialiseWithBodies(value, what, limitBytes = limits.valueBytes) {
       const json = asJson(value);
       if (json !== null) return finish(json, what, limitBytes);
-      const found = survey(value, what, classes, true);
+      const found = survey(value, what, classes, true, seal.sealText);
       const text = write(value, what, found);
       const { coming } = found;
       const [first] = coming;

@@ -86,7 +86,7 @@ export class Door {
 
   /** `resumeHook`, `signal`: a value handed over by server code. */
   async signal(token: string, value: unknown, key: string | null): Promise<Delivered> {
-    if (key !== null) checkKey(key);
+    if (key !== null) checkKey(key, this.#options.seal);
     const sealedKey = this.#sealedKey(key === null ? null : `key:${key}`);
     const target = await this.#target(token);
     if (!target) return { receipt: { disposition: "unknown", keyed: key !== null }, hook: null };
@@ -134,7 +134,8 @@ export class Door {
     const { hook } = outcome;
     const { response } = hook.created;
     const answered = (answer: Answer): void => reply({ type: "answered", receipt, answer, hook });
-    if (response.mode !== "manual") return answered(response.mode === "static" ? revealAnswer(this.#options.seal, response.answer) : accepted);
+    if (response.mode !== "manual")
+      return answered(response.mode === "static" ? revealAnswer(this.#options.seal, response.answer) : accepted);
     this.#options.answers.wait(outcome.delivery).then(answered, fail);
   }
 
@@ -251,11 +252,11 @@ function unknownReply(request: Capture): Reply {
   return { type: "refused", receipt: { disposition: "unknown", keyed: deliveryKey(request.headers) !== null } };
 }
 
-function checkKey(key: string): void {
+function checkKey(key: string, seal: Seal): void {
   const actual = Buffer.byteLength(key);
   if (actual > 0 && actual <= limits.deliveryKeyBytes) return;
   const message = `A delivery key takes 1 to ${limits.deliveryKeyBytes} bytes; this one takes ${actual}.`;
   throw new RingbackError(actual === 0 ? "bad_argument" : "too_large", message, {
-    details: { argument: "key", value: key, what: "delivery key", limit: limits.deliveryKeyBytes, actual },
+    details: { argument: "key", value: seal.sealText(key), what: "delivery key", limit: limits.deliveryKeyBytes, actual },
   });
 }

@@ -1,7 +1,7 @@
 // An engine: one store, the workflows registered here, and the parts that advance them. Assembles the others and owns their lives.
 
 import { clearTimeout, setTimeout } from "node:timers";
-import type { Clock } from "../core/clock.ts";
+import type { Clock, RandomBytes } from "../core/clock.ts";
 import { callStep } from "../core/call.ts";
 import type { StepDefinition, WorkflowDefinition } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
@@ -17,12 +17,11 @@ import type { DeliveryNumber, Notice, RunNumber, Store } from "../store/port.ts"
 import { Answers } from "./answers.ts";
 import { Committer } from "./commit.ts";
 import { Door } from "./deliver.ts";
-import { Host, newRunSecrets } from "./host.ts";
+import { Host } from "./host.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { Lease } from "./lease.ts";
 import type { Logger } from "./logger.ts";
 import { durably } from "./realm.ts";
-import { native } from "./realm/globals.ts";
 import { Registry } from "./registry.ts";
 import { Steps } from "./steps.ts";
 import { Sweep } from "./sweep.ts";
@@ -35,6 +34,7 @@ export interface EngineParts {
   readonly registry: Registry;
   readonly ring: KeyRing;
   readonly clock: Clock;
+  readonly random: RandomBytes;
   /** `worker` advances runs; `door` only delivers, starts and reads. */
   readonly role: "worker" | "door";
   readonly urlOf: (token: string) => string;
@@ -79,19 +79,27 @@ export class EngineCore {
   constructor(parts: EngineParts) {
     const { store, registry, clock } = parts;
     this.parts = parts;
-    this.id = `w_${native.randomBytes(8).toString("hex")}`;
+    this.id = `w_${Buffer.from(parts.random(8)).toString("hex")}`;
     this.tokens = createTokens(parts.ring);
     const seal = createSeal(this.tokens.macs);
     this.committer = new Committer(store);
     this.answers = new Answers(store, this.committer, clock, seal);
-    this.host = new Host({ store, tokens: this.tokens, seal, classes: this.classes, urlOf: parts.urlOf, answers: this.answers });
+    this.host = new Host({
+      store,
+      tokens: this.tokens,
+      seal,
+      classes: this.classes,
+      urlOf: parts.urlOf,
+      answers: this.answers,
+      random: parts.random,
+    });
     this.waiters = new Waiters(store);
     this.worker = new Worker(store, this.committer, registry, this.host, {
       id: this.id,
       hotRuns: parts.hotRuns,
       onBlocked: (run, number) => this.#blocked(run, number),
       onEnded: (run, outcome, warnings) => {
-        void this.waiters.ended(run.identity.id);
+        this.waiters.ended(run.identity.id);
         parts.logger.ended(run.identity, outcome, warnings, this.host);
       },
       onStranded: () => this.#sweep.soon(),
@@ -100,7 +108,7 @@ export class EngineCore {
     this.steps = new Steps(this.committer, this.host, {
       clock,
       concurrency: parts.concurrency,
-      chance: () => native.randomBytes(4).readUInt32LE() / 2 ** 32,
+      chance: () => Buffer.from(parts.random(4)).readUInt32LE() / 2 ** 32,
       arrived: (run, event) => this.worker.arrived(run, event),
       prepare: (input) => this.host.prepare(input),
       stranded: (run) => {
@@ -233,12 +241,12 @@ export class EngineCore {
   async start(workflow: WorkflowDefinition, args: readonly unknown[], id: string | undefined): Promise<string> {
     await this.open();
     const { registry, role } = this.parts;
-    const runId = id ?? `run_${native.randomBytes(12).toString("hex")}`;
+    const runId = id ?? `run_${Buffer.from(this.parts.random(12)).toString("hex")}`;
     checkRunId(runId, this.host.sealText);
     const isHere = role === "worker" && registry.workflow(workflow.name) !== null;
     const text = this.host.serialiseWithBodies(args, `the arguments of workflow ${workflow.name}`);
     const serialised = typeof text === "string" ? text : await text.text;
-    const run = { id: runId, workflow: workflow.name, codeId: workflow.codeId, args: serialised, ...newRunSecrets() };
+    const run = { id: runId, workflow: workflow.name, codeId: workflow.codeId, args: serialised, ...this.host.newRunSecrets() };
     return new Promise((resolve, reject) => {
       this.committer.put({ op: "start", run, worker: isHere ? this.id : null }, (outcome) => {
         if (outcome.type === "broken") return reject(outcome.error);
@@ -300,7 +308,7 @@ export class EngineCore {
         if (this.parts.role === "worker") this.#sweep.woken(notice.run, notice.worker, notice.seq);
         break;
       case "ended":
-        void this.waiters.ended(notice.id);
+        this.waiters.ended(notice.id);
         break;
       case "decided":
         void this.answers.heard(notice.delivery);

@@ -99,7 +99,7 @@ export class HostApi {
       const { runId, created } = hook;
       return { runId, hookId: hookId(hook), token, metadata: metadataOf(engine, created.metadata), delivery: receipt };
     }
-    throw refusal(token, receipt, hook);
+    throw refusal(engine, token, receipt, hook);
   }
 
   /** The same without errors for what may become of a delivery: the receipt says it. */
@@ -120,7 +120,7 @@ export class HostApi {
     const engine = await this.#engine();
     const address = engine.door.address(token);
     const hook = address && (await engine.parts.store.hook(address));
-    if (!hook) throw refusal(token, { disposition: "unknown", keyed: false }, null);
+    if (!hook) throw refusal(engine, token, { disposition: "unknown", keyed: false }, null);
     return { ...hookInfo(engine, hook), token };
   }
 
@@ -154,8 +154,9 @@ function notYet(feature: string, why: string): RingbackError {
   return new RingbackError("not_yet", `${feature} does not exist yet: ${why}.`, { details: { feature } });
 }
 
-function refusal(token: string, receipt: Receipt, hook: HookRow | null): RingbackError {
-  const shown = token.startsWith("wh:") ? `${token.split(":", 3).join(":")}:…` : token;
+function refusal(engine: EngineCore, token: string, receipt: Receipt, hook: HookRow | null): RingbackError {
+  // A whole URL, or an encoded token, is a common slip, and as secret.
+  const shown = token.startsWith("wh:") ? `${token.split(":", 3).join(":")}:…` : engine.host.sealText(token);
   if (receipt.disposition === "invalid") {
     const issues = receipt.issues ?? [];
     const message = `Hook "${shown}" refused the payload: ${issues.map((issue) => issue.message).join("; ")}. The wait stays open; deliver a corrected payload.`;

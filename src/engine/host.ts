@@ -1,9 +1,11 @@
 // What runs need of the engine: values in and out of the journal, addresses for hooks, requests as code sees them.
 
+import type { RandomBytes } from "../core/clock.ts";
 import type { HookAddress, HookCreated, Recorded } from "../core/event.ts";
 import { RingbackError } from "../core/errors.ts";
 import type { HookPart } from "../core/hook.ts";
 import { captured, type CapturedRequest, readResponse, type RequestRecord, type RespondResult } from "../core/request.ts";
+import { Recent } from "../core/recent.ts";
 import type { Run, RunHost } from "../core/run.ts";
 import { createSerialiser, deliveriesIn } from "../core/serialise.ts";
 import type { Classes } from "../core/serialise-class.ts";
@@ -12,27 +14,14 @@ import { digest, hashToken, type Tokens } from "../ingress/token.ts";
 import type { DeliveryNumber, Store } from "../store/port.ts";
 import type { Answers } from "./answers.ts";
 import { callingStep } from "./realm.ts";
-import { native } from "./realm/globals.ts";
 
 type Received = Recorded & { readonly kind: "hook_received" };
 
-/** Requests that values refer to, by delivery; a few stay in memory, all are in the store. */
-class Requests {
-  readonly #records = new Map<DeliveryNumber, { record: RequestRecord; isManual: boolean }>();
-  static readonly #kept = 1_000;
-
-  keep(delivery: DeliveryNumber, record: RequestRecord, isManual: boolean): void {
-    this.#records.delete(delivery);
-    this.#records.set(delivery, { record, isManual });
-    if (this.#records.size <= Requests.#kept) return;
-    const [oldest] = this.#records.keys();
-    if (oldest !== undefined) this.#records.delete(oldest);
-  }
-
-  get(delivery: DeliveryNumber): { record: RequestRecord; isManual: boolean } | undefined {
-    return this.#records.get(delivery);
-  }
+interface KeptRequest {
+  readonly record: RequestRecord;
+  readonly isManual: boolean;
 }
+const requestsKept = 2_000;
 
 export interface HostOptions {
   readonly store: Store;
@@ -42,11 +31,14 @@ export interface HostOptions {
   /** The public URL of a webhook token. Throws `base_url_required`. */
   readonly urlOf: (token: string) => string;
   readonly answers: Answers;
+  /** Also called inside turns, where the patched sources refuse. */
+  readonly random: RandomBytes;
 }
 
 export class Host implements RunHost {
   readonly #options: HostOptions;
-  readonly #requests = new Requests();
+  /** Requests that values refer to, by delivery; a few stay in memory, all are in the store. */
+  readonly #requests: Recent<DeliveryNumber, KeptRequest> = new Recent(requestsKept);
   readonly sealText: (text: string) => string;
   readonly revealText: (text: string) => string;
   readonly sealAnswer: RunHost["sealAnswer"];
@@ -93,7 +85,8 @@ export class Host implements RunHost {
   }
 
   newRunSecrets(): { key: string; seed: string } {
-    return newRunSecrets();
+    const { random } = this.#options;
+    return { key: Buffer.from(random(12)).toString("base64url"), seed: Buffer.from(random(16)).toString("hex") };
   }
 
   payload(_run: Run, hook: HookPart, received: Received): unknown {
@@ -120,13 +113,13 @@ export class Host implements RunHost {
     const { head, body } = received.payload;
     const { seal } = this.#options;
     const own = head.url === null ? (url ?? `urn:ringback:hook:${created.position}`) : seal.revealText(head.url);
-    const record = {
+    const record: RequestRecord = {
       method: head.method,
       url: own + seal.revealText(head.search),
       headers: head.headers.map(seal.revealText),
       body: seal.revealBytes(body),
     };
-    this.#requests.keep(delivery, record, created.response.mode === "manual");
+    this.#requests.set(delivery, { record, isManual: created.response.mode === "manual" });
   }
 
   #revive(delivery: DeliveryNumber): CapturedRequest | undefined {
@@ -150,9 +143,4 @@ export class Host implements RunHost {
     if (outcome.type === "decided") return { sent: true };
     return { sent: false, reason: outcome.type === "already" && outcome.row.by === "deadline" ? "deadline" : "answered" };
   }
-}
-
-/** 96 random bits for the key, which a MAC protects; 128 for the seed. Also called inside turns, where the patched sources refuse. */
-export function newRunSecrets(): { key: string; seed: string } {
-  return { key: native.randomBytes(12).toString("base64url"), seed: native.randomBytes(16).toString("hex") };
 }

@@ -17,7 +17,8 @@ export class Logger {
   }
 
   ended(run: RunIdentity, outcome: RunOutcome, warnings: readonly string[], host: Pick<RunHost, "parse" | "sealText">): void {
-    if (outcome.type === "failed") this.#say("error", host, () => `run ${run.id} (${run.workflow}) failed: ${describe(host, outcome.error)}`);
+    if (outcome.type === "failed")
+      this.#say("error", host, () => `run ${run.id} (${run.workflow}) failed: ${describe(host, outcome.error)}`);
     for (const warning of warnings) this.#say("warn", host, () => `run ${run.id} (${run.workflow}): ${warning}`);
   }
 

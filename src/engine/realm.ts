@@ -5,7 +5,7 @@
 import { useCaller, useScopes } from "../core/turn.ts";
 import { callingInTurn, callingScope, inScope } from "./realm/context.ts";
 import { patchGlobals } from "./realm/globals.ts";
-import { watchRejections } from "./realm/stray.ts";
+import { watchErrors } from "./realm/stray.ts";
 import { holdTicks } from "./realm/turn.ts";
 
 export { callingRun, callingStep, inStep, type StepContext } from "./realm/context.ts";
@@ -15,5 +15,5 @@ export { takeTurn, takeTurns } from "./realm/turn.ts";
 useScopes({ get: callingScope, run: inScope });
 useCaller(callingInTurn);
 holdTicks();
-watchRejections();
+watchErrors();
 patchGlobals(callingInTurn);

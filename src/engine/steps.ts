@@ -99,7 +99,8 @@ export class Steps {
     }
     for (const [position, { input, attempt, dueAt }] of open) {
       if (this.#known.has(`${live.number}:${position}`)) continue;
-      if (dueAt !== null) this.start(live, position, input, attempt, dueAt);
+      // An attempt that has been due may have begun.
+      if (dueAt !== null && dueAt > this.#options.clock.now()) this.start(live, position, input, attempt, dueAt);
       else this.#restart(live, position, input, attempt + 1);
     }
   }
@@ -181,7 +182,7 @@ export class Steps {
   async #attempt(execution: Execution, attempt: number): Promise<void> {
     try {
       const result = await this.#body(execution, attempt);
-      const text = this.#host.serialiseWithBodies(result, `the result of step ${execution.step.name}`);
+      const text = this.#host.serialiseWithBodies(result, `the result of step ${this.#host.sealText(execution.step.name)}`);
       const serialised = typeof text === "string" ? text : await text.text;
       await this.#outcome(execution, attempt, { kind: "step_completed", position: execution.position, attempt, result: serialised });
     } catch (error) {
@@ -209,8 +210,9 @@ export class Steps {
     const timeoutMs = parseDuration(step.options.timeout, "timeout");
     return new Promise((resolve, reject) => {
       const takeBack = this.#options.clock.alarm(startedAt + timeoutMs, () => {
-        const message = `Attempt ${attempt} of step ${step.name} took longer than its timeout of ${timeoutMs} ms.`;
-        const error = new StepTimeoutError(message, { details: { step: step.name, timeoutMs, attempt } });
+        const name = this.#host.sealText(step.name);
+        const message = `Attempt ${attempt} of step ${name} took longer than its timeout of ${timeoutMs} ms.`;
+        const error = new StepTimeoutError(message, { details: { step: name, timeoutMs, attempt } });
         abort.abort(error);
         reject(error);
       });

@@ -21,6 +21,8 @@ export class Sweep {
   #isSweeping = false;
   #isAgain = false;
   #isStopped = true;
+  /** Own runs that were woken. By the next pass of the event loop what this process wrote has come by. */
+  #woken: { readonly run: RunNumber; readonly seq: number }[] = [];
   readonly #retried = new Set<RunNumber>();
   readonly #tried = new Set<string>();
 
@@ -55,15 +57,23 @@ export class Sweep {
   /** A run has facts that its code has not seen. Mine, or nobody's; a dead worker's are found by the next look. */
   woken(run: RunNumber, worker: string | null, seq: number): void {
     if (this.#isStopped) return;
-    if (worker === this.#worker.id) setImmediate(() => this.#isStopped || this.#worker.grown(run, seq));
-    else if (worker === null || this.#store.isExclusive) void this.#worker.load(run);
+    if (worker === this.#worker.id) {
+      if (this.#woken.push({ run, seq }) === 1) setImmediate(this.#tellWoken);
+    } else if (worker === null || this.#store.isExclusive) void this.#worker.load(run);
   }
+
+  readonly #tellWoken = (): void => {
+    const woken = this.#woken;
+    this.#woken = [];
+    if (this.#isStopped) return;
+    for (const { run, seq } of woken) this.#worker.grown(run, seq);
+  };
 
   retryMisuse(run: RunNumber): void {
     if (this.#retried.has(run)) return;
     this.#retried.add(run);
     this.#clock.alarm(this.#clock.now() + misuseRetryMs, () => {
-      if (!this.#isStopped) void this.#worker.load(run);
+      if (!this.#isStopped) void this.#worker.load(run, true);
     });
   }
 
@@ -88,12 +98,12 @@ export class Sweep {
       const rows = await this.#store.runnable(this.#worker.id, workflows, batch + seen.size);
       const fresh = rows.filter((row) => !seen.has(row.run));
       for (const row of fresh) seen.add(row.run);
-      await Promise.all(
-        fresh.map((row) => {
-          if (row.worker === this.#worker.id) this.#worker.grown(row.run, row.seq);
-          return row.worker === this.#worker.id ? null : this.#worker.load(row.run);
-        }),
-      );
+      for (const row of fresh) if (row.worker === this.#worker.id) this.#worker.grown(row.run, row.seq);
+      const others = fresh.filter((row) => row.worker !== this.#worker.id);
+      // While these were loaded a process died, of one of them perhaps: alone, it uses up no other's chances. The likeliest comes last.
+      const suspects = others.filter((row) => row.loads > 0).sort((a, b) => a.loads - b.loads);
+      for (const row of suspects) await this.#worker.loadAlone(row.run);
+      await Promise.all(others.filter((row) => row.loads === 0).map((row) => this.#worker.load(row.run)));
       if (fresh.length < batch || this.#isStopped) return;
     }
   }
@@ -105,7 +115,7 @@ export class Sweep {
         const attempt = `${row.run}:${codeId}`;
         if (this.#tried.has(attempt)) continue;
         this.#tried.add(attempt);
-        await this.#worker.load(row.run);
+        await this.#worker.load(row.run, true);
       }
     }
   }

@@ -25,12 +25,16 @@ export class Waiters {
     return new Promise((resolve, reject) => {
       const waiting = this.#waiting.get(runId) ?? new Set();
       this.#waiting.set(runId, waiting.add({ resolve, reject }));
-      void this.ended(runId);
+      this.ended(runId);
     });
   }
 
   /** The run may have ended: tells those who wait, if it has. */
-  async ended(runId: string): Promise<void> {
+  ended(runId: string): void {
+    if (this.#waiting.has(runId)) void this.#tell(runId);
+  }
+
+  async #tell(runId: string): Promise<void> {
     const waiting = this.#waiting.get(runId);
     if (!waiting) return;
     try {
@@ -47,7 +51,7 @@ export class Waiters {
 
   /** Something changed in the store that brought no notice of its own. */
   async look(): Promise<void> {
-    await Promise.all([...this.#waiting.keys()].map((runId) => this.ended(runId)));
+    await Promise.all([...this.#waiting.keys()].map((runId) => this.#tell(runId)));
   }
 
   close(error: Error): void {

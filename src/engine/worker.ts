@@ -5,6 +5,7 @@
 // W3. A run whose append was refused, or has no known outcome, is dropped from memory and loaded again from its journal.
 // W4. A parked run stays hot within the budget, least recently used out first; cold, it is its journal and nothing else.
 
+import { setImmediate } from "node:timers";
 import type { NoteEvent, OutputEvent, Recorded, RunOutcome } from "../core/event.ts";
 import { RingbackError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
@@ -43,7 +44,7 @@ export class Worker {
   readonly #hot = new Map<RunNumber, Live>();
   readonly #byKey = new Map<string, Live>();
   readonly #loading = new Map<RunNumber, Promise<Live | null>>();
-  readonly #busy = new Set<Live>();
+  #busy = 0;
   steps!: Steps;
   timers!: Timers;
   isStopped = false;
@@ -66,7 +67,7 @@ export class Worker {
 
   /** Nothing is being loaded, taken a turn of, or appended. */
   get isIdle(): boolean {
-    return this.#busy.size === 0 && this.#loading.size === 0;
+    return this.#busy === 0 && this.#loading.size === 0;
   }
 
   /** A run that was just created for this worker. */
@@ -102,13 +103,16 @@ export class Worker {
     else if (live.known < seq) void this.#catchUp(live);
   }
 
-  /** Claims a run and runs its code against its journal. Null when it is another's, has ended, or its workflow is not registered here. */
-  load(number: RunNumber): Promise<Live | null> {
+  /**
+   * Claims a run and runs its code against its journal. Null when it is another's, has ended, or its workflow is not registered here. A
+   * run that is set aside stays so, whatever arrives for it, unless this is to try it again.
+   */
+  load(number: RunNumber, isRetry = false): Promise<Live | null> {
     const hot = this.#hot.get(number);
     if (hot || this.isStopped) return Promise.resolve(hot ?? null);
     const under = this.#loading.get(number);
-    if (under) return under;
-    const loading = this.#load(number)
+    if (under) return isRetry ? under.then((live) => live ?? this.load(number, true)) : under;
+    const loading = this.#load(number, isRetry)
       .catch(() => {
         this.#options.onStranded();
         return null;
@@ -118,9 +122,16 @@ export class Worker {
     return loading;
   }
 
-  async #load(number: RunNumber): Promise<Live | null> {
+  /** Loads a run of which a process may have died, and waits until what its code then does has been committed. */
+  async loadAlone(number: RunNumber): Promise<void> {
+    const live = await this.load(number);
+    while (live && !live.isGone && (live.isLoading || live.isBusy)) await new Promise<void>((resolve) => setImmediate(resolve));
+    await this.#committer.commit({ op: "release", worker: this.id, runs: [] }); // of nothing: but what was put before it is in
+  }
+
+  async #load(number: RunNumber, isRetry: boolean): Promise<Live | null> {
     const known = await this.#store.run({ run: number });
-    if (!known || !this.#registry.workflow(known.workflow)) return null;
+    if (!known || !this.#registry.workflow(known.workflow) || (known.status === "blocked" && !isRetry)) return null;
     const outcome = await this.#committer.commit({ op: "claim", run: number, worker: this.id });
     if (outcome.type === "refused") return null;
     crashPoint("load.after_claim");
@@ -213,7 +224,10 @@ export class Worker {
   #act(live: Live, event: Recorded): void {
     if (event.kind === "step_scheduled") this.steps.start(live, event.position, event.input, 1);
     else if (event.kind === "timer_set") this.timers.note(event.dueAt ?? 0);
-    else if (event.kind === "hook_created" && event.expiresAt != null) this.timers.note(event.expiresAt);
+    else if (event.kind === "hook_created") {
+      live.run.hooks.get(event.position)?.recorded(event);
+      if (event.expiresAt != null) this.timers.note(event.expiresAt);
+    }
   }
 
   #end(live: Live): void {
@@ -339,13 +353,28 @@ export class Worker {
       this.#host,
     );
     const live = new Live(row, run);
-    onMisuse(run, (_run, error) => {
-      run.misuse(error);
-      this.#pump(live);
-    });
+    onMisuse(run, this.#caught);
     this.#hot.set(row.run, live);
     this.#byKey.set(row.key, live);
     return live;
+  }
+
+  /** One listener for all runs: a closure would be kept by each that is parked. */
+  readonly #caught = (run: Run, error: RingbackError): void => {
+    run.misuse(error);
+    const live = this.#byKey.get(run.identity.key);
+    if (live?.run === run) this.#pump(live);
+    else this.#accuse(run, error).catch(this.#options.onStranded);
+  };
+
+  /** A copy of a run that is no longer in memory was caught: the run is set aside all the same. */
+  async #accuse({ identity }: Run, error: RingbackError): Promise<void> {
+    const row = await this.#store.run({ id: identity.id });
+    if (row?.status !== "open" || this.#registry.workflow(row.workflow)?.codeId !== identity.codeId) return;
+    const live = await this.load(row.run);
+    if (!live || live.isGone || live.run.ended) return;
+    live.run.misuse(error);
+    this.#pump(live);
   }
 
   #drop(live: Live): void {
@@ -392,12 +421,12 @@ export class Worker {
   }
 
   #work(live: Live): void {
+    if (!live.isBusy) this.#busy++;
     live.isBusy = true;
-    this.#busy.add(live);
   }
 
   #rest(live: Live): void {
+    if (live.isBusy) this.#busy--;
     live.isBusy = false;
-    this.#busy.delete(live);
   }
 }

@@ -2,7 +2,9 @@
 
 import type { SchemaIssue, StandardSchema } from "../core/definition.ts";
 
-export type Verdict = { readonly type: "valid"; readonly value: unknown } | { readonly type: "invalid"; readonly issues: readonly SchemaIssue[] };
+export type Verdict =
+  | { readonly type: "valid"; readonly value: unknown }
+  | { readonly type: "invalid"; readonly issues: readonly SchemaIssue[] };
 
 /** Schemas may be asynchronous; one that throws has a fault of its own, which is the caller's to see. */
 export async function judge(schema: StandardSchema, value: unknown): Promise<Verdict> {

@@ -9,7 +9,6 @@ import { RingbackError } from "../core/errors.ts";
 import { type TokenMacs, type TokenPurpose, tokenParts } from "../core/seal.ts";
 import { type KeyRing, keyOf } from "./key-ring.ts";
 
-
 /** What a minted token says; nothing of it is proven before `verify`. */
 export interface TokenParts {
   readonly kid: string;

@@ -8,7 +8,18 @@
 // P5. A wake-up is a committed fact first (the run row's `wake`), a notification second: `subscribe` may miss, `runnable` never does.
 // P6. Time is the store's: `now` is taken once per `commit`. A deadline is reached when `now >= dueAt`.
 
-import type { Answer, HookCreated, NewRun, NoteEvent, OutputEvent, Payload, InputEvent, Recorded, RunEvent, RunOutcome } from "../core/event.ts";
+import type {
+  Answer,
+  HookCreated,
+  NewRun,
+  NoteEvent,
+  OutputEvent,
+  Payload,
+  InputEvent,
+  Recorded,
+  RunEvent,
+  RunOutcome,
+} from "../core/event.ts";
 import type { HookState, RunRow } from "../core/run-row.ts";
 
 export type { HookState, RunRow } from "../core/run-row.ts";
@@ -59,7 +70,13 @@ export interface Deliver {
   readonly payload: Payload;
 }
 export type DeliverOutcome =
-  | { readonly type: "accepted"; readonly delivery: DeliveryNumber; readonly hook: HookRow; readonly worker: string | null; readonly event: Recorded<InputEvent> }
+  | {
+      readonly type: "accepted";
+      readonly delivery: DeliveryNumber;
+      readonly hook: HookRow;
+      readonly worker: string | null;
+      readonly event: Recorded<InputEvent>;
+    }
   | { readonly type: "duplicate"; readonly delivery: DeliveryNumber; readonly hook: HookRow; readonly isSameBody: boolean }
   | { readonly type: "closed"; readonly hook: HookRow; readonly by: "disposed" | "timeout" | "cancelled" | "ended"; readonly at: number }
   | { readonly type: "unknown" };
@@ -74,7 +91,7 @@ export interface Append {
   readonly seen: number;
 }
 export type AppendOutcome =
-  | { readonly type: "appended"; /** All of them, with what the store added, in `seq` order. */ readonly events: readonly Recorded[] }
+  | { readonly type: "appended" /** All of them, with what the store added, in `seq` order. */; readonly events: readonly Recorded[] }
   | { readonly type: "fenced" };
 
 /** The run's code has drained its journal and waits: clears `wake` when `seen` is the last event's `seq` or later, and zeroes `loads`. */
@@ -93,7 +110,9 @@ export interface Fire {
   readonly position: number;
   readonly early?: boolean;
 }
-export type FireOutcome = { readonly type: "fired"; readonly worker: string | null; readonly event: Recorded<InputEvent> } | { readonly type: "gone" };
+export type FireOutcome =
+  | { readonly type: "fired"; readonly worker: string | null; readonly event: Recorded<InputEvent> }
+  | { readonly type: "gone" };
 
 /**
  * Asks a run to end. From here on its hooks answer `closed (cancelled)`. Sets a timer at position 0, the run itself, due in `graceMs`: it
@@ -232,7 +251,9 @@ export interface Store {
   outcome(run: RunNumber): Promise<RunOutcome | null>;
   hook(address: Address): Promise<HookRow | null>;
   /** The event of an accepted delivery, and its hook. */
-  delivery(delivery: DeliveryNumber): Promise<{ readonly hook: HookRow; readonly event: Recorded<RunEvent>; readonly answer: AnswerRow | null } | null>;
+  delivery(
+    delivery: DeliveryNumber,
+  ): Promise<{ readonly hook: HookRow; readonly event: Recorded<RunEvent>; readonly answer: AnswerRow | null } | null>;
   /** The delivery that a key was recorded with at an address. */
   deliveryOf(address: Address, key: string): Promise<DeliveryNumber | null>;
   /** Runs that have something to do (`wake`, or steps without an outcome), that are neither ended nor blocked, and that `worker` may claim or holds. */

@@ -20,7 +20,7 @@ const { CRASH_STORE = "", CRASH_LEDGER = "", CRASH_CLOCK, CRASH_POISON } = proce
 function note(value: unknown): void {
   const { stepName, attempt, idempotencyKey } = getStepMetadata();
   const entry: Entry = { run: getWorkflowMetadata().workflowRunId, step: stepName, attempt, key: idempotencyKey, value };
-  appendFileSync(CRASH_LEDGER, `${JSON.stringify(entry)}\n`);
+  appendFileSync(CRASH_LEDGER, `\n${JSON.stringify(entry)}\n`);
   process.send?.({ type: "entry", entry });
 }
 

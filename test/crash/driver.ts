@@ -72,7 +72,7 @@ export class Life {
   stderr = "";
 
   constructor(path: string, env: Readonly<Record<string, string>>, told: (message: { type: string }) => void) {
-    this.child = fork(path, { env: { ...process.env, NODE_ENV: "development", ...env }, stdio: ["ignore", "ignore", "pipe", "ipc"], execArgv: ["--enable-source-maps"] });
+    this.child = fork(path, { env: { ...process.env, NODE_ENV: "development", ...env }, stdio: ["ignore", "ignore", "pipe", "ipc"] });
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
     this.exited = once(this.child, "close").then(([code, signal]) => ({ code, signal }));
     this.port = new Promise((resolve) => {
@@ -141,13 +141,31 @@ export class CrashWorld {
     this.begin();
   }
 
+  /** Dies so often, each time at a moment that chance chooses; every fourth time while it starts. */
+  async dieAnytime(times: number, chance: () => number): Promise<void> {
+    for (let time = 0; time < times; time++) {
+      const life = this.begin();
+      if (time % 4 === 3) await new Promise((resolve) => setTimeout(resolve, chance() * 300));
+      else for (let left = chance() * 40; left > 0; left--) await Promise.race([once(this.#events, "entry"), once(this.#events, "reply")]);
+      await life.kill();
+    }
+    this.begin();
+  }
+
+  /** Begins a life after each death, until it may end. */
+  async dieByItself(env: Readonly<Record<string, string>>, isOver: () => boolean): Promise<void> {
+    do {
+      await this.begin(null, env).exited;
+    } while (!isOver() && !this.#isOver);
+  }
+
   /** Asks the life of the moment, and the next one where that dies before it has answered. */
   async ask(path: string, ask: Ask = {}): Promise<Reply> {
     for (;;) {
       const { life } = this;
       const port = await life.port;
       try {
-        if (port !== null) return await send(port, path, ask);
+        if (port !== null) return await this.#told(send(port, path, ask));
       } catch {
         // It died; what became of the request is not known.
       }
@@ -159,6 +177,12 @@ export class CrashWorld {
     }
   }
 
+  async #told(reply: Promise<Reply>): Promise<Reply> {
+    const told = await reply;
+    this.#events.emit("reply");
+    return told;
+  }
+
   /** The result of a route of the app. */
   async value<T>(path: string, body?: string): Promise<T> {
     const reply = await this.ask(path, body === undefined ? {} : { method: "POST", body });
@@ -167,7 +191,7 @@ export class CrashWorld {
   }
 
   entries(): Entry[] {
-    return read(join(this.folder, "ledger")).split("\n").filter(Boolean).map((line) => JSON.parse(line) as Entry);
+    return read(join(this.folder, "ledger")).split("\n").flatMap(entryIn);
   }
 
   /** The first entry that fits, as soon as it is there. */
@@ -199,6 +223,15 @@ export async function createCrashWorld(env?: Readonly<Record<string, string>>): 
   const world = new CrashWorld(await compiledApp(), env);
   onTestFinished(() => world.end());
   return world;
+}
+
+/** A process may be killed in the middle of a line, and a line may be read before it is whole. */
+function entryIn(line: string): Entry[] {
+  try {
+    return [JSON.parse(line) as Entry];
+  } catch {
+    return [];
+  }
 }
 
 function read(path: string): string {

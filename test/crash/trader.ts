@@ -35,7 +35,8 @@ export async function deliver(world: CrashWorld, run: string, kind: string, key:
   return { status: reply.status, disposition, headers: {}, body: id ?? reply.body };
 }
 
-function pathOf(world: CrashWorld, run: string, kind: string): string {
+/** Where the run's callbacks of this kind go. */
+export function pathOf(world: CrashWorld, run: string, kind: string): string {
   const entry = world.entries().find((found) => found.run === run && found.step === "hand out") as Entry;
   return new URL((entry.value as Record<string, string>)[kind] as string).pathname;
 }

@@ -186,7 +186,7 @@ export class DrivenRun implements Reading {
 
   #end(ended: NonNullable<DrivenRun["ended"]>): void {
     this.ended = ended;
-    this.say("error" in ended ? `failed: ${ended.error}` : `returned ${ended.value}`);
+    this.say("error" in ended ? `failed: ${String(ended.error)}` : `returned ${ended.value}`);
   }
 }
 

@@ -25,7 +25,9 @@ export class Played {
   constructor(program: Program, index: number) {
     this.#program = program;
     this.#index = index;
-    this.workflow = workflow(`program ${index}: ${program.name}`, async () => (this.#returned = await program.run(this.#api())), { version: "1" });
+    this.workflow = workflow(`program ${index}: ${program.name}`, async () => (this.#returned = await program.run(this.#api())), {
+      version: "1",
+    });
   }
 
   /** Plays the script, calling `between` after each action; then says what the run returned and which payloads nobody read. */
@@ -51,7 +53,10 @@ export class Played {
       return { result: waits, unread: values(world, journal, seen?.unread() ?? []) };
     }
     // A cancelled run is cancelled, whatever its code returns.
-    const result = end.outcome.type === "cancelled" ? this.#returned : await run.returnValue.catch((error: Error) => Promise.reject(error.cause as Error));
+    const result =
+      end.outcome.type === "cancelled"
+        ? this.#returned
+        : await run.returnValue.catch((error: Error) => Promise.reject(error.cause as Error));
     const late = journal.filter((event) => event.seq > end.seen).map((event) => event.seq);
     return { result, unread: values(world, journal, [...end.unread, ...late]) };
   }
@@ -133,5 +138,9 @@ export class Played {
 
 function values(world: World, journal: readonly Recorded[], seqs: readonly number[]): string[] {
   const { host } = world.engine.core;
-  return journal.flatMap((event) => (event.kind === "hook_received" && event.payload.type === "value" && seqs.includes(event.seq) ? [host.parse(event.payload.value) as string] : []));
+  return journal.flatMap((event) =>
+    event.kind === "hook_received" && event.payload.type === "value" && seqs.includes(event.seq)
+      ? [host.parse(event.payload.value) as string]
+      : [],
+  );
 }

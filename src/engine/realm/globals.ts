@@ -68,7 +68,7 @@ function patchChance(inside: Inside): void {
     return run?.random ? run.random.uuid() : uuid.call(this);
   });
   forbid(web, "getRandomValues", "crypto.getRandomValues", inside);
-  for (const name of ["getRandomValues", "randomBytes", "pseudoRandomBytes", "randomFill", "randomFillSync", "randomInt", "randomUUID"])
+  for (const name of ["randomBytes", "pseudoRandomBytes", "randomFill", "randomFillSync", "randomInt", "randomUUID"])
     forbid(crypto, name, `node:crypto ${name}`, inside);
   syncBuiltinESMExports();
 }

@@ -1,8 +1,8 @@
 // The guard of every durable call.
 //
 // M2. A durable call needs `current` to be the run in whose context it is made. Anything else is misuse of the run that owns the code,
-//     which is told to who advances that run. No misuse ends the process: what returns a promise rejects, and that promise counts as
-//     handled; only what must answer at once throws.
+//     which is told to who advances that run. What returns a promise rejects; what must answer at once throws. Neither ends the process,
+//     wherever it is thrown: the run is set aside, and no other has a part in it.
 // M5. A run that was told so often enough is told nothing any more: its calls never settle, and no loop that catches errors goes on.
 
 import { callSite } from "../../core/call-site.ts";
@@ -10,7 +10,7 @@ import { RingbackError } from "../../core/errors.ts";
 import type { Run } from "../../core/run.ts";
 import { current } from "../../core/turn.ts";
 import { callingRun } from "./context.ts";
-import { takeStraysBriefly } from "./stray.ts";
+import { forgive } from "./stray.ts";
 
 /** Who is told that a run's code was caught outside its turn. Set by the engine that advances the run. */
 export type MisuseListener = (run: Run, error: RingbackError) => void;
@@ -56,8 +56,8 @@ function nowhere(call: string): RingbackError {
 
 function misused(own: Run, call: string): RingbackError {
   const error = current ? otherRun(own, current, call) : outsideTurn(own, call);
-  if (!own.ended) listeners.get(own)?.(own, error);
-  takeStraysBriefly();
+  if (!own.ended && !own.fault) listeners.get(own)?.(own, error);
+  forgive(error);
   return error;
 }
 
@@ -73,10 +73,7 @@ function otherRun(own: Run, other: Run, call: string): RingbackError {
   const a = own.identity;
   const b = other.identity;
   const message = `${call} of run ${a.id} (${a.workflow}) at ${callSite() ?? "an unknown place"} was made in a turn of run ${b.id} (${b.workflow}). A promise, queue or listener that both runs share (a module-level cache, p-limit, a DataLoader) carried it there: give each run its own, or put the shared work into a step.`;
-  return new RingbackError("other_run", message, { details: { call, run: a.id, workflow: a.workflow, other: b.id, otherWorkflow: b.workflow } });
-}
-
-/** Whether an error is only about where a call was made. */
-export function isMisplaced(error: unknown): boolean {
-  return RingbackError.is(error, "outside_turn") || RingbackError.is(error, "other_run");
+  return new RingbackError("other_run", message, {
+    details: { call, run: a.id, workflow: a.workflow, other: b.id, otherWorkflow: b.workflow },
+  });
 }

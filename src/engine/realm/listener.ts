@@ -4,7 +4,6 @@
 // else an abort in the turn of one run would let another run's code write into the wrong journal, and nothing could tell.
 
 import { AsyncResource } from "node:async_hooks";
-import { isMisplaced } from "./guard.ts";
 import { type Inside, patch } from "./patch.ts";
 
 type Listener = ((this: unknown, event: unknown) => unknown) | { handleEvent(event: unknown): unknown };
@@ -38,19 +37,9 @@ function boundOf(target: EventTarget, listener: Listener): Listener | null {
 /** One for a listener at a target, as the target itself knows a listener once. */
 function bind(target: EventTarget, listener: Listener): Listener {
   const mine = AsyncResource.bind(function listen(this: unknown, event: unknown): unknown {
-    try {
-      const result = typeof listener === "function" ? listener.call(this, event) : listener.handleEvent(event);
-      return result instanceof Promise ? result.catch(forgive) : result;
-    } catch (error) {
-      return forgive(error);
-    }
+    return typeof listener === "function" ? listener.call(this, event) : listener.handleEvent(event);
   });
   const listeners = bound.get(target) ?? new WeakMap<object, Listener>();
   bound.set(target, listeners.set(listener, mine));
   return mine;
-}
-
-/** The run is set aside by now; the process, which ends where a listener throws, has done nothing. */
-function forgive(error: unknown): void {
-  if (!isMisplaced(error)) throw error;
 }

@@ -1,10 +1,10 @@
-// Rejections that nobody handles.
+// Rejections, and some errors, that nobody handles.
 //
 // M4. From the begin of a turn to the next macrotask they are a run's when their context is the run: they are taken before anybody hears
 //     of them, and become warnings of the run unless they are handled later. All others keep Node's default.
 //
-// `process.emit` is where Node asks, once for each such rejection. To add and remove listeners at every turn costs a third of all turns,
-// and makes the rejections of others pass through them.
+// `process.emit` is where Node asks, once for each. To add and remove listeners at every turn costs a third of all turns, and makes the
+// rejections of others pass through them.
 
 import type { Run } from "../../core/run.ts";
 import { callingRun } from "./context.ts";
@@ -12,6 +12,7 @@ import { patch } from "./patch.ts";
 
 const later = setImmediate;
 const taken = new WeakMap<object, { readonly run: Run; readonly text: string }>();
+const forgiven = new WeakSet<object>();
 let isTaking = false;
 
 export function takeStrays(): void {
@@ -22,18 +23,21 @@ export function ignoreStrays(): void {
   isTaking = false;
 }
 
-/** For errors that the engine throws into a run's code outside every turn. */
-export function takeStraysBriefly(): void {
+/** For an error that the engine throws into a run's code outside its turn: what comes of it, there and then, ends no process. */
+export function forgive(error: object): void {
+  forgiven.add(error);
   isTaking = true;
   later(ignoreStrays);
 }
 
 /** Puts `process.emit` under M4. */
-export function watchRejections(): void {
+export function watchErrors(): void {
   const emit = process.emit as (...event: unknown[]) => boolean;
   patch(process, "emit", function emitOrTake(this: NodeJS.Process, ...event: unknown[]): boolean {
-    if (event[0] === "unhandledRejection" && isTaking && take(event[1], event[2] as object)) return true;
-    if (event[0] === "rejectionHandled" && giveBack(event[1] as object)) return true;
+    const [name, what] = event;
+    if (name === "unhandledRejection" && isTaking && take(what, event[2] as object)) return true;
+    if (name === "rejectionHandled" && giveBack(what as object)) return true;
+    if (name === "uncaughtException" && forgiven.has(what as object)) return true;
     return emit.apply(this, event);
   });
 }

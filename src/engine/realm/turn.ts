@@ -16,6 +16,8 @@ type Tick = Parameters<typeof process.nextTick>;
 const nextTick = process.nextTick;
 const later = setImmediate;
 let held: Tick[] | null = null;
+/** What queues the ticks of others: Node's, or what a test runner has put in its place. */
+let queueTick = nextTick;
 /** Macrotasks with turns that are queued and have not begun. */
 let queued = 0;
 
@@ -67,7 +69,7 @@ function runTurn(run: Run, body: (run: Run) => void, done: (hadTicks: boolean) =
       const ticks = held as Tick[];
       held = null;
       leave();
-      for (const tick of ticks) nextTick(...tick);
+      for (const tick of ticks) queueTick(...tick);
       // Rejections are told when this macrotask is over, and those of the turn that ends a run are still the run's.
       if (run.ended) later(() => done(ticks.length > 0));
       else done(ticks.length > 0);
@@ -87,11 +89,14 @@ function asMisuse(run: Run, error: unknown): RingbackError {
   return new RingbackError("nothing_pending", message, { details: { run: id, workflow }, cause: error });
 }
 
-/** Puts `process.nextTick` under M1. */
+/** Puts `process.nextTick` under M1, to stay: vitest puts back what it saw there, and may have seen it before this. */
 export function holdTicks(): void {
-  process.nextTick = function hold(callback: (...args: unknown[]) => void, ...args: unknown[]): void {
-    if (held === null) return nextTick(callback, ...args);
-    if (typeof callback === "function") held.push([AsyncResource.bind(callback), ...args] as unknown as Tick);
-    else nextTick(callback); // throws what Node throws
-  } as typeof process.nextTick;
+  const hold = function nextTick(callback: (...args: unknown[]) => void, ...args: unknown[]): void {
+    if (held === null || typeof callback !== "function") queueTick(callback, ...args);
+    else held.push([AsyncResource.bind(callback), ...args] as unknown as Tick);
+  };
+  const set = (queue: typeof nextTick): void => {
+    queueTick = queue === hold ? nextTick : queue;
+  };
+  Object.defineProperty(process, "nextTick", { configurable: true, enumerable: true, get: () => hold, set });
 }

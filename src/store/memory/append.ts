@@ -1,4 +1,8 @@
 // What a run's code decided: the fence, the events in order, and the inputs that the store itself adds to them.
+//
+// A1. All refusals come first: after the fence has been judged, everything is appended or, if something breaks, nothing.
+// A2. What the store answers to an event (a token's holder, a child's start or end) is appended right behind it.
+// A3. Nothing is written that follows from something else: a run's end frees tokens by ending, not by touching them.
 
 import type { HookCreated, NewRun, Recorded, RunEvent } from "../../core/event.ts";
 import { assertKeyText, disposed, hasEnded, hookState, isSameStart, mayWrite, originOf, settle, unborn } from "../../core/run-row.ts";
@@ -15,8 +19,7 @@ export function append(change: Change, command: Append): AppendOutcome {
     for (const answer of follow(change, run, events.at(-1)!)) events.push(change.record(run, answer).event);
   }
   change.setProgress(run, settle(change.progress(run), command.seen));
-  const due = events.flatMap((event) => (event.kind === "hook_created" ? (event.expiresAt ?? []) : event.kind === "timer_set" ? event.dueAt! : []));
-  if (due.length > 0) change.notices.push({ type: "due", at: Math.min(...due) });
+
   return { type: "appended", events };
 }
 
@@ -33,11 +36,12 @@ function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
     case "hook_disposed": {
       const place = { run, position: event.hook };
       const hook = storedHook(state, place);
-      if (hook !== null) change.setIn(state.hooks, place, { ...hook, mark: disposed(hook.mark, now) });
+      if (hook === null) return [];
+      change.setIn(state.hooks, place, { ...hook, mark: disposed(hook.mark, now) });
       return dropTimer(change, run, event.hook);
     }
     case "timer_set":
-      change.setIn(state.timers, { run, position: event.position }, { run, position: event.position, dueAt: event.dueAt!, isDeadline: false });
+      change.setTimer({ run, position: event.position, dueAt: event.dueAt!, isDeadline: false });
       return [];
     case "timer_cancelled":
       return dropTimer(change, run, event.timer);
@@ -60,6 +64,7 @@ function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
   }
 }
 
+/** A timer or a deadline that is not there is none to drop: it may have fired. */
 function dropTimer(change: Change, run: RunNumber, position: number): [] {
   const timers = change.state.timers.get(run);
   if (timers !== undefined) change.delete(timers, position);
@@ -75,7 +80,7 @@ function openHook(change: Change, run: RunNumber, created: Recorded<HookCreated>
   if (holder !== null) return [{ kind: "hook_conflicted", position: created.position, holder }];
   // A cancelled run's hook is closed from the start: it has no deadline to reach.
   if (expiresAt !== null && hookState({ closed: null, holder, expiresAt: null }, change.progress(run), now).type === "open") {
-    change.setIn(state.timers, place, { ...place, dueAt: expiresAt, isDeadline: true });
+    change.setTimer({ ...place, dueAt: expiresAt, isDeadline: true });
   }
   return [];
 }
@@ -92,6 +97,7 @@ function claimToken(change: Change, token: string, place: { run: RunNumber; posi
   return null;
 }
 
+/** An end that is there is told at once; else the run is noted under the awaited id, which need not be a run's yet. */
 function awaitRun(change: Change, run: RunNumber, position: number, id: string): RunEvent[] {
   assertKeyText("run id", id);
   const { state } = change;
@@ -102,6 +108,7 @@ function awaitRun(change: Change, run: RunNumber, position: number, id: string):
   return [];
 }
 
+/** Tells the end to those who await it, in a fixed order; who has ended meanwhile is past telling. */
 function endRun(change: Change, run: RunNumber, end: Recorded & { kind: "run_ended" }): void {
   const { state } = change;
   const { id } = state.runs.get(run)!.origin;
@@ -109,10 +116,12 @@ function endRun(change: Change, run: RunNumber, end: Recorded & { kind: "run_end
   const watchers = [...(state.watchers.get(id) ?? [])].sort((a, b) => a.run - b.run || a.position - b.position);
   change.delete(state.watchers, id);
   for (const watcher of watchers) {
-    if (!hasEnded(change.progress(watcher.run))) change.inform(watcher.run, { kind: "child_ended", position: watcher.position, outcome: end.outcome });
+    if (!hasEnded(change.progress(watcher.run)))
+      change.inform(watcher.run, { kind: "child_ended", position: watcher.position, outcome: end.outcome });
   }
 }
 
+/** Begins a run, or finds the one that has the id. Used by callers and, for children, by `append`. */
 export function startRun(change: Change, start: NewRun, worker: string | null): StartOutcome {
   const { state, now } = change;
   const used = state.runById.get(start.id);

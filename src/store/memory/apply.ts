@@ -3,13 +3,30 @@
 
 import { claimed, hasEnded, isRunnable, mayClaim, mayWrite, settle } from "../../core/run-row.ts";
 import type {
-  Beat, Claim, ClaimOutcome, Command, Decide, DecideOutcome, DoneOutcome, Notice, OutcomeOf, Park, ParkOutcome, Release, RememberKey, RememberKeyOutcome,
+  Beat,
+  Claim,
+  ClaimOutcome,
+  Command,
+  Decide,
+  DecideOutcome,
+  DoneOutcome,
+  Notice,
+  OutcomeOf,
+  Park,
+  ParkOutcome,
+  Release,
+  RememberKey,
+  RememberKeyOutcome,
 } from "../port.ts";
 import { append, startRun } from "./append.ts";
 import { cancel, deliver, fire } from "./deliver.ts";
 import { Change, isDead, type MemoryState, runRow } from "./state.ts";
 
-export function apply<C extends Command>(state: MemoryState, now: number, command: C): { readonly outcome: OutcomeOf<C>; readonly notices: readonly Notice[] } {
+export function apply<C extends Command>(
+  state: MemoryState,
+  now: number,
+  command: C,
+): { readonly outcome: OutcomeOf<C>; readonly notices: readonly Notice[] } {
   const change = new Change(state, now);
   try {
     return { outcome: run(change, command) as OutcomeOf<C>, notices: change.notices };
@@ -59,6 +76,7 @@ function park(change: Change, command: Park): ParkOutcome {
   return { type: "parked" };
 }
 
+/** The claimer must live, or it could take a run and be dead to everyone at once. */
 function claim(change: Change, command: Claim): ClaimOutcome {
   const { state, now } = change;
   const stored = state.runs.get(command.run);
@@ -69,6 +87,7 @@ function claim(change: Change, command: Claim): ClaimOutcome {
   return { type: "claimed", row: runRow(state.runs.get(command.run)!) };
 }
 
+/** Runs that another worker holds meanwhile, or that have ended, are not the caller's to give back. */
 function release(change: Change, command: Release): DoneOutcome {
   const runs = command.runs ?? [...change.state.runs.keys()];
   for (const run of runs) {
@@ -86,6 +105,7 @@ function beat(change: Change, command: Beat): DoneOutcome {
   return { type: "done" };
 }
 
+/** The first decision stands; a later one learns of it. */
 function decide(change: Change, command: Decide): DecideOutcome {
   const row = change.state.answers.get(command.delivery);
   if (row === undefined) return { type: "unknown" };

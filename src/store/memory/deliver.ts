@@ -1,4 +1,7 @@
 // Facts from outside: deliveries, deadlines and cancel requests. They need no lease, and each wakes its run (P2).
+//
+// D1. The key is asked before the state: a repeat is a repeat, whatever became of hook and run (G2).
+// D2. A deadline is reached by the clock, not by who noticed: a late delivery records the timeout itself, once.
 
 import { RingbackError } from "../../core/errors.ts";
 import { assertKeyText, hasEnded, hookState, keyScope, timedOut } from "../../core/run-row.ts";
@@ -24,18 +27,29 @@ export function deliver(change: Change, command: Deliver): DeliverOutcome {
     const { run, seq } = state.deliveries.get(taken.delivery)!;
     const event = state.journals.get(run)![seq - 1]!;
     const position = event.kind === "hook_received" ? event.position : 0;
-    return { type: "duplicate", delivery: taken.delivery, hook: hookRow(state, { run, position }, now), isSameBody: taken.digest === command.digest };
+    return {
+      type: "duplicate",
+      delivery: taken.delivery,
+      hook: hookRow(state, { run, position }, now),
+      isSameBody: taken.digest === command.digest,
+    };
   }
   const verdict = hookState(hook.mark, change.progress(place.run), now);
   if (verdict.type === "closed") {
     if (verdict.by === "timeout" && hook.mark.closed === null) reachDeadline(change, place);
     return { type: "closed", hook: hookRow(state, place, now), by: verdict.by, at: verdict.at };
   }
-  const { event, number } = change.inform(place.run, { kind: "hook_received", position: place.position, payload: command.payload, key: command.key });
+  const { event, number } = change.inform(place.run, {
+    kind: "hook_received",
+    position: place.position,
+    payload: command.payload,
+    key: command.key,
+  });
   change.set(state.deliveries, number, { run: place.run, seq: event.seq });
   if (entry !== null) change.set(state.keys, entry, { delivery: number, digest: command.digest });
   const { response } = hook.created;
-  if (response.mode === "manual") change.set(state.answers, number, { delivery: number, deadlineAt: now + response.withinMs, answer: null, by: null });
+  if (response.mode === "manual")
+    change.set(state.answers, number, { delivery: number, deadlineAt: now + response.withinMs, answer: null, by: null });
   return { type: "accepted", delivery: number, hook: hookRow(state, place, now), worker: change.progress(place.run).worker, event };
 }
 
@@ -44,6 +58,7 @@ export function keyEntry(state: MemoryState, place: Place, key: string): string 
   return JSON.stringify([keyScope(storedHook(state, place)!.created.address, place.run, place.position), key]);
 }
 
+/** Closes the hook and tells its run. Called at most once per hook: the mark is closed afterwards. */
 function reachDeadline(change: Change, place: Place): ReturnType<Change["inform"]>["event"] {
   const hook = storedHook(change.state, place)!;
   change.setIn(change.state.hooks, place, { ...hook, mark: timedOut(hook.mark, change.now) });
@@ -51,6 +66,7 @@ function reachDeadline(change: Change, place: Place): ReturnType<Change["inform"
   return change.inform(place.run, { kind: "hook_failed", position: place.position, reason: "timeout" }).event;
 }
 
+/** Position 0 is a cancelled run's grace: a worker sees it among what is due, and ends the run; there is no event to fire. */
 export function fire(change: Change, command: Fire): FireOutcome {
   const { run, position } = command;
   const timer = change.state.timers.get(run)?.get(position);
@@ -61,18 +77,18 @@ export function fire(change: Change, command: Fire): FireOutcome {
   return { type: "fired", worker: change.progress(run).worker, event };
 }
 
+/** From here on the run's hooks are closed by their run's state alone (R3); only their deadlines are rows to remove. */
 export function cancel(change: Change, command: Cancel): CancelOutcome {
   const { run } = command;
   const stored = change.state.runs.get(run);
-  if (stored === undefined) throw new RingbackError("run_not_found", `There is no run number ${run} to cancel.`, { details: { run: String(run) } });
+  if (stored === undefined)
+    throw new RingbackError("run_not_found", `There is no run number ${run} to cancel.`, { details: { run: String(run) } });
   if (hasEnded(stored.progress)) return { type: "ended", row: runRow(stored) };
   if (stored.progress.cancelRequestedAt !== null) return { type: "again", row: runRow(stored) };
   const { event } = change.inform(run, { kind: "cancel_requested" });
   for (const timer of change.state.timers.get(run)?.values() ?? []) {
     if (timer.isDeadline) change.delete(change.state.timers.get(run)!, timer.position);
   }
-  const graceOver = change.now + command.graceMs;
-  change.setIn(change.state.timers, { run, position: 0 }, { run, position: 0, dueAt: graceOver, isDeadline: false });
-  change.notices.push({ type: "due", at: graceOver });
+  change.setTimer({ run, position: 0, dueAt: change.now + command.graceMs, isDeadline: false });
   return { type: "requested", worker: change.progress(run).worker, event };
 }

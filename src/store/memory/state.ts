@@ -52,8 +52,21 @@ export interface MemoryState {
 
 export function emptyState(isExclusive: boolean): MemoryState {
   return {
-    isExclusive, last: new Map(), runs: new Map(), runById: new Map(), runByKey: new Map(), journals: new Map(), hooks: new Map(), tokens: new Map(),
-    keys: new Map(), deliveries: new Map(), answers: new Map(), timers: new Map(), watchers: new Map(), setAside: new Map(), leases: new Map(),
+    isExclusive,
+    last: new Map(),
+    runs: new Map(),
+    runById: new Map(),
+    runByKey: new Map(),
+    journals: new Map(),
+    hooks: new Map(),
+    tokens: new Map(),
+    keys: new Map(),
+    deliveries: new Map(),
+    answers: new Map(),
+    timers: new Map(),
+    watchers: new Map(),
+    setAside: new Map(),
+    leases: new Map(),
     fingerprints: new Map(),
   };
 }
@@ -88,6 +101,11 @@ export class Change {
   setIn<V>(table: Map<RunNumber, Map<number, V>>, place: Place, value: V): void {
     if (!table.has(place.run)) this.set(table, place.run, new Map());
     this.set(table.get(place.run)!, place.position, value);
+  }
+
+  setTimer(timer: StoredTimer): void {
+    this.setIn(this.state.timers, timer, timer);
+    this.notices.push({ type: "due", at: timer.dueAt });
   }
 
   next(counter: "run" | "event"): number {

@@ -4,7 +4,20 @@ import type { Clock } from "../../core/clock.ts";
 import { RingbackError } from "../../core/errors.ts";
 import { hasEnded, isRunnable, urgency } from "../../core/run-row.ts";
 import { Listeners } from "../listener.ts";
-import type { Address, Command, DeliveryNumber, DueRow, HookRow, Notice, OpenOptions, Outcome, RunFilter, RunNumber, RunRow, Store } from "../port.ts";
+import type {
+  Address,
+  Command,
+  DeliveryNumber,
+  DueRow,
+  HookRow,
+  Notice,
+  OpenOptions,
+  Outcome,
+  RunFilter,
+  RunNumber,
+  RunRow,
+  Store,
+} from "../port.ts";
 import { apply } from "./apply.ts";
 import { keyEntry, locate } from "./deliver.ts";
 import { emptyState, hookRow, isDead, type MemoryState, runRow, type StoredRun, type StoredTimer } from "./state.ts";
@@ -46,6 +59,7 @@ class MemoryStore implements Store {
     return this.#clock.now();
   }
 
+  /** A member that throws has undone its own changes (M1), so the others stand. */
   async commit(group: readonly Command[]): Promise<readonly Outcome[]> {
     this.#assertOpen();
     const now = this.#clock.now();
@@ -129,7 +143,9 @@ class MemoryStore implements Store {
   async runs(filter: RunFilter): Promise<readonly RunRow[]> {
     const { workflow, status, before = Number.POSITIVE_INFINITY, limit } = filter;
     const isWanted = ({ origin, progress }: StoredRun): boolean =>
-      origin.run < before && (workflow === undefined || origin.workflow === workflow) && (status === undefined || progress.status === status);
+      origin.run < before &&
+      (workflow === undefined || origin.workflow === workflow) &&
+      (status === undefined || progress.status === status);
     return [...this.#state.runs.values()].filter(isWanted).reverse().slice(0, limit).map(runRow);
   }
 
@@ -163,7 +179,10 @@ class MemoryStore implements Store {
   }
 
   #assertOpen(): void {
-    if (this.#users === 0) throw new RingbackError("store_unavailable", "The memory store is not open. Call `open()` before you use it.", { details: { store: this.name } });
+    if (this.#users === 0)
+      throw new RingbackError("store_unavailable", "The memory store is not open. Call `open()` before you use it.", {
+        details: { store: this.name },
+      });
   }
 }
 

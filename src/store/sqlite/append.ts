@@ -1,7 +1,22 @@
 // What a run's code decided: the fence, the events in order, and the inputs that the store itself adds to them.
+//
+// A1. What the store answers to an event (a token's holder, a child's start or end) is appended right behind it.
+// A2. Nothing is written that follows from something else: a run's end frees tokens by ending. So the usual end is two statements.
+// A3. The run's row is written once, after all events; until then `Author` alone knows it, and nothing else may read it.
 
 import type { HookCreated, NewRun, Recorded, RunEvent } from "../../core/event.ts";
-import { assertKeyText, disposed, hasEnded, hookState, isSameStart, mayWrite, originOf, rowOf, settle, unborn } from "../../core/run-row.ts";
+import {
+  assertKeyText,
+  disposed,
+  hasEnded,
+  hookState,
+  isSameStart,
+  mayWrite,
+  originOf,
+  rowOf,
+  settle,
+  unborn,
+} from "../../core/run-row.ts";
 import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
 import { flag, type Progress } from "./table.ts";
 import type { Work } from "./work.ts";
@@ -15,13 +30,12 @@ export function append(work: Work, command: Append): AppendOutcome {
   return { type: "appended", events: author.events };
 }
 
-/** One append under way. The run's row is written once, at the end. */
+/** One append under way (A3). */
 class Author {
   readonly events: Recorded[] = [];
   readonly #work: Work;
   readonly #run: RunNumber;
   #progress: Progress;
-  #dueAt = Number.POSITIVE_INFINITY;
 
   constructor(work: Work, run: RunNumber, progress: Progress) {
     this.#work = work;
@@ -40,7 +54,6 @@ class Author {
     this.#progress = settle(this.#progress, seen);
     this.#work.tables.writeProgress(this.#run, this.#progress);
     if (hasEnded(this.#progress)) this.#tellEnd();
-    if (this.#dueAt < Number.POSITIVE_INFINITY) this.#work.notices.push({ type: "due", at: this.#dueAt });
   }
 
   /** Does what an event asks of the store. */
@@ -53,7 +66,7 @@ class Author {
         if (tables.mark(this.#run, event.hook)?.holder === null) this.add({ kind: "hook_registered", position: event.hook });
         return;
       case "hook_disposed":
-        return this.#dispose(event.hook);
+        return this /** What closed the hook before stands; a hook that lost its token has nothing to close. */.#dispose(event.hook);
       case "timer_set":
         return this.#setTimer(event.position, event.dueAt!, false);
       case "timer_cancelled":
@@ -61,10 +74,17 @@ class Author {
       case "child_scheduled": {
         const { position, start } = event;
         const { type } = startRun(this.#work, start, null);
-        return this.add(type === "conflict" ? { kind: "child_refused", position, runId: start.id, reason: "run_conflict" } : { kind: "child_started", position, runId: start.id });
+        return this.add(
+          type === "conflict"
+            ? { kind: "child_refused", position, runId: start.id, reason: "run_conflict" }
+            : { kind: "child_started", position, runId: start.id },
+        );
       }
       case "child_awaited":
-        return this.#awaitRun(event.position, event.runId);
+        return this /** An end that is there is told at once; else the run is noted under the awaited id, which need not be a run's yet. */.#awaitRun(
+          event.position,
+          event.runId,
+        );
       case "run_blocked":
         tables.write("insert into set_aside values (?, ?) on conflict do nothing", this.#run, event.codeId);
         return;
@@ -82,14 +102,23 @@ class Author {
     const expiresAt = created.expiresAt ?? null;
     const holder = address.type === "custom" ? this.#claimToken(address.token, position) : null;
     const kid = address.type === "minted" ? address.kid : null;
-    tables.write("insert into hooks(run, position, event, kid, expires_at, holder) values (?, ?, ?, ?, ?, ?)", this.#run, position, this.#progress.head, kid, expiresAt, holder);
+    tables.write(
+      "insert into hooks(run, position, event, kid, expires_at, holder) values (?, ?, ?, ?, ?, ?)",
+      this.#run,
+      position,
+      this.#progress.head,
+      kid,
+      expiresAt,
+      holder,
+    );
     tables.keepFacts(tables.origin("run", this.#run)!, created);
     if (holder !== null) {
       this.#flag(flag.marks);
       return this.add({ kind: "hook_conflicted", position, holder });
     }
     // A cancelled run's hook is closed from the start: it has no deadline to reach.
-    if (expiresAt !== null && hookState({ closed: null, holder, expiresAt: null }, this.#progress, now).type === "open") this.#setTimer(position, expiresAt, true);
+    if (expiresAt !== null && hookState({ closed: null, holder, expiresAt: null }, this.#progress, now).type === "open")
+      this.#setTimer(position, expiresAt, true);
   }
 
   /** Gives the token to the hook at `position`, or answers with the id of the run that holds it (P4). */
@@ -105,6 +134,7 @@ class Author {
     return null;
   }
 
+  /** What closed the hook before stands; a hook that lost its token has nothing to close. */
   #dispose(position: number): void {
     const { tables, now } = this.#work;
     const mark = tables.mark(this.#run, position);
@@ -117,17 +147,20 @@ class Author {
   #setTimer(position: number, dueAt: number, isDeadline: boolean): void {
     this.#work.tables.write("insert into timers values (?, ?, ?, ?)", this.#run, position, dueAt, isDeadline ? 1 : 0);
     this.#flag(flag.timers);
-    this.#dueAt = Math.min(this.#dueAt, dueAt);
+    this.#work.notices.push({ type: "due", at: dueAt });
   }
 
+  /** Says in the row that there is something of the run in another table. */
   #flag(bit: number): void {
     this.#progress = { ...this.#progress, flags: this.#progress.flags | bit };
   }
 
   #dropTimer(position: number): void {
-    if (this.#progress.flags & flag.timers) this.#work.tables.write("delete from timers where run = ? and position = ?", this.#run, position);
+    if (this.#progress.flags & flag.timers)
+      this.#work.tables.write("delete from timers where run = ? and position = ?", this.#run, position);
   }
 
+  /** An end that is there is told at once; else the run is noted under the awaited id, which need not be a run's yet. */
   #awaitRun(position: number, id: string): void {
     assertKeyText("run id", id);
     const { tables } = this.#work;
@@ -136,17 +169,21 @@ class Author {
     const end = progress !== null && hasEnded(progress) ? tables.event(progress.head) : null;
     if (end?.kind === "run_ended") return this.add({ kind: "child_ended", position, outcome: end.outcome });
     tables.write("insert into watchers values (?, ?, ?)", id, this.#run, position);
-    if (run !== undefined && progress !== null && run !== this.#run) tables.writeProgress(run, { ...progress, flags: progress.flags | flag.watchers });
+    if (run !== undefined && progress !== null && run !== this.#run)
+      tables.writeProgress(run, { ...progress, flags: progress.flags | flag.watchers });
   }
 
-  /** Tells those who await this run. The row is written by now: a run that awaits itself has ended. */
+  /** Tells those who await this run, in a fixed order. The row is written by now: a run that awaits itself has ended. */
   #tellEnd(): void {
     const { tables, notices } = this.#work;
     const end = this.events.at(-1)!;
     const { id } = tables.origin("run", this.#run)!;
     notices.push({ type: "ended", run: this.#run, id });
     if (end.kind !== "run_ended" || !(this.#progress.flags & flag.watchers)) return;
-    const watchers = tables.rows("select run, position from watchers where awaited = ? order by run, position", id) as unknown as [number, number][];
+    const watchers = tables.rows("select run, position from watchers where awaited = ? order by run, position", id) as unknown as [
+      number,
+      number,
+    ][];
     tables.write("delete from watchers where awaited = ?", id);
     for (const [run, position] of watchers) {
       const progress = tables.held(run)!;
@@ -155,13 +192,17 @@ class Author {
   }
 }
 
+/** Begins a run, or finds the one that has the id. Used by callers and, for children, by `append`. */
 export function startRun(work: Work, start: NewRun, worker: string | null): StartOutcome {
   const { tables, now } = work;
   const used = tables.origin("id", start.id);
   if (used !== null) {
     const [number] = tables.row("select first from origins where run = ?", used.run) as [number];
     const first = tables.event(number)!;
-    return { type: first.kind === "run_started" && isSameStart(first, start) ? "existing" : "conflict", row: rowOf(used, tables.held(used.run)!) };
+    return {
+      type: first.kind === "run_started" && isSameStart(first, start) ? "existing" : "conflict",
+      row: rowOf(used, tables.held(used.run)!),
+    };
   }
   assertKeyText("run id", start.id);
   assertKeyText("run key", start.key);

@@ -15,7 +15,12 @@ export interface ConnectOptions {
 }
 
 /** Each setting, and what a connection must answer once it is set. */
-const settings: readonly { readonly name: string; readonly value: string; readonly answer: string | number | null; readonly onlyOn?: NodeJS.Platform }[] = [
+const settings: readonly {
+  readonly name: string;
+  readonly value: string;
+  readonly answer: string | number | null;
+  readonly onlyOn?: NodeJS.Platform;
+}[] = [
   { name: "busy_timeout", value: "5000", answer: 5000 },
   { name: "journal_mode", value: "WAL", answer: "wal" },
   { name: "synchronous", value: "FULL", answer: 2 },
@@ -38,11 +43,26 @@ export function connect(driver: Driver, options: ConnectOptions): Database {
     }
     if (options.maxBytes !== undefined) capSize(database, options.maxBytes);
     migrate(database, options.store);
+    // Even a door writes: one that cannot is told now, not at its first callback.
+    database.exec("begin immediate; rollback");
     return database;
   } catch (error) {
     database.close();
     throw error;
   }
+}
+
+/**
+ * Closes the connection and leaves the file whole. Closing alone does not: @photostructure/sqlite keeps the connection until its
+ * statements are collected, and with it what is only in the WAL.
+ */
+export function disconnect(database: Database): void {
+  try {
+    database.exec("pragma busy_timeout=0; pragma wal_checkpoint(TRUNCATE)");
+  } catch {
+    // Read-only, or the disk is bad: the WAL keeps what is in it, and the next connection reads it there.
+  }
+  database.close();
 }
 
 function assertSetting(database: Database, store: string, name: string, answer: string | number | null): void {

@@ -1,7 +1,10 @@
 // Facts from outside: deliveries, deadlines and cancel requests. They need no lease, and each wakes its run (P2).
 //
-// An accepted delivery is two statements where run and hook are kept in memory: event (with its key) and run row. Nothing is written
-// before it is decided, so a refusal dirties no page.
+// D1. The key is asked before the state: a repeat is a repeat, whatever became of hook and run (G2). Where the hook is open the insert
+//     itself asks, so that the usual delivery does not look twice.
+// D2. A deadline is reached by the clock, not by who noticed: a late delivery records the timeout itself, once.
+// D3. An accepted delivery is two statements where run and hook are kept in memory: event (with its key) and run row. A refusal dirties
+//     no page.
 
 import { RingbackError } from "../../core/errors.ts";
 import type { InputEvent, Recorded } from "../../core/event.ts";
@@ -31,11 +34,15 @@ export function deliver(work: Work, command: Deliver): DeliverOutcome {
   if (state.type !== "open") return refuse(work, command, facts, progress);
   const { position, response } = facts.created;
   const received = { kind: "hook_received", position, payload: command.payload, key } as const;
-  const entry = key === null ? work.record(run, progress, received) : work.recordKeyed(run, progress, received, { scope: scopeOf(facts), digest: command.digest });
+  const entry =
+    key === null
+      ? work.record(run, progress, received)
+      : work.recordKeyed(run, progress, received, { scope: scopeOf(facts), digest: command.digest });
   if (entry === null) return duplicate(work, command, tables.taken(facts, key!)!);
   const { event, progress: after } = entry;
   tables.writeInput(run, after);
-  if (response.mode === "manual") tables.write("insert into answers(delivery, deadline_at) values (?, ?)", after.head, now + response.withinMs);
+  if (response.mode === "manual")
+    tables.write("insert into answers(delivery, deadline_at) values (?, ?)", after.head, now + response.withinMs);
   work.notices.push({ type: "woken", run, worker: progress.worker, seq: event.seq });
   return { type: "accepted", delivery: after.head, hook: hookRowOf(facts, after, state), worker: progress.worker, event };
 }
@@ -54,10 +61,20 @@ function refuse(work: Work, command: Deliver, facts: HookFacts, progress: Progre
   return { type: "closed", hook: hookRow(tables, now, facts), by: state.by, at: state.at };
 }
 
+/** Names the hook that took the key, which at a custom token need not be the one that was found. */
 function duplicate(work: Work, command: Deliver, delivery: number): DeliverOutcome {
   const { tables, now } = work;
-  const [run, position, digest] = tables.row("select run, position, digest from journal where id = ?", delivery) as [number, number, string | null];
-  return { type: "duplicate", delivery, hook: hookRow(tables, now, tables.facts({ run, position })!), isSameBody: digest === command.digest };
+  const [run, position, digest] = tables.row("select run, position, digest from journal where id = ?", delivery) as [
+    number,
+    number,
+    string | null,
+  ];
+  return {
+    type: "duplicate",
+    delivery,
+    hook: hookRow(tables, now, tables.facts({ run, position })!),
+    isSameBody: digest === command.digest,
+  };
 }
 
 /** The delivery that took `key` at this address. */
@@ -72,6 +89,7 @@ export function hookRow(tables: Tables, now: number, facts: HookFacts): HookRow 
   return hookRowOf(facts, progress, hookState(tables.markOf(facts, progress), progress, now));
 }
 
+/** Closes the hook and tells its run. Called at most once per hook: the mark is closed afterwards. */
 function reachDeadline(work: Work, run: number, position: number, progress: Progress): Recorded<InputEvent> {
   const { tables, now } = work;
   tables.writeMark(run, position, timedOut(tables.mark(run, position)!, now));
@@ -80,10 +98,13 @@ function reachDeadline(work: Work, run: number, position: number, progress: Prog
   return work.inform(run, marked, { kind: "hook_failed", position, reason: "timeout" }).event;
 }
 
+/** Position 0 is a cancelled run's grace: a worker sees it among what is due, and ends the run; there is no event to fire. */
 export function fire(work: Work, command: Fire): FireOutcome {
   const { tables, now } = work;
   const { run, position } = command;
-  const timer = tables.row("select due_at, is_deadline from timers where run = ? and position = ?", run, position) as [number, number] | undefined;
+  const timer = tables.row("select due_at, is_deadline from timers where run = ? and position = ?", run, position) as
+    | [number, number]
+    | undefined;
   if (timer === undefined || position === 0 || (now < timer[0] && command.early !== true)) return { type: "gone" };
   const progress = tables.held(run)!;
   const { worker } = progress;
@@ -92,11 +113,13 @@ export function fire(work: Work, command: Fire): FireOutcome {
   return { type: "fired", worker, event: work.inform(run, progress, { kind: "timer_fired", position }).event };
 }
 
+/** From here on the run's hooks are closed by their run's state alone (R3); only their deadlines are rows to remove. */
 export function cancel(work: Work, command: Cancel): CancelOutcome {
   const { tables, now } = work;
   const { run } = command;
   const origin = tables.origin("run", run);
-  if (origin === null) throw new RingbackError("run_not_found", `There is no run number ${run} to cancel.`, { details: { run: String(run) } });
+  if (origin === null)
+    throw new RingbackError("run_not_found", `There is no run number ${run} to cancel.`, { details: { run: String(run) } });
   const progress = tables.held(run)!;
   if (hasEnded(progress)) return { type: "ended", row: rowOf(origin, progress) };
   if (progress.cancelRequestedAt !== null) return { type: "again", row: rowOf(origin, progress) };

@@ -1,4 +1,7 @@
 // One group of commands as one transaction, an outcome per member (P1).
+//
+// An error is either the store's (full, locked, broken disk: the group is refused as a whole, nothing is committed) or a member's own.
+// Only then is the group played again with a savepoint around each member; what broke once more is that member's outcome.
 
 import type { Command, Notice, Outcome, OutcomeOf } from "../port.ts";
 import { append, startRun } from "./append.ts";
@@ -20,10 +23,11 @@ export function commitGroup(tables: Tables, now: number, group: readonly Command
   } catch (error) {
     if (storeError(error, store) !== null) throw error;
   }
-  // A member broke. A savepoint for each costs two statements, so it is only taken once one is needed.
+  // Savepoints are not taken at once: two more statements for each member cost as much as the member.
   return transaction(tables, now, (work) => group.map((command) => applyAlone(work, command, store)));
 }
 
+/** `immediate`: a transaction that began as a reader cannot always become a writer, and would fail with what it has read. */
 function transaction(tables: Tables, now: number, members: (work: Work) => Outcome[]): Committed {
   tables.write("begin immediate");
   try {

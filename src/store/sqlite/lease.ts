@@ -2,10 +2,21 @@
 
 import { claimed, isRunnable, mayClaim, mayWrite, rowOf, settle } from "../../core/run-row.ts";
 import type {
-  Beat, Claim, ClaimOutcome, Decide, DecideOutcome, DoneOutcome, Park, ParkOutcome, Release, RememberKey, RememberKeyOutcome,
+  Beat,
+  Claim,
+  ClaimOutcome,
+  Decide,
+  DecideOutcome,
+  DoneOutcome,
+  Park,
+  ParkOutcome,
+  Release,
+  RememberKey,
+  RememberKeyOutcome,
 } from "../port.ts";
 import type { Work } from "./work.ts";
 
+/** Fenced like an append, or a worker that was taken over could put a woken run to sleep. */
 export function park(work: Work, command: Park): ParkOutcome {
   const progress = work.tables.held(command.run);
   if (progress === null || !mayWrite(progress, command.fence)) return { type: "fenced" };
@@ -19,13 +30,14 @@ export function claim(work: Work, command: Claim): ClaimOutcome {
   const progress = tables.held(run);
   const origin = tables.origin("run", run);
   if (progress === null || origin === null) return { type: "refused", row: null };
-  // The owner lock makes every other worker a dead one.
+  // S2: every other worker is a dead one.
   if (!mayClaim(progress, worker, () => true)) return { type: "refused", row: rowOf(origin, progress) };
   const after = claimed(progress, worker);
   tables.writeProgress(run, after);
   return { type: "claimed", row: rowOf(origin, after) };
 }
 
+/** Runs that another worker holds meanwhile, or that have ended, are not the caller's to give back. */
 export function release(work: Work, command: Release): DoneOutcome {
   const { tables } = work;
   const worker = tables.workerNumber(command.worker);
@@ -45,13 +57,21 @@ export function beat(_work: Work, _command: Beat): DoneOutcome {
   return { type: "done" };
 }
 
+/** The first decision stands; a later one learns of it. */
 export function decide(work: Work, command: Decide): DecideOutcome {
   const { tables } = work;
   const { delivery, answer, by } = command;
   const row = tables.answer(delivery);
   if (row === null) return { type: "unknown" };
   if (row.answer !== null) return { type: "already", row };
-  tables.write("update answers set decided_by = ?, status = ?, headers = ?, body = ? where delivery = ?", by, answer.status, JSON.stringify(answer.headers), answer.body, delivery);
+  tables.write(
+    "update answers set decided_by = ?, status = ?, headers = ?, body = ? where delivery = ?",
+    by,
+    answer.status,
+    JSON.stringify(answer.headers),
+    answer.body,
+    delivery,
+  );
   work.notices.push({ type: "decided", delivery });
   return { type: "decided" };
 }

@@ -17,11 +17,11 @@ export function takeOwnership(driver: Driver, path: string): Owner {
   try {
     lock.exec("pragma busy_timeout=0");
     lock.exec("begin exclusive");
+    writeFileSync(note, JSON.stringify({ pid: process.pid, since: new Date().toISOString() }));
   } catch (error) {
     lock.close();
     throw isBusy(error) ? inUse(path, note, error) : error;
   }
-  writeFileSync(note, JSON.stringify({ pid: process.pid, since: new Date().toISOString() }));
   return { release: () => release(lock, note) };
 }
 
@@ -33,7 +33,11 @@ function release(lock: Database, note: string): void {
 function inUse(path: string, note: string, cause: unknown): RingbackError {
   const { pid, since } = readNote(note);
   const who = pid === null ? "another process" : `process ${pid}, since ${since}`;
-  return new RingbackError("store_in_use", `${path} has a worker already: ${who}. Stop it first, or open this one as a door (RINGBACK_ROLE=ingress).`, { details: { path, pid }, cause });
+  return new RingbackError(
+    "store_in_use",
+    `${path} has a worker already: ${who}. Stop it first, or open this one as a door (RINGBACK_ROLE=ingress).`,
+    { details: { path, pid }, cause },
+  );
 }
 
 /** A note whose writer is gone was left by a kill, and the new holder has not written its own yet. */

@@ -9,14 +9,39 @@ import { basename, dirname, join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { RingbackError } from "../../core/errors.ts";
 import { Listeners } from "../listener.ts";
-import type { Address, Command, DeliveryNumber, HookRow, Notice, OpenOptions, Outcome, RunFilter, RunNumber, RunRow, Store } from "../port.ts";
-import { connect } from "./connection.ts";
+import type {
+  Address,
+  Command,
+  DeliveryNumber,
+  HookRow,
+  Notice,
+  OpenOptions,
+  Outcome,
+  RunFilter,
+  RunNumber,
+  RunRow,
+  Store,
+} from "../port.ts";
+import { connect, disconnect } from "./connection.ts";
 import { deliveryOf, hookRow, locate } from "./deliver.ts";
 import { type Database, type Driver, loadDriver } from "./driver.ts";
 import { isIoError, storeError } from "./error.ts";
-import { commitGroup } from "./group.ts";
+import { type Committed, commitGroup } from "./group.ts";
 import { type Owner, takeOwnership } from "./owner.ts";
-import { findRun, readBlocked, readDelivery, readDue, readHooks, readJournal, readKeys, readNextDue, readOutcome, readRunnable, readRuns, readTimers } from "./read.ts";
+import {
+  findRun,
+  readBlocked,
+  readDelivery,
+  readDue,
+  readHooks,
+  readJournal,
+  readKeys,
+  readNextDue,
+  readOutcome,
+  readRunnable,
+  readRuns,
+  readTimers,
+} from "./read.ts";
 import { Tables } from "./table.ts";
 
 export interface SqliteStoreOptions {
@@ -89,7 +114,7 @@ class SqliteStore implements Store {
   async commit(group: readonly Command[]): Promise<readonly Outcome[]> {
     const { tables } = this.#assertOpen();
     if (this.#failed !== null) throw this.#failed;
-    const { outcomes, notices } = this.#run(() => commitGroup(tables, this.#clock.now(), group, this.name));
+    const { outcomes, notices } = this.#commit(tables, group);
     this.#listeners.tell(notices);
     return outcomes;
   }
@@ -159,22 +184,34 @@ class SqliteStore implements Store {
 
   #read<T>(question: (tables: Tables) => T): T {
     const { tables } = this.#assertOpen();
-    return this.#run(() => question(tables));
+    try {
+      return question(tables);
+    } catch (error) {
+      throw this.#noted(error) ?? error;
+    }
   }
 
-  #run<T>(work: () => T): T {
+  #commit(tables: Tables, group: readonly Command[]): Committed {
     try {
-      return work();
+      return commitGroup(tables, this.#clock.now(), group, this.name);
     } catch (error) {
-      const known = storeError(error, this.name);
-      if (known !== null && isIoError(error)) this.#failed = known;
-      throw known ?? error;
+      const message = `${this.name} could not commit, and nothing of the group is stored: ${String(error)}. Try again.`;
+      throw this.#noted(error) ?? new RingbackError("store_unavailable", message, { details: { store: this.name }, cause: error });
     }
+  }
+
+  /** The error for the store as a whole (S4), or null. */
+  #noted(error: unknown): RingbackError | null {
+    const known = storeError(error, this.name);
+    if (known !== null && isIoError(error)) this.#failed = known;
+    return known;
   }
 
   #assertOpen(): Open {
     if (this.#open !== null) return this.#open;
-    throw new RingbackError("store_unavailable", `${this.name} is not open. Call \`open()\` before you use it.`, { details: { store: this.name } });
+    throw new RingbackError("store_unavailable", `${this.name} is not open. Call \`open()\` before you use it.`, {
+      details: { store: this.name },
+    });
   }
 
   /** The folder holds payloads and must not end in somebody's repository. */
@@ -202,7 +239,8 @@ class SqliteStore implements Store {
   #disconnect(): void {
     this.#stopPolling?.();
     this.#stopPolling = null;
-    this.#open?.database.close();
+    if (this.#open !== null && this.#failed === null) disconnect(this.#open.database);
+    else this.#open?.database.close();
     this.#open = null;
   }
 

@@ -1,12 +1,17 @@
 // Rows in and out: the prepared statements that a transaction uses, and how a row becomes a value. Decides nothing.
+//
+// T1. What never changes (origins, `hook_created`, worker numbers) is kept in memory once read or written.
+// T2. A run's row is kept too, but only while no other connection has written: `begin` asks SQLite, under the write lock.
+// T3. Every write of a run's row goes through `insertProgress`, `writeProgress` or `writeInput`, which keep what is kept true.
+// T4. After a rollback nothing is kept: it may never have been committed.
 
 import { type EventRow, decodeEvent, encodeEvent } from "../../core/event-codec.ts";
 import type { Answer, HookCreated, Recorded } from "../../core/event.ts";
 import type { HookMark, HookState, RunOrigin, RunProgress, RunStatus } from "../../core/run-row.ts";
+import { Recent } from "../../core/recent.ts";
 import { isKeyText, keyScope } from "../../core/run-row.ts";
 import type { AnswerRow, HookRow } from "../port.ts";
 import { type Database, prepare, type SqlRow, type SqlValue, type Statement } from "./driver.ts";
-import { Recent } from "./recent.ts";
 
 /** A row of `runs`. */
 export interface Progress extends RunProgress {
@@ -68,7 +73,7 @@ export class Tables {
   readonly #sql: Map<string, Statement> = new Map();
   readonly #origins: Recent<number, RunOrigin> = new Recent(kept);
   readonly #facts: Recent<string, HookFacts> = new Recent(kept);
-  /** Good only while no other connection has written: see `begin`. */
+
   readonly #progress: Recent<number, Progress> = new Recent(kept);
   #version: SqlValue = null;
   readonly #workerIds: Map<number, string> = new Map();
@@ -100,12 +105,7 @@ export class Tables {
     this.sql(sql).get(...values);
   }
 
-  /** Runs a statement that changes rows. Returns how many. */
-  count(sql: string, ...values: SqlValue[]): number {
-    return Number(this.sql(sql).run(...values).changes);
-  }
-
-  /** What is kept in memory may come from a transaction that was rolled back. */
+  /** T4 */
   forget(): void {
     this.#origins.clear();
     this.#facts.clear();
@@ -145,14 +145,14 @@ export class Tables {
     this.#workerNumbers.set(id, number);
   }
 
-  /** To be called first in a transaction: what is kept of rows must be what they are. */
+  /** T2. To be called first in a transaction. */
   begin(): void {
     const version = this.row("pragma data_version")![0] as number;
     if (version !== this.#version) this.#progress.clear();
     this.#version = version;
   }
 
-  /** The row as the transaction sees it. */
+  /** The row within a transaction: kept, or read and kept. */
   held(run: number): Progress | null {
     const known = this.#progress.get(run);
     if (known !== undefined) return known;
@@ -161,7 +161,7 @@ export class Tables {
     return progress;
   }
 
-  /** The row as it is committed. */
+  /** The row as the file has it. */
   progress(run: number): Progress | null {
     const row = this.row(oneProgress, run);
     return row === undefined ? null : this.readProgress(row, 0);
@@ -172,7 +172,8 @@ export class Tables {
     const worker = row[from + 7] as number | null;
     const flags = row[from + 10] as number;
     const head = row[from + 1] as number;
-    const details = flags & flag.details ? this.row("select cancel_requested_at, blocked from run_details where run = ?", row[from]!)! : null;
+    const details =
+      flags & flag.details ? this.row("select cancel_requested_at, blocked from run_details where run = ?", row[from]!)! : null;
     const isOver = status !== "open" && status !== "blocked";
     return {
       head,
@@ -210,22 +211,29 @@ export class Tables {
     const worker = p.worker === null ? null : this.enrolWorker(p.worker);
     const hasDetails = p.cancelRequestedAt !== null || p.blocked !== null || (p.flags & flag.details) !== 0;
     const flags = hasDetails ? p.flags | flag.details : p.flags;
-    this.write(sql, run, p.head, p.seq, p.input, p.wake ? 1 : 0, statuses.indexOf(p.status), p.fence, worker, p.loads, p.steps, flags);
+    this.write(sql, run, p.head, p.seq, p.input, p.wake ? 1 : 0, statusNumber(p.status), p.fence, worker, p.loads, p.steps, flags);
     this.#progress.set(run, hasDetails ? { ...p, flags } : p);
     if (!hasDetails) return;
     const blocked = p.blocked === null ? null : JSON.stringify(p.blocked);
-    this.write("insert into run_details values (?1, ?2, ?3) on conflict do update set cancel_requested_at = ?2, blocked = ?3", run, p.cancelRequestedAt, blocked);
+    this.write(
+      "insert into run_details values (?1, ?2, ?3) on conflict do update set cancel_requested_at = ?2, blocked = ?3",
+      run,
+      p.cancelRequestedAt,
+      blocked,
+    );
   }
 
   insertEvent(number: number, run: number, prev: number | null, event: Recorded): void {
     const { kind, position, turn, head, body } = encodeEvent(event);
-    this.write(insertEvent, number, run, event.seq, prev, kind, position, turn, event.at, head, body);
+    this.sql(insertEvent).get(number, run, event.seq, prev, kind, position, turn, event.at, head, body);
   }
 
   /** As `insertEvent`, under a key. False, and nothing written, where the key is taken. */
   insertKeyed(number: number, run: number, prev: number, event: Recorded, scope: string, digest: string | null): boolean {
     const { kind, position, key, head, body } = encodeEvent(event);
-    return this.count(insertKeyed, number, run, event.seq, prev, kind, position, event.at, head, body, scope, key, digest) > 0;
+    return (
+      Number(this.sql(insertKeyed).run(number, run, event.seq, prev, kind, position, event.at, head, body, scope, key, digest).changes) > 0
+    );
   }
 
   origin(by: "run" | "id" | "key", value: string | number): RunOrigin | null {
@@ -264,12 +272,14 @@ export class Tables {
     this.write("update hooks set closed_by = ?, closed_at = ? where run = ? and position = ?", by, closed?.at ?? null, run, position);
   }
 
-  facts(at: { readonly runKey: string; readonly position: number } | { readonly run: number; readonly position: number }): HookFacts | null {
-    if ("run" in at) return this.#readFacts(this.row(factsByRun, at.run, at.position));
-    const known = this.#facts.get(`${at.runKey}:${at.position}`);
+  facts(
+    at: { readonly runKey: string; readonly position: number } | { readonly run: number; readonly position: number },
+  ): HookFacts | null {
+    const runKey = "run" in at ? this.#origins.get(at.run)?.key : at.runKey;
+    const known = runKey === undefined ? undefined : this.#facts.get(`${runKey}:${at.position}`);
     if (known !== undefined) return known;
-    if (!isKeyText(at.runKey)) return null;
-    return this.#readFacts(this.row(factsByKey, at.runKey, at.position));
+    if ("run" in at) return this.#readFacts(this.row(factsByRun, at.run, at.position));
+    return isKeyText(at.runKey) ? this.#readFacts(this.row(factsByKey, at.runKey, at.position)) : null;
   }
 
   #readFacts(row: SqlRow | undefined): HookFacts | null {
@@ -293,7 +303,10 @@ export class Tables {
     const row = this.row("select delivery, deadline_at, decided_by, status, headers, body from answers where delivery = ?", delivery);
     if (row === undefined) return null;
     const [, deadlineAt, by, status, headers, body] = row;
-    const answer: Answer | null = by === null ? null : { status: status as number, headers: JSON.parse(headers as string), body: (body as Uint8Array | null) ?? new Uint8Array(0) };
+    const answer: Answer | null =
+      by === null
+        ? null
+        : { status: status as number, headers: JSON.parse(headers as string), body: (body as Uint8Array | null) ?? new Uint8Array(0) };
     return { delivery, deadlineAt: deadlineAt as number, answer, by: by as AnswerRow["by"] };
   }
 }
@@ -313,6 +326,10 @@ export function readEvent(row: SqlRow, from: number): Recorded {
     body: row[from + 5] as EventRow["body"],
   };
   return decodeEvent(event, { number: row[from + 6] as number, seq: row[from + 7] as number, at: row[from + 8] as number });
+}
+
+export function statusNumber(status: RunStatus): number {
+  return statuses.indexOf(status);
 }
 
 /** Within which a delivery key is taken once. */

@@ -62,7 +62,12 @@ export class Work {
   }
 
   /** Appends a delivery under its key; null where the key is taken, and then nothing is written. */
-  recordKeyed(run: RunNumber, progress: Progress, event: HookReceived, taken: { readonly scope: string; readonly digest: string | null }): Entry<HookReceived> | null {
+  recordKeyed(
+    run: RunNumber,
+    progress: Progress,
+    event: HookReceived,
+    taken: { readonly scope: string; readonly digest: string | null },
+  ): Entry<HookReceived> | null {
     const head = this.#event + 1;
     const entry = recorded(event, { number: head, seq: progress.seq + 1, at: this.now });
     if (!this.tables.insertKeyed(head, run, progress.head, entry, taken.scope, taken.digest)) return null;

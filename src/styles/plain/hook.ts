@@ -5,9 +5,9 @@ import type { HookDefinition, StandardSchema } from "../../core/definition.ts";
 import { RingbackError } from "../../core/errors.ts";
 import type { HookPart } from "../../core/hook.ts";
 import { HookBase } from "../../core/hook-base.ts";
-import type { Mailbox } from "../../core/mailbox.ts";
+import { Mailbox } from "../../core/mailbox.ts";
 import type { RequestWithResponse } from "../../core/request.ts";
-import { callingRun, here } from "../../engine/realm.ts";
+import { callingRun, durably, here } from "../../engine/realm.ts";
 import { checkName, processHooks } from "../../engine/registry.ts";
 import { defaultApi } from "../../engine/default.ts";
 import type { ResumedHook, ResumeOptions } from "../../engine/host-api.ts";
@@ -77,15 +77,16 @@ export class Hook<T = unknown> extends HookBase<T> implements Disposable {
 
   /** The run that holds the custom token, or null when this hook does. */
   getConflict(): Promise<{ runId: string } | null> {
-    this.#own("hook.getConflict()");
-    return this.#part.conflict();
+    return durably("hook.getConflict()", () => {
+      this.#own("hook.getConflict()");
+      return this.#part.conflict();
+    });
   }
 
   /** Closes the hook: senders get 410, iterators end after the unread payloads, bare reads then reject `HookDisposedError`. */
   dispose(): void {
     if (this.#part.mailbox.isClosed) return;
-    this.#own("hook.dispose()");
-    this.#part.dispose();
+    if (!this.#own("hook.dispose()").fault) this.#part.dispose();
   }
 
   [Symbol.dispose](): void {
@@ -95,6 +96,7 @@ export class Hook<T = unknown> extends HookBase<T> implements Disposable {
 
   protected override mailbox(): Mailbox<T> {
     const run = this.#own("reading a hook");
+    if (run.fault) return new Mailbox(run); // M5: nothing will ever be in it
     run.spend();
     if (!this.#isShown && this.#part.created.address.type === "minted") {
       this.#isShown = true;
@@ -108,13 +110,15 @@ export class Hook<T = unknown> extends HookBase<T> implements Disposable {
   /** Hooks belong to one run. */
   #own(call: string): HookPart["run"] {
     const run = here(call);
-    if (run === this.#part.run) return run;
+    if (run === this.#part.run || run.fault) return run;
     const a = run.identity;
     const b = this.#part.run.identity;
     const message = `${call}: the hook belongs to run ${b.id} (${b.workflow}) and cannot be used in run ${a.id} (${a.workflow}). Deliver to it with resumeHook() from a step instead.`;
-    throw new RingbackError("other_run", message, {
+    const error = new RingbackError("other_run", message, {
       details: { call, run: a.id, workflow: a.workflow, other: b.id, otherWorkflow: b.workflow },
     });
+    run.misuse(error);
+    throw error;
   }
 }
 

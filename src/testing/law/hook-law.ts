@@ -41,7 +41,10 @@ export const deliverLaws: readonly Law[] = [
       world.like(await world.do({ ...send, digest: "d2", payload: json('["other"]') }), { type: "duplicate", delivery, isSameBody: false });
       world.like(await world.do({ ...send, key: "k2" }), { type: "accepted" });
       world.equal((await world.kinds(run)).filter((kind) => kind === "hook_received").length, 2);
-      world.equal([await world.store.deliveryOf(minted("run-1"), "k1"), await world.store.deliveryOf(minted("run-1"), "k3")], [delivery, null]);
+      world.equal(
+        [await world.store.deliveryOf(minted("run-1"), "k1"), await world.store.deliveryOf(minted("run-1"), "k3")],
+        [delivery, null],
+      );
     },
   },
   {
@@ -60,7 +63,12 @@ export const deliverLaws: readonly Law[] = [
       await world.waiting("run-2");
       const send = { key: "k1", digest: "d1" };
       const addresses = [minted("run-1"), minted("run-1", 2), minted("run-2"), token];
-      world.equal(types(await world.commit(...addresses.map((address) => deliver(address, send)))), ["accepted", "accepted", "accepted", "accepted"]);
+      world.equal(types(await world.commit(...addresses.map((address) => deliver(address, send)))), [
+        "accepted",
+        "accepted",
+        "accepted",
+        "accepted",
+      ]);
     },
   },
   {
@@ -93,7 +101,10 @@ export const deliverLaws: readonly Law[] = [
       await world.waiting("run-2", held);
       const repeat = await world.deliver(token, send);
       world.like(repeat, { type: "duplicate", delivery });
-      world.like((repeat as DeliverOutcome & { type: "duplicate" }).hook, { runId: "run-1", state: { type: "closed", by: "disposed", at: world.clock.now() } });
+      world.like((repeat as DeliverOutcome & { type: "duplicate" }).hook, {
+        runId: "run-1",
+        state: { type: "closed", by: "disposed", at: world.clock.now() },
+      });
       world.equal(await world.store.deliveryOf(token, "k1"), delivery);
       world.like(await world.deliver(token, { key: "k2" }), { type: "accepted" });
     },
@@ -182,11 +193,21 @@ export const deliverLaws: readonly Law[] = [
       const { run } = await world.waiting("run-1", held);
       await world.deliver(token, { key: "k1" });
       for (const tail of ["\0", "\0x", "\ud800"]) {
-        world.equal([await world.store.hook({ token: token.token + tail }), await world.store.run({ id: `run-1${tail}` }), await world.store.run({ key: `key-of-run-1${tail}` })], [null, null, null]);
+        world.equal(
+          [
+            await world.store.hook({ token: token.token + tail }),
+            await world.store.run({ id: `run-1${tail}` }),
+            await world.store.run({ key: `key-of-run-1${tail}` }),
+          ],
+          [null, null, null],
+        );
         world.equal(await world.store.deliveryOf(token, `k1${tail}`), null);
         world.equal(types(await world.commit(deliver(token, { key: `k1${tail}` }))), ["broken"]);
         const { fence, seq } = await world.row(run);
-        world.equal(types(await world.commit({ op: "append", run, fence, events: [hookCreated(2, { address: custom(`a${tail}`) })], seen: seq })), ["broken"]);
+        world.equal(
+          types(await world.commit({ op: "append", run, fence, events: [hookCreated(2, { address: custom(`a${tail}`) })], seen: seq })),
+          ["broken"],
+        );
       }
     },
   },
@@ -203,7 +224,10 @@ export const tokenLaws: readonly Law[] = [
       const one = await world.waiting("run-1", held);
       const two = await world.begin("run-2");
       const events = await world.append(two, hookCreated(1, held), { kind: "conflict_asked", ...asked(2), hook: 1 });
-      world.equal(events.map((event) => event.kind), ["hook_created", "hook_conflicted", "conflict_asked"]);
+      world.equal(
+        events.map((event) => event.kind),
+        ["hook_created", "hook_conflicted", "conflict_asked"],
+      );
       world.like(events[1], { position: 1, holder: "run-1", seq: 3 });
       world.like(await world.row(two), { wake: true });
       world.equal((await world.hook(minted("run-2"))).state, { type: "lost", holder: "run-1" });
@@ -231,7 +255,10 @@ export const tokenLaws: readonly Law[] = [
       const take = async (id: string) => {
         const row = await world.begin(id);
         const events = await world.append(row, hookCreated(1, { ...held, timeout: { afterMs: 50 } }));
-        world.equal(events.map((event) => event.kind), ["hook_created"]);
+        world.equal(
+          events.map((event) => event.kind),
+          ["hook_created"],
+        );
         const outcome = await world.deliver(token);
         world.equal((outcome as DeliverOutcome & { type: "accepted" }).hook.runId, id);
         return row;
@@ -253,8 +280,24 @@ export const tokenLaws: readonly Law[] = [
       const { run } = await world.begin("run-1");
       const ask = (position: number, hook: number) => ({ kind: "conflict_asked", ...asked(position), hook }) as const;
       const events = await world.append(run, hookCreated(1, held), ask(2, 1), disposeOf(1, 3), ask(4, 1), hookCreated(5), ask(6, 5));
-      world.equal(events.map((event) => event.kind), ["hook_created", "conflict_asked", "hook_registered", "hook_disposed", "conflict_asked", "hook_registered", "hook_created", "conflict_asked", "hook_registered"]);
-      world.equal(events.flatMap((event) => (event.kind === "hook_registered" ? event.position : [])), [1, 1, 5]);
+      world.equal(
+        events.map((event) => event.kind),
+        [
+          "hook_created",
+          "conflict_asked",
+          "hook_registered",
+          "hook_disposed",
+          "conflict_asked",
+          "hook_registered",
+          "hook_created",
+          "conflict_asked",
+          "hook_registered",
+        ],
+      );
+      world.equal(
+        events.flatMap((event) => (event.kind === "hook_registered" ? event.position : [])),
+        [1, 1, 5],
+      );
       world.like(await world.row(run), { wake: true });
     },
   },
@@ -271,7 +314,10 @@ export const answerLaws: readonly Law[] = [
       const answer = { status: 201, headers: ["x-a", "1"], body: new Uint8Array([0, 255]) };
       const late = { status: 202, headers: [], body: new Uint8Array(0) };
       world.notices.length = 0;
-      const outcomes = await world.commit({ op: "decide", delivery, answer, by: "workflow" }, { op: "decide", delivery, answer: late, by: "deadline" });
+      const outcomes = await world.commit(
+        { op: "decide", delivery, answer, by: "workflow" },
+        { op: "decide", delivery, answer: late, by: "deadline" },
+      );
       world.equal(outcomes, [{ type: "decided" }, { type: "already", row: { ...row, answer, by: "workflow" } }]);
       world.equal(world.notices, [{ type: "decided", delivery }]);
       world.equal((await world.store.delivery(delivery))?.answer, { ...row, answer, by: "workflow" });

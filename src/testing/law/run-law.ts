@@ -1,6 +1,20 @@
 // Laws of starting, appending, parking and claiming: who may write what into which run, and how its row follows.
 
-import { asked, beat, deliver, type Law, leaseMs, minted, newRun, runBlocked, runEnded, start, stepScheduled, timerSet, hookCreated } from "./world.ts";
+import {
+  asked,
+  beat,
+  deliver,
+  type Law,
+  leaseMs,
+  minted,
+  newRun,
+  runBlocked,
+  runEnded,
+  start,
+  stepScheduled,
+  timerSet,
+  hookCreated,
+} from "./world.ts";
 
 const seen = (run: number, fence: number, upTo: number) => ({ op: "park", run, fence, seen: upTo }) as const;
 
@@ -12,8 +26,19 @@ export const startLaws: readonly Law[] = [
       const outcome = await world.do({ op: "start", run: newRun("run-1"), worker: "A" });
       world.like(outcome, { type: "created" });
       world.like(outcome.row, {
-        id: "run-1", key: "key-of-run-1", workflow: "checkout", codeId: "code-1", status: "open", worker: "A", seq: 1, wake: true, steps: 0, cancelRequestedAt: null,
-        blocked: null, createdAt: at, endedAt: null,
+        id: "run-1",
+        key: "key-of-run-1",
+        workflow: "checkout",
+        codeId: "code-1",
+        status: "open",
+        worker: "A",
+        seq: 1,
+        wake: true,
+        steps: 0,
+        cancelRequestedAt: null,
+        blocked: null,
+        createdAt: at,
+        endedAt: null,
       });
       const { workflow, codeId, args, seed } = newRun("run-1");
       world.equal(await world.journal(outcome.row), [{ kind: "run_started", workflow, codeId, args, seed, seq: 1, at }]);
@@ -43,10 +68,13 @@ export const startLaws: readonly Law[] = [
   {
     name: "start: a run that is left to whoever claims it is told as woken",
     holds: async (world) => {
-      const [, free] = await world.commit(start("run-1", "A"), start("run-2", null));
+      const [, free] = await world.commit(start("run-1", "B"), start("run-2", null));
       const { run } = (free as { row: { run: number } }).row;
       world.equal(world.notices, [{ type: "woken", run, worker: null, seq: 1 }]);
-      world.equal((await world.store.runnable("B", ["checkout"], 10))[0]?.id, "run-2");
+      world.equal(
+        (await world.store.runnable("B", ["checkout"], 10)).map((row) => row.id),
+        ["run-2", "run-1"],
+      );
     },
   },
 ];
@@ -63,7 +91,10 @@ export const appendLaws: readonly Law[] = [
         { op: "append", run: row.run + 1000, fence: row.fence, events: [runEnded()], seen: 1 },
         seen(row.run + 1000, 1, 1),
       );
-      world.equal(outcomes, outcomes.map(() => ({ type: "fenced" })));
+      world.equal(
+        outcomes,
+        outcomes.map(() => ({ type: "fenced" })),
+      );
       world.equal(await world.row(row), row);
     },
   },
@@ -72,12 +103,29 @@ export const appendLaws: readonly Law[] = [
     holds: async (world) => {
       const one = await world.begin("run-1");
       const two = await world.begin("run-2");
-      const append = (run: number, position: number) => ({ op: "append", run, fence: 1, events: [hookCreated(position), stepScheduled(position + 1)], seen: 1 }) as const;
-      await world.commit(append(one.run, 1), append(two.run, 1), deliver(minted("run-1")), append(one.run, 3), deliver(minted("run-2")), deliver(minted("run-1", 3)));
+      const append = (run: number, position: number) =>
+        ({ op: "append", run, fence: 1, events: [hookCreated(position), stepScheduled(position + 1)], seen: 1 }) as const;
+      await world.commit(
+        append(one.run, 1),
+        append(two.run, 1),
+        deliver(minted("run-1")),
+        append(one.run, 3),
+        deliver(minted("run-2")),
+        deliver(minted("run-1", 3)),
+      );
       const journal = await world.journal(one);
-      world.equal(journal.map((event) => event.seq), [1, 2, 3, 4, 5, 6, 7]);
-      world.equal(journal.map((event) => event.kind), ["run_started", "hook_created", "step_scheduled", "hook_received", "hook_created", "step_scheduled", "hook_received"]);
-      world.equal((await world.journal(two)).map((event) => event.seq), [1, 2, 3, 4]);
+      world.equal(
+        journal.map((event) => event.seq),
+        [1, 2, 3, 4, 5, 6, 7],
+      );
+      world.equal(
+        journal.map((event) => event.kind),
+        ["run_started", "hook_created", "step_scheduled", "hook_received", "hook_created", "step_scheduled", "hook_received"],
+      );
+      world.equal(
+        (await world.journal(two)).map((event) => event.seq),
+        [1, 2, 3, 4],
+      );
       world.like(await world.row(one), { seq: 7, steps: 2 });
     },
   },
@@ -98,10 +146,21 @@ export const appendLaws: readonly Law[] = [
       world.clock.advance(7);
       const now = world.clock.now();
       const events = await world.append(
-        run, timerSet(1, 500), { kind: "timer_set", ...asked(2), due: { at: now - 3 } }, hookCreated(3, { timeout: { afterMs: 900 } }), hookCreated(4, { timeout: { at: now + 1 } }), hookCreated(5),
+        run,
+        timerSet(1, 500),
+        { kind: "timer_set", ...asked(2), due: { at: now - 3 } },
+        hookCreated(3, { timeout: { afterMs: 900 } }),
+        hookCreated(4, { timeout: { at: now + 1 } }),
+        hookCreated(5),
       );
-      world.equal(events.map((event) => (event.kind === "timer_set" ? event.dueAt : event.kind === "hook_created" ? event.expiresAt : null)), [now + 500, now - 3, now + 900, now + 1, null]);
-      world.equal(events.map((event) => event.at), [now, now, now, now, now]);
+      world.equal(
+        events.map((event) => (event.kind === "timer_set" ? event.dueAt : event.kind === "hook_created" ? event.expiresAt : null)),
+        [now + 500, now - 3, now + 900, now + 1, null],
+      );
+      world.equal(
+        events.map((event) => event.at),
+        [now, now, now, now, now],
+      );
     },
   },
   {
@@ -126,11 +185,29 @@ export const appendLaws: readonly Law[] = [
       const { run, fence } = await world.begin("run-1");
       await world.commit({ op: "append", run, fence, events: [stepScheduled(1), stepScheduled(2)], seen: 1 });
       world.like(await world.row(run), { wake: false, steps: 2 });
-      await world.commit({ op: "append", run, fence, events: [{ kind: "step_retrying", position: 1, attempt: 1, error: '["no"]', dueAt: 9 }], seen: 1 });
+      await world.commit({
+        op: "append",
+        run,
+        fence,
+        events: [{ kind: "step_retrying", position: 1, attempt: 1, error: '["no"]', dueAt: 9 }],
+        seen: 1,
+      });
       world.like(await world.row(run), { wake: false, steps: 2 });
-      await world.commit({ op: "append", run, fence, events: [{ kind: "step_completed", position: 1, attempt: 2, result: '["yes"]' }], seen: 1 });
+      await world.commit({
+        op: "append",
+        run,
+        fence,
+        events: [{ kind: "step_completed", position: 1, attempt: 2, result: '["yes"]' }],
+        seen: 1,
+      });
       world.like(await world.row(run), { wake: true, steps: 1 });
-      await world.commit({ op: "append", run, fence, events: [{ kind: "step_failed", position: 2, attempt: 1, error: '["no"]' }], seen: 5 });
+      await world.commit({
+        op: "append",
+        run,
+        fence,
+        events: [{ kind: "step_failed", position: 2, attempt: 1, error: '["no"]' }],
+        seen: 5,
+      });
       world.like(await world.row(run), { wake: true, steps: 0, seq: 6 });
     },
   },
@@ -156,14 +233,21 @@ export const appendLaws: readonly Law[] = [
         { op: "fire", run, position: 2, early: true },
         { op: "fire", run, position: 1, early: true },
       );
-      world.equal(late.map((outcome) => outcome.type), ["fenced", "fenced", "refused", "ended", "gone", "gone"]);
+      world.equal(
+        late.map((outcome) => outcome.type),
+        ["fenced", "fenced", "refused", "ended", "gone", "gone"],
+      );
       world.equal(await world.row(run), row);
     },
   },
   {
     name: "run_ended: how it ended is read back, whichever way",
     holds: async (world) => {
-      for (const outcome of [{ type: "completed", result: '["ok"]' }, { type: "failed", error: '["no"]' }, { type: "cancelled" }] as const) {
+      for (const outcome of [
+        { type: "completed", result: '["ok"]' },
+        { type: "failed", error: '["no"]' },
+        { type: "cancelled" },
+      ] as const) {
         const { run } = await world.begin(`run-${outcome.type}`);
         world.equal(await world.store.outcome(run), null);
         await world.append(run, runEnded(outcome));
@@ -180,7 +264,10 @@ export const appendLaws: readonly Law[] = [
       world.like(await world.row(run), { status: "blocked", blocked: { reason: "changed_code", codeId: "code-1" } });
       world.clock.advance(10);
       const facts = await world.commit(deliver(minted("run-1")), { op: "fire", run, position: 2 }, { op: "claim", run, worker: "A" });
-      world.equal(facts.map((outcome) => outcome.type), ["accepted", "fired", "claimed"]);
+      world.equal(
+        facts.map((outcome) => outcome.type),
+        ["accepted", "fired", "claimed"],
+      );
       world.equal(await world.store.runnable("A", ["checkout"], 10), []);
       const open = async (code: string) => (await world.store.blocked("checkout", code, 10)).map((row) => row.id);
       world.equal([await open("code-1"), await open("code-2"), await world.store.blocked("other", "code-2", 10)], [[], ["run-1"], []]);
@@ -268,7 +355,8 @@ export const leaseLaws: readonly Law[] = [
   {
     name: "G5: runnable are the open runs with something to do, of these workflows; nobody's first, one's own steps last",
     holds: async (world) => {
-      const ids = async (limit: number, workflows: readonly string[] = ["checkout"]) => (await world.store.runnable("A", workflows, limit)).map((row) => row.id);
+      const ids = async (limit: number, workflows: readonly string[] = ["checkout"]) =>
+        (await world.store.runnable("A", workflows, limit)).map((row) => row.id);
       const steps = await world.begin("steps");
       await world.append(steps, stepScheduled(1));
       await world.begin("own");

@@ -1,7 +1,21 @@
 // What a law of the store suite works with: a store under a manual clock, and short ways to say common commands.
 
 import type { HookAddress, HookCreated, NewRun, Payload, Recorded, ResponsePolicy, RunEvent, RunOutcome } from "../../core/event.ts";
-import type { Address, Append, AppendOutcome, Command, Deliver, DeliverOutcome, HookRow, Notice, Outcome, OutcomeOf, RunNumber, RunRow, Store } from "../../store/port.ts";
+import type {
+  Address,
+  Append,
+  AppendOutcome,
+  Command,
+  Deliver,
+  DeliverOutcome,
+  HookRow,
+  Notice,
+  Outcome,
+  OutcomeOf,
+  RunNumber,
+  RunRow,
+  Store,
+} from "../../store/port.ts";
 import type { ManualClock } from "../manual-clock.ts";
 
 /** A runner's `test`: a name and a body that rejects when the law is broken. */
@@ -129,7 +143,15 @@ export function beat(worker: string, ms: number = leaseMs): Command {
 }
 
 export function newRun(id: string, run: Partial<NewRun> = {}): NewRun {
-  return { id, key: `key-of-${id}`, workflow: "checkout", codeId: "code-1", args: '[["order-1"]]', seed: "00112233445566778899aabbccddeeff", ...run };
+  return {
+    id,
+    key: `key-of-${id}`,
+    workflow: "checkout",
+    codeId: "code-1",
+    args: '[["order-1"]]',
+    seed: "00112233445566778899aabbccddeeff",
+    ...run,
+  };
 }
 
 export function start(id: string, worker: string | null = "A"): Command {

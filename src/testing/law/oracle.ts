@@ -1,0 +1,136 @@
+// Random command sequences: a store and the memory store must answer alike, member by member, and show the same afterwards.
+
+import { createMemoryStore } from "../../store/memory/store.ts";
+import type { Command, Outcome, RunNumber, RunRow, Store } from "../../store/port.ts";
+import { createManualClock, type ManualClock } from "../manual-clock.ts";
+import { type Appeared, CommandSource, type Random } from "./random-command.ts";
+import type { ExpectFunction, StoreSubject } from "./world.ts";
+
+export interface Sequence {
+  readonly seed: number;
+  readonly groups: number;
+}
+
+/** How often everything that can be asked is compared, in groups. */
+const lookEvery = 8;
+
+/** Plays one sequence on both. Throws with the line that repeats it. */
+export async function compareWithOracle(
+  create: (clock: ManualClock) => Promise<StoreSubject>,
+  expect: ExpectFunction,
+  { seed, groups }: Sequence,
+): Promise<void> {
+  const clock = createManualClock();
+  const subject = await create(clock);
+  const store = new Side(subject.store);
+  const oracle = new Side(createMemoryStore({ clock, isExclusive: subject.store.isExclusive }));
+  const random = createRandom(seed);
+  const source = new CommandSource(random);
+  await store.open();
+  await oracle.open();
+  let played = 0;
+  try {
+    while (played < groups) {
+      clock.advance(random(30));
+      const group = source.group(oracle.appeared);
+      played += 1;
+      expect(await store.play(group)).toEqual(await oracle.play(group));
+      if (played % lookEvery === 0 || played === groups) expect(await store.look()).toEqual(await oracle.look());
+    }
+  } catch (error) {
+    throw new Error(`Unlike the memory store. Repeat with { seed: ${seed}, groups: ${played} }.`, { cause: error });
+  } finally {
+    await subject.store.close();
+    await subject.dispose?.();
+  }
+}
+
+/** The same numbers for the same seed (mulberry32). */
+function createRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return (limit) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
+  };
+}
+
+/** One store under the sequence. Stores number runs and deliveries as they like: what goes in and what comes out is by appearance. */
+class Side {
+  readonly #store: Store;
+  /** Oldest first. */
+  #runs: readonly RunRow[] = [];
+  readonly #deliveries: number[] = [];
+  readonly #notices: unknown[] = [];
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  get appeared(): Appeared {
+    return { runs: this.#runs, deliveries: this.#deliveries };
+  }
+
+  async open(): Promise<void> {
+    await this.#store.open({ role: "worker" });
+    this.#store.subscribe((notice) => this.#notices.push(notice));
+  }
+
+  /** What became of a group, and what was told. */
+  async play(group: readonly Command[]): Promise<unknown> {
+    this.#notices.length = 0;
+    const outcomes = await this.#store.commit(group.map((command) => this.#numbered(command)));
+    for (const outcome of outcomes) if (outcome.type === "accepted") this.#deliveries.push(outcome.delivery);
+    this.#runs = [...(await this.#store.runs({ limit: 100 }))].reverse();
+    return this.#named({ outcomes: outcomes.map(withoutError), notices: this.#notices });
+  }
+
+  /** Everything that can be asked. */
+  async look(): Promise<unknown> {
+    const store = this.#store;
+    const lookAt = async ({ run, id, key }: RunRow): Promise<unknown> => ({
+      rows: [await store.run({ run }), await store.run({ id }), await store.run({ key })],
+      journal: await store.journal(run, 0),
+      outcome: await store.outcome(run),
+      hooks: await store.hooks({ run, limit: 100 }),
+      timers: await store.timers(run),
+    });
+    const keys = await store.keys();
+    return this.#named({
+      runs: await Promise.all(this.#runs.map(lookAt)),
+      deliveries: await Promise.all(this.#deliveries.map((delivery) => store.delivery(delivery))),
+      due: [await store.due(store.now() + 50, 100), await store.nextDue()],
+      runnable: [await store.runnable("A", ["w1", "w2"], 5), await store.runnable("B", ["w1"], 100)],
+      blocked: [await store.blocked("w1", "c1", 100), await store.blocked("w2", "c2", 100)],
+      open: await store.hooks({ open: true, limit: 7 }),
+      tokens: await Promise.all(["t1", "t2", "t3"].map((token) => store.hook({ token }))),
+      taken: await Promise.all(["k1", "k2"].map((key) => store.deliveryOf({ token: "t1" }, key))).then((taken) =>
+        taken.map((delivery) => ({ delivery })),
+      ),
+      keys: [[...keys.used].sort(), [...keys.fingerprints].sort()],
+    });
+  }
+
+  #numbered(command: Command): Command {
+    const number = (place: number): RunNumber => this.#runs[place]?.run ?? 1_000_000;
+    if (command.op === "decide") return { ...command, delivery: this.#deliveries[command.delivery] ?? 1_000_000 };
+    if (command.op === "release") return command.runs === undefined ? command : { ...command, runs: command.runs.map(number) };
+    if (!("run" in command) || command.op === "start") return command;
+    return { ...command, run: number(command.run) };
+  }
+
+  #named(value: unknown): unknown {
+    const name = (field: string, part: unknown): unknown => {
+      if (field === "run" && typeof part === "number") return `run ${this.#runs.findIndex(({ run }) => run === part)}`;
+      if (field === "delivery" && typeof part === "number") return `delivery ${this.#deliveries.indexOf(part)}`;
+      return part instanceof Uint8Array ? [...part] : part;
+    };
+    return JSON.parse(JSON.stringify(value, name));
+  }
+}
+
+/** What an error says is a store's own. */
+function withoutError(outcome: Outcome): unknown {
+  return outcome.type === "broken" ? { type: "broken" } : outcome;
+}

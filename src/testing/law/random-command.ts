@@ -1,0 +1,169 @@
+// Commands drawn from a small world: few runs, tokens and keys, so that they meet. The same random numbers draw the same commands.
+
+import type { Command, RunNumber } from "../../store/port.ts";
+import { type AppendEvent, asked, cancel, custom, deliver, hookCreated, json, manual, runBlocked, runEnded } from "./world.ts";
+
+/** A whole number below `limit`. */
+export type Random = (limit: number) => number;
+
+/** What commands may refer to, in order of appearance: in a drawn command a run or a delivery is its place in this order. */
+export interface Appeared {
+  readonly runs: readonly { readonly id: string; readonly fence: number }[];
+  readonly deliveries: { readonly length: number };
+}
+
+const workers = ["A", "B"] as const;
+
+export class CommandSource {
+  readonly #random: Random;
+  readonly #positions: Map<RunNumber, number> = new Map();
+  #appeared: Appeared = { runs: [], deliveries: [] };
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  /** One to six commands. */
+  group(appeared: Appeared): Command[] {
+    this.#appeared = appeared;
+    return Array.from({ length: 1 + this.#random(6) }, () => this.#command());
+  }
+
+  #pick<T>(...choices: readonly T[]): T {
+    return choices[this.#random(choices.length)]!;
+  }
+
+  /** Now and then one that does not exist. */
+  #run(): RunNumber {
+    const { length } = this.#appeared.runs;
+    return this.#random(16) === 0 ? length : this.#random(length + 1);
+  }
+
+  /** The run's fence as it was before the group; now and then another. */
+  #fence(run: RunNumber): number {
+    return (this.#appeared.runs[run]?.fence ?? 1) + (this.#random(10) === 0 ? 1 : 0);
+  }
+
+  #command(): Command {
+    const random = this.#random;
+    switch (random(20)) {
+      case 0:
+      case 1:
+      case 2:
+        return this.#start();
+      case 3:
+      case 4:
+      case 5:
+      case 6:
+        return this.#deliver();
+      case 7:
+        return this.#park();
+      case 8:
+      case 9: {
+        const run = this.#run();
+        return { op: "fire", run, position: this.#used(run), early: random(3) === 0 };
+      }
+      case 10:
+        return random(3) === 0 ? cancel(this.#run()) : this.#append();
+      case 11:
+        return { op: "claim", run: this.#run(), worker: this.#pick(...workers) };
+      case 12:
+        return random(3) === 0
+          ? { op: "release", worker: this.#pick(...workers) }
+          : { op: "release", worker: this.#pick(...workers), runs: [this.#run()] };
+      case 13:
+        return { op: "beat", worker: this.#pick(...workers), leaseMs: this.#pick(0, 50, 500) };
+      case 14: {
+        const answer = { status: 200 + random(3), headers: [], body: new Uint8Array([random(9)]) };
+        const { length } = this.#appeared.deliveries;
+        return { op: "decide", delivery: Math.max(0, length - random(4)), answer, by: this.#pick("workflow", "deadline") };
+      }
+      case 15:
+        return { op: "remember_key", kid: `k${random(3)}`, fingerprint: `f${random(2)}` };
+      default:
+        return this.#append();
+    }
+  }
+
+  #start(): Command & { op: "start" } {
+    const id = `r${this.#random(12)}`;
+    const run = {
+      id,
+      key: `key-of-${id}`,
+      workflow: this.#pick("w1", "w2"),
+      codeId: "c1",
+      args: this.#pick('["a"]', '["a"]', '["b"]'),
+      seed: "s",
+    };
+    return { op: "start", run, worker: this.#pick("A", "B", null) };
+  }
+
+  #deliver(): Command {
+    const random = this.#random;
+    const run = this.#run();
+    const id = this.#appeared.runs[run]?.id ?? "none";
+    const address = random(2) === 0 ? { token: `t${1 + random(3)}` } : { runKey: `key-of-${id}`, position: this.#used(run) };
+    const key = random(20) === 0 ? "k\0" : this.#pick(null, "k1", "k2", "k3", "k4");
+    return deliver(address, { key, digest: this.#pick("d1", "d2"), payload: json(`[${random(9)}]`) });
+  }
+
+  #park(): Command {
+    const run = this.#run();
+    return { op: "park", run, fence: this.#fence(run), seen: this.#random(12) };
+  }
+
+  #append(): Command {
+    const run = this.#run();
+    const events = Array.from({ length: 1 + this.#random(4) }, () => this.#event(run));
+    if (this.#random(12) === 0) events.push(runEnded());
+    return { op: "append", run, fence: this.#fence(run), events, seen: this.#random(14) };
+  }
+
+  /** A position that the run has not used. */
+  #fresh(run: RunNumber): number {
+    const position = (this.#positions.get(run) ?? 0) + 1;
+    this.#positions.set(run, position);
+    return position;
+  }
+
+  /** One that it may have used. */
+  #used(run: RunNumber): number {
+    return 1 + this.#random((this.#positions.get(run) ?? 0) + 1);
+  }
+
+  #event(run: RunNumber): AppendEvent {
+    const random = this.#random;
+    const own = asked(this.#fresh(run));
+    const timeout = this.#pick(null, { afterMs: random(80) });
+    switch (random(16)) {
+      case 0:
+      case 1:
+      case 2:
+        return hookCreated(own.position, { timeout, response: this.#pick(manual, { mode: "accepted" } as const) });
+      case 3:
+      case 4:
+      case 5:
+        return hookCreated(own.position, { timeout, response: manual, address: custom(`t${1 + random(3)}`) });
+      case 6:
+        return { kind: "conflict_asked", ...own, hook: this.#used(run) };
+      case 7:
+        return { kind: "hook_disposed", ...own, hook: this.#used(run) };
+      case 8:
+        return { kind: "timer_set", ...own, due: { afterMs: random(60) } };
+      case 9:
+        return { kind: "timer_cancelled", ...own, timer: this.#used(run) };
+      case 10:
+        return { kind: "step_scheduled", ...own, input: "[]" };
+      case 11:
+        return { kind: "step_completed", position: own.position, attempt: 1, result: "[]" };
+      case 12:
+        return { kind: "child_scheduled", ...own, start: this.#start().run };
+      case 13:
+        return { kind: "child_awaited", ...own, runId: `r${random(12)}` };
+      case 14:
+        return this.#pick<AppendEvent>(runBlocked("c1"), runBlocked("c2"), { kind: "run_unblocked" });
+      default:
+        return { kind: "step_restarted", position: own.position, attempt: 2 };
+    }
+  }
+}

@@ -1,0 +1,29 @@
+// An engine under a manual clock, for the programs of this folder.
+
+import { setImmediate } from "node:timers";
+import { createEngine, type Engine, type EngineOptions } from "../../src/wiring.ts";
+import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.ts";
+
+export interface World {
+  readonly engine: Engine;
+  readonly clock: ManualClock;
+  settled(): Promise<void>;
+  advance(ms: number): Promise<void>;
+}
+
+export async function openWorld(options: Partial<EngineOptions> = {}, clock: ManualClock = createManualClock()): Promise<World> {
+  const keys = "t1=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+  const engine = createEngine({ store: "memory:", keys, clock, leaseMs: 1e12, baseUrl: null, logger: false, ...options });
+  await engine.open();
+  const settled = async (): Promise<void> => {
+    for (let quiet = 0; quiet < 4; ) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      quiet = engine.core.isIdle ? quiet + 1 : 0;
+    }
+  };
+  const advance = (ms: number): Promise<void> => {
+    clock.advance(ms);
+    return settled();
+  };
+  return { engine, clock, settled, advance };
+}

@@ -1,0 +1,37 @@
+// Every store keeps the laws of the port, and answers random commands as the memory store does.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { createMemoryStore } from "../src/store/memory/store.ts";
+import { createSqliteStore } from "../src/store/sqlite/store.ts";
+import { storeConformance } from "../src/testing/conformance.ts";
+
+const isLong = process.env["RINGBACK_LONG"] === "1";
+const options = { sequences: isLong ? 200 : 20, groups: 60 };
+
+describe("memory", () => {
+  storeConformance(test, expect, async (clock) => ({ store: createMemoryStore({ clock }) }), options);
+});
+
+describe("memory, one worker", () => {
+  storeConformance(test, expect, async (clock) => ({ store: createMemoryStore({ clock, isExclusive: true }) }), { sequences: 1 });
+});
+
+describe("sqlite", () => {
+  storeConformance(
+    test,
+    expect,
+    async (clock) => {
+      const folder = await mkdtemp(join(tmpdir(), "ringback-store-"));
+      const path = join(folder, "test.db");
+      return {
+        store: createSqliteStore({ path, clock }),
+        reopen: async () => createSqliteStore({ path, clock }),
+        dispose: () => rm(folder, { recursive: true }),
+      };
+    },
+    options,
+  );
+});
