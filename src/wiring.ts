@@ -7,7 +7,7 @@ import { limits } from "./core/limits.ts";
 import { useSecrets } from "./core/secret.ts";
 import type { RegisteredClass } from "./core/serialise-class.ts";
 import { systemClock } from "./engine/clock.ts";
-import { defaultApi, useDefaultApi } from "./engine/default.ts";
+import { bindApi, defaultApi, useDefaultApi } from "./engine/default.ts";
 import { EngineCore } from "./engine/engine.ts";
 import { HostApi } from "./engine/host-api.ts";
 import { type LogSink, Logger } from "./engine/logger.ts";
@@ -67,13 +67,16 @@ export interface Engine extends HostApi {
 class WiredEngine extends HostApi implements Engine {
   readonly core: EngineCore;
   readonly ingress: Ingress;
+  readonly #unfollow: () => void;
   #isHeld = false;
 
-  constructor(core: EngineCore) {
+  constructor(core: EngineCore, basePath: string, unfollow: () => void) {
     const opened = (): EngineCore | Promise<EngineCore> => (core.isOpen ? core : core.open().then(() => core));
     super(opened, forward);
     this.core = core;
-    this.ingress = createIngress(opened, core.parts.bodyBytes);
+    this.ingress = createIngress(opened, core.parts.bodyBytes, basePath);
+    this.#unfollow = unfollow;
+    bindApi(core.host, this);
   }
 
   async open(): Promise<void> {
@@ -85,28 +88,44 @@ class WiredEngine extends HostApi implements Engine {
 
   async close(options?: { readonly graceMs?: number }): Promise<void> {
     await this.core.close(options);
+    this.#unfollow();
     if (this.#isHeld) this.core.alive.release();
     this.#isHeld = false;
   }
 }
 
+/** An engine of your own: nothing is opened until it is asked something, or `open()`. Throws `bad_argument`, `bad_store_url`, `bad_keys`. */
 export function createEngine(options: EngineOptions = {}): Engine {
   const core = createCore(options);
   const { registry } = core.parts;
-  if (options.workflows) for (const workflow of options.workflows) registry.addWorkflow(definitionOf(workflow));
-  else processWorkflows.follow((declared) => registry.addWorkflow(declared));
-  processHooks.follow((declared) => registry.addHook(declared));
-  return new WiredEngine(core);
+  const unfollow = [processHooks.follow((declared) => registry.addHook(declared))];
+  if (options.workflows)
+    for (const workflow of options.workflows) registry.addWorkflow(definitionOf(workflow, "createEngine({ workflows })"));
+  else unfollow.push(processWorkflows.follow((declared) => registry.addWorkflow(declared)));
+  const base = options.baseUrl ?? process.env["RINGBACK_BASE_URL"];
+  const basePath = options.webhookUrl || !base ? "" : new URL(base).pathname.replace(/\/$/, "");
+  return new WiredEngine(core, basePath, () => {
+    for (const stop of unfollow.splice(0)) stop();
+  });
 }
 
 function createCore(options: EngineOptions): EngineCore {
+  for (const [name, least] of [
+    ["hotRuns", 0],
+    ["concurrency", 1],
+    ["leaseMs", 1],
+    ["bodyBytes", 0],
+    ["cancelGraceMs", 0],
+  ] as const) {
+    checkNumber(name, options[name], least);
+  }
   const { env } = process;
   const clock = options.clock ?? systemClock;
   const url = options.store ?? env["RINGBACK_DATABASE_URL"] ?? "sqlite:.ringback/ringback.db";
   const store = typeof url === "string" ? storeFor(url, clock) : url;
   const core = new EngineCore({
     store,
-    registry: new Registry(),
+    registry: new Registry(options.workflows !== undefined),
     ring: ringFor(options.keys ?? env["RINGBACK_KEYS"], url),
     clock,
     random: options.random ?? native.randomBytes,
@@ -121,6 +140,12 @@ function createCore(options: EngineOptions): EngineCore {
   });
   for (const [name, registered] of Object.entries(options.classes ?? {})) core.classes.register(name, registered);
   return core;
+}
+
+function checkNumber(argument: string, value: number | undefined, least: number): void {
+  if (value === undefined || (typeof value === "number" && value >= least)) return;
+  const message = `createEngine({ ${argument} }) takes a number from ${least}, got ${JSON.stringify(value)}.`;
+  throw new RingbackError("bad_argument", message, { details: { argument, value: String(value) } });
 }
 
 function storeFor(url: string, clock: Clock): Store {
@@ -154,7 +179,8 @@ function urlBuilder(given: string | null | undefined): (token: string) => string
   }
   let root: string;
   try {
-    const { origin, pathname } = new URL(base);
+    const { origin, pathname, protocol } = new URL(base);
+    if (protocol !== "http:" && protocol !== "https:") throw new TypeError("not a web address");
     root = origin + pathname.replace(/\/$/, "");
   } catch {
     throw new RingbackError("bad_argument", `baseUrl must be an absolute URL such as https://api.example.com, got "${base}".`, {

@@ -34,7 +34,12 @@ function createChance(seed: number): () => number {
 }
 
 /** Providers trade, each run after run, until `isOver`; then all that must hold is checked. */
-async function tradeUntil(world: CrashWorld, isOver: () => boolean, seed: number, providers: number): Promise<{ runs: number; deliveries: number }> {
+async function tradeUntil(
+  world: CrashWorld,
+  isOver: () => boolean,
+  seed: number,
+  providers: number,
+): Promise<{ runs: number; deliveries: number }> {
   const all: Sent[] = [];
   const runs: string[] = [];
   const provider = async (number: number): Promise<void> => {
@@ -106,7 +111,8 @@ describe("a killed process loses nothing and repeats nothing", () => {
     for (const run of runs) await world.noted((entry) => entry.run === run);
     await world.life.kill();
     const door = world.beside({ RINGBACK_ROLE: "ingress" });
-    for (const run of runs) expect(await send((await door.port) ?? 0, pathOf(world, run, "plain"), { body: run })).toMatchObject({ status: 202 });
+    for (const run of runs)
+      expect(await send((await door.port) ?? 0, pathOf(world, run, "plain"), { body: run })).toMatchObject({ status: 202 });
     await door.close();
     let isSetAside = false;
     const dying = world.dieByItself({ CRASH_POISON: "1" }, () => isSetAside);

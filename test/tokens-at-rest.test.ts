@@ -132,7 +132,7 @@ describe.each(modes)("minted tokens (%s)", (mode) => {
         await echo(request);
         return request.respondWith(new Response(`next: ${first}`, { headers: { "x-next": encodeURIComponent(first) } }));
       })();
-      Promise.reject(new Error(`stray ${first}`));
+      void Promise.reject(new Error(`stray ${first}`));
       return { first, failed, text, headers: [...taken.headers], url: taken.url, answered };
     });
     const throws = workflow("throws tokens", async () => {

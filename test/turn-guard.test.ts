@@ -190,7 +190,7 @@ describe.each(modes.filter((mode) => mode !== "evict"))("code of a hot run (%s)"
         controller.abort();
         return "aborted";
       }
-      controller.signal.addEventListener("abort", async () => await clean("async"));
+      controller.signal.addEventListener("abort", (async () => await clean("async")) as () => void);
       controller.signal.addEventListener("abort", { handleEvent: () => void createHook({ token: "thrown" }) });
       controller.signal.onabort = () => void clean("on").catch((error) => seen.push(error.code));
       const removed = (): void => void seen.push("removed");
@@ -256,9 +256,9 @@ describe.each(modes.filter((mode) => mode !== "evict"))("code of a hot run (%s)"
 describe.each(modes)("code that has left its turn (%s)", (mode) => {
   const server = createServer((_, response) => response.end("pong"));
   const ways: Record<string, { leave: () => Promise<unknown>; suspect: RegExp | null }> = {
-    "setTimeout": { leave: () => new Promise((resolve) => setTimeout(resolve, 0)), suspect: /setTimeout at .*turn-guard\.test\.ts:\d+/ },
+    setTimeout: { leave: () => new Promise((resolve) => setTimeout(resolve, 0)), suspect: /setTimeout at .*turn-guard\.test\.ts:\d+/ },
     "timers/promises": { leave: () => wait(0), suspect: /setTimeout at .*turn-guard\.test\.ts:\d+/ },
-    "fetch": {
+    fetch: {
       leave: async () => (await fetch(`http://127.0.0.1:${(server.address() as { port: number }).port}/`)).text(),
       suspect: /fetch at .*turn-guard\.test\.ts:\d+/,
     },
@@ -296,7 +296,11 @@ describe.each(modes)("code that has left its turn (%s)", (mode) => {
     for (const part of [run.runId, "leaves", 'step "compensate"', here]) expect(message).toMatch(part);
     if (suspect) expect(message).toMatch(suspect);
     const [error] = errors;
-    expect(RingbackError.is(error, "outside_turn") && error.details).toMatchObject({ run: run.runId, workflow: "leaves", call: 'step "compensate"' });
+    expect(RingbackError.is(error, "outside_turn") && error.details).toMatchObject({
+      run: run.runId,
+      workflow: "leaves",
+      call: 'step "compensate"',
+    });
     expect(await asked(world, run)).toEqual(["hook_created go"]);
     await retriedOnce(world, run, () => lives);
     expect((await world.engine.signal("go", "kept")).disposition).toBe("accepted");
@@ -387,10 +391,12 @@ test("host code that a run's code wakes within its turn is not the run's", async
   const errors: unknown[] = [];
   const host = new Promise<void>((resolve) => {
     wake = resolve;
-  }).then(() => createHook()).catch((error) => errors.push(error));
+  })
+    .then(() => createHook())
+    .catch((error) => errors.push(error));
   const wf = workflow("wakes", async () => {
     wake();
-    await null;
+    await Promise.resolve();
     return "done";
   });
   const world = await createWorld([wf], { mode: "hot" });

@@ -1,5 +1,7 @@
 // A turn has its macrotask to itself: nothing of anybody else runs in it, and nothing of anybody else's context is seen in it.
 
+// Before anything of the engine is loaded.
+import { native } from "./child/native-tick.ts";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { EventEmitter } from "node:events";
 import { readFile } from "node:fs";
@@ -44,7 +46,7 @@ describe.each(modes)("a turn (%s)", (mode) => {
     const wf = workflow("turns", async () => {
       const hook = createHook<number>({ token: "go" });
       for (let n = 0; n < 3; n++) {
-        await null;
+        await Promise.resolve();
         emitter.emit("poke");
         await work(await hook);
       }
@@ -61,7 +63,8 @@ describe.each(modes)("a turn (%s)", (mode) => {
     for (let i = 0; i < passes; i++) await new Promise((resolve) => setImmediate(resolve));
     others.stop();
     expect(others.caught).toEqual([]);
-    for (const kind of ["tick", "microtask", "promise", "immediate", "timer", "file", "mixed"]) expect(others.seen[kind]).toBeGreaterThan(0);
+    for (const kind of ["tick", "microtask", "promise", "immediate", "timer", "file", "mixed"])
+      expect(others.seen[kind]).toBeGreaterThan(0);
     expect(outside.length).toBeGreaterThanOrEqual(3);
     expect(outside.every((id) => id === null)).toBe(true);
   });
@@ -70,8 +73,10 @@ describe.each(modes)("a turn (%s)", (mode) => {
     const als = new AsyncLocalStorage<string>();
     const log: unknown[] = [];
     const wf = workflow("ticks", async () => {
-      als.run("first", () => process.nextTick((...args) => log.push([als.getStore(), callingRun()?.identity.workflow, current, ...args]), 1, 2));
-      await null;
+      als.run("first", () =>
+        process.nextTick((...args: unknown[]) => log.push([als.getStore(), callingRun()?.identity.workflow, current, ...args]), 1, 2),
+      );
+      await Promise.resolve();
       als.run("second", () => process.nextTick(() => log.push([als.getStore()])));
       queueMicrotask(() => process.nextTick(() => log.push("third")));
       await Promise.resolve().then(() => log.push("in the turn"));
@@ -97,7 +102,7 @@ describe.each(modes)("a turn (%s)", (mode) => {
       await look("after a step");
       for await (const _ of hook) break;
       await look("after an iterator");
-      await Promise.race([hook, hook]).finally(() => look("finally"));
+      await Promise.race([hook, hook]).finally(() => void look("finally"));
       await look("after a race");
       return "done";
     });
@@ -141,7 +146,7 @@ describe.each(modes)("a turn (%s)", (mode) => {
   });
 });
 
-test("what a test runner puts in the place of process.nextTick is used, and turns hold ticks back all the same", async () => {
+test("turns hold ticks back under a wrapper of process.nextTick, and where Node's own is put back", async () => {
   const before = process.nextTick;
   const log: unknown[] = [];
   const wf = workflow("runner", async () => {
@@ -149,13 +154,23 @@ test("what a test runner puts in the place of process.nextTick is used, and turn
     return "done";
   });
   const world = await createWorld([wf], { mode: defaultMode });
-  const spy: typeof process.nextTick = (callback: (...args: unknown[]) => void, ...args: unknown[]) => {
-    log.push("spied");
+  process.nextTick = native;
+  expect(process.nextTick).toBe(before);
+  let spied = 0;
+  process.nextTick = (callback: (...args: any[]) => void, ...args: any[]) => {
+    spied++;
     before(callback, ...args);
   };
-  process.nextTick = spy;
-  process.nextTick = before;
-  expect(await (await world.start(wf)).returnValue).toBe("done");
+  try {
+    expect(await (await world.start(wf)).returnValue).toBe("done");
+  } finally {
+    process.nextTick = before;
+  }
   expect(log).toEqual([null]);
+  expect(spied).toBeGreaterThan(0);
+  process.nextTick(() => log.push("outside"));
+  await Promise.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(log).toEqual([null, "outside"]);
   expect(process.nextTick).toBe(before);
 });

@@ -51,7 +51,8 @@ describe.each(modes)("workflow code (%s)", (mode) => {
     for (const values of first) expect(values).toEqual(result[0]);
     for (const values of second) expect(values).toEqual(result[1]);
     expect(new Set(result.flat()).size).toBe(10);
-    for (const value of result.flat()) expect(String(value)).toMatch(/^0\.\d+(e-\d+)?$|^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    for (const value of result.flat())
+      expect(String(value)).toMatch(/^0\.\d+(e-\d+)?$|^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   });
 
   test("two runs draw differently", async () => {
@@ -78,8 +79,18 @@ describe.each(modes)("workflow code (%s)", (mode) => {
         epoch + performance.now(),
         epoch + hooksPerformance.now(),
         Reflect.construct(Date, []).getTime(),
-        new Date().constructor === Date && stamp instanceof Date && stamp instanceof Stamp && new Date() instanceof Date && !("now" in new Date()),
-        [new Date(5).getTime(), new Date("2020-01-01").getTime(), Date.UTC(2020), Date.parse("2020-01-01"), new Date(2020, 0).getFullYear()],
+        new Date().constructor === Date &&
+          stamp instanceof Date &&
+          stamp instanceof Stamp &&
+          new Date() instanceof Date &&
+          !("now" in new Date()),
+        [
+          new Date(5).getTime(),
+          new Date("2020-01-01").getTime(),
+          Date.UTC(2020),
+          Date.parse("2020-01-01"),
+          new Date(2020, 0).getFullYear(),
+        ],
       ];
     });
     const at = (instant: number) => [...Array(8).fill(instant), true, [5, 1577836800000, 1577836800000, 1577836800000, 2020]];
@@ -115,20 +126,20 @@ describe.each(modes)("workflow code (%s)", (mode) => {
       "crypto.getRandomValues": () => globalThis.crypto.getRandomValues(buffer),
       "webcrypto.getRandomValues": () => webcrypto.getRandomValues(new Uint8Array(4)),
       "module getRandomValues": () => crypto.getRandomValues(new Uint8Array(4)),
-      "randomBytes": () => randomBytes(4),
+      randomBytes: () => randomBytes(4),
       "randomBytes of the default export": () => crypto.randomBytes(4),
-      "randomFill": () => crypto.randomFill(new Uint8Array(4), () => {}),
-      "randomFillSync": () => randomFillSync(new Uint8Array(4)),
-      "randomInt": () => randomInt(4),
-      "randomUUID": () => randomUUID(),
+      randomFill: () => crypto.randomFill(new Uint8Array(4), () => {}),
+      randomFillSync: () => randomFillSync(new Uint8Array(4)),
+      randomInt: () => randomInt(4),
+      randomUUID: () => randomUUID(),
       // It draws on a pool that host code may have filled before; the pool is not filled again in a turn.
-      "nanoid": () => Array.from({ length: 129 }, () => nanoid()),
+      nanoid: () => Array.from({ length: 129 }, () => nanoid()),
     };
     const wf = workflow("secrets", async () => {
       const errors: string[] = [];
       for (const [name, call] of Object.entries(calls)) {
         try {
-          errors.push(`${name} gave ${call()}`);
+          errors.push(`${name} gave ${String(call())}`);
         } catch (error) {
           errors.push(`${(error as { code: string }).code}: ${(error as Error).message}`);
         }
@@ -138,7 +149,8 @@ describe.each(modes)("workflow code (%s)", (mode) => {
     const world = await createWorld([wf], { mode });
     const errors = await (await world.start(wf)).returnValue;
     expect(errors.length).toBe(10);
-    for (const error of errors) expect(error).toMatch(/^forbidden_in_workflow: .* does not work in workflow code.*uuid\(\).*a step for secrets/);
+    for (const error of errors)
+      expect(error).toMatch(/^forbidden_in_workflow: .* does not work in workflow code.*uuid\(\).*a step for secrets/);
     expect(buffer.some((byte) => byte !== 0)).toBe(true);
     for (const call of Object.values(calls)) expect(call).not.toThrow();
     const ids = Array.from({ length: 1_000 }, () => nanoid());

@@ -10,7 +10,11 @@ export class Child {
   constructor(file, settings) {
     const path = fileURLToPath(new URL(file, import.meta.url));
     const execArgv = [...process.execArgv, "--expose-gc"];
-    this.#process = fork(path, [JSON.stringify(settings)], { execArgv, serialization: "advanced", env: { ...process.env, NODE_ENV: "production" } });
+    this.#process = fork(path, [JSON.stringify(settings)], {
+      execArgv,
+      serialization: "advanced",
+      env: { ...process.env, NODE_ENV: "production" },
+    });
     this.#process.on("message", ({ error, ...answer }) => {
       const { resolve, reject } = this.#waiting;
       this.#waiting = null;

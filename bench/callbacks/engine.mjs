@@ -40,7 +40,7 @@ async function listen() {
 async function park({ count }) {
   const before = heapUsed();
   const isFirst = urls.length === 0;
-  urls = new Array(count).fill(null);
+  urls = Array.from({ length: count }, () => null);
   for (let from = 0; from < count; from += batch) {
     const starts = Array.from({ length: Math.min(batch, count - from) }, (_, offset) => {
       const index = from + offset;

@@ -13,8 +13,8 @@ import { machine } from "./machine.mjs";
 import { median, shuffled } from "./order.mjs";
 import { print } from "./report.mjs";
 
-/** Callbacks before the clock starts, at runs of their own: compiled code, open connections. */
-const warmUp = 1_000;
+/** Callbacks before the clock starts, at runs of their own: until then much of the time goes into compiling. */
+const warmUp = 5_000;
 /** One client waits for each commit, so a tenth of the callbacks says as much. */
 const loneClientShare = 10;
 
@@ -27,7 +27,12 @@ const about = { ...(await machine(folder)), ...options };
 const series = options.clients.map((clients) => ({ clients, floor: [], engine: [] }));
 for (let rep = 0; rep < options.reps; rep++) {
   for (const { clients, floor, engine } of series) {
-    const work = { clients, seed: options.seed + rep, parked: options.runs, callbacks: clients === 1 ? Math.ceil(options.runs / loneClientShare) : options.runs };
+    const work = {
+      clients,
+      seed: options.seed + rep,
+      parked: options.runs,
+      callbacks: clients === 1 ? Math.ceil(options.runs / loneClientShare) : options.runs,
+    };
     // The order changes, so that neither is always the one the disk has just been busy for.
     if (rep % 2 === 0) floor.push(await measure("floor", work));
     engine.push(await measure("engine", work));
@@ -45,11 +50,17 @@ async function measure(kind, { clients, seed, parked, callbacks }) {
     const first = await server.ask("park", { count: Math.min(warmUp, parked) });
     await client.ask("call", { port, paths: shuffled(first.paths, seed) });
     const { paths, heapBytes } = await server.ask("park", { count: parked });
-    const targets = shuffled(paths.map((path, index) => ({ path, index })), seed).slice(0, callbacks);
+    const targets = shuffled(
+      paths.map((path, index) => ({ path, index })),
+      seed,
+    ).slice(0, callbacks);
     const ending = kind === "engine" ? await whenAllEnded(place) : null;
     await server.ask("mark");
     const acks = await client.ask("call", { port, paths: targets.map((target) => target.path) });
-    const done = await ending?.(targets.map((target) => `parked-${target.index}`), acks.beganAt);
+    const done = await ending?.(
+      targets.map((target) => `parked-${target.index}`),
+      acks.beganAt,
+    );
     const { cpuUs } = await server.ask("mark");
     const perSecond = (ms) => callbacks / (ms / 1e3);
     return {

@@ -18,10 +18,29 @@ export interface Served {
   close(): Promise<void>;
 }
 
+interface Servable {
+  open(): Promise<void>;
+  readonly ingress: Ingress;
+}
+
+/** How long a sender may take. Node looks only every `connectionsCheckingInterval` (30 s unless told), so that is part of each span. */
+export interface Patience {
+  readonly headersTimeout: number;
+  readonly requestTimeout: number;
+  readonly connectionsCheckingInterval: number;
+}
+
+const patience: Patience = { headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 1_000 };
+
 /** Opens the engine and serves its callbacks. Slow senders are cut off: 10 s for headers, 15 s for a request. */
 export async function serve(engine: { open(): Promise<void>; readonly ingress: Ingress }, options: ServeOptions = {}): Promise<Served> {
+  return serveWithin(patience, engine, options);
+}
+
+/** `serve` with spans of one's own. */
+export async function serveWithin(spans: Patience, engine: Servable, options: ServeOptions): Promise<Served> {
   await engine.open();
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 15_000, maxHeaderSize: 16_384 }, toListener(engine.ingress));
+  const server = createServer({ ...spans, maxHeaderSize: 16_384 }, toListener(engine.ingress));
   const { port = Number(process.env["PORT"] ?? 3000), host } = options;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject).listen(port, host, () => {
@@ -40,7 +59,8 @@ export async function serve(engine: { open(): Promise<void>; readonly ingress: I
 /** A handler as a listener for `node:http`, and for whatever takes one. The raw body is read once, up to the cap. */
 export function toListener(handler: Ingress): RequestListener {
   return (request, response) => {
-    const { url = "/", method = "GET" } = request;
+    const { method = "GET" } = request;
+    const url = originForm(request.url ?? "/");
     const cut = url.indexOf("?");
     const path = cut < 0 ? url : url.slice(0, cut);
     const search = cut < 0 ? "" : url.slice(cut);
@@ -48,6 +68,13 @@ export function toListener(handler: Ingress): RequestListener {
       handler.handle({ method, path, search, headers: request.rawHeaders, body }, (answer) => write(response, answer));
     });
   };
+}
+
+/** A target may be sent in absolute form (`POST http://host/path`), as to a proxy; its path is what counts. */
+function originForm(target: string): string {
+  if (target.startsWith("/")) return target;
+  const rest = target.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, "");
+  return rest === target || rest.startsWith("/") ? rest : `/${rest}`;
 }
 
 function write(response: ServerResponse, { status, headers, body }: Answer): void {

@@ -44,6 +44,10 @@ export class ByPosition<T extends object> {
     this.#only = this.#more = null;
   }
 
+  has(position: number): boolean {
+    return this.get(position) !== undefined;
+  }
+
   /** In order of arrival; later changes do not show. */
   entries(): [position: number, value: T][] {
     if (this.#more !== null) return [...this.#more];

@@ -5,7 +5,7 @@ import { parseDuration, toDue } from "./duration.ts";
 import { RingbackError } from "./errors.ts";
 import type { HookCreated, ResponsePolicy } from "./event.ts";
 import { HookPart } from "./hook.ts";
-import { limits } from "./limits.ts";
+import { limits, tooLarge } from "./limits.ts";
 import { whenSettled } from "./reader.ts";
 import { readResponse } from "./request.ts";
 import type { Run } from "./run.ts";
@@ -60,14 +60,15 @@ export interface HookCall {
 export function callHook(run: Run, call: HookCall): HookPart {
   if (call.token !== undefined && run.host.sealText(call.token) !== call.token) throw holdsSecret(run.host.sealText(call.token));
   const metadata = call.metadata === undefined ? null : run.host.serialise(call.metadata, "the hook's metadata");
-  if (metadata !== null && metadata.length > limits.metadataBytes) {
-    const message = `The hook's metadata takes ${metadata.length} bytes; the limit is ${limits.metadataBytes}. Keep a reference in it.`;
-    throw new RingbackError("too_large", message, { details: { what: "metadata", limit: limits.metadataBytes, actual: metadata.length } });
-  }
+  const bytes = metadata === null ? 0 : new TextEncoder().encode(metadata).length;
+  if (bytes > limits.metadataBytes) throw tooLarge("The hook's metadata", limits.metadataBytes, bytes);
   const timeout = call.timeout === undefined ? null : toDue(call.timeout, "timeout");
   const written = call.timeout instanceof Date ? call.timeout.toISOString() : (call.timeout ?? null);
   const shape = [call.purpose, call.payload, written, metadata, call.definition?.name ?? null, call.methods, call.response.mode];
-  const asked = run.ask("hook_created", call.token ?? "", JSON.stringify(shape));
+  const input = JSON.stringify(shape);
+  // Before a position is taken: code may catch what this throws, now and on replay.
+  if (call.purpose === "webhook" && call.token === undefined && !run.knows("hook_created", "", input)) run.host.checkUrl();
+  const asked = run.ask("hook_created", call.token ?? "", input);
   if (asked.recorded) return keep(run, asked.recorded, run.host.tokenOf(run, asked.recorded), call);
   const minted = call.token === undefined ? run.host.newAddress(run, asked.position, call.purpose) : null;
   const token = minted?.token ?? (call.token as string);

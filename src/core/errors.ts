@@ -83,11 +83,12 @@ export class RingbackError<C extends ErrorCode = ErrorCode> extends Error {
   }
 
   static is<C extends ErrorCode = ErrorCode>(value: unknown, code?: C): value is RingbackError<C> {
-    return (
-      typeof value === "object" &&
-      value !== null &&
-      (value as { [brand]?: unknown })[brand] === true &&
-      (code === undefined || (value as { code?: unknown }).code === code)
+    return holds(
+      () =>
+        typeof value === "object" &&
+        value !== null &&
+        (value as { [brand]?: unknown })[brand] === true &&
+        (code === undefined || (value as { code?: unknown }).code === code),
     );
   }
 }
@@ -205,7 +206,7 @@ export class FatalError extends Error {
     if (code !== undefined) this.code = code;
   }
   static is(value: unknown): value is FatalError {
-    return value instanceof Error && (value as { fatal?: unknown }).fatal === true;
+    return holds(() => value instanceof Error && (value as { fatal?: unknown }).fatal === true);
   }
 }
 
@@ -223,6 +224,15 @@ export class RetryableError extends Error {
     if (retryAfter !== undefined) this.retryAfter = retryAfter;
   }
   static is(value: unknown): value is RetryableError {
-    return value instanceof Error && value.name === "RetryableError";
+    return holds(() => value instanceof Error && value.name === "RetryableError");
+  }
+}
+
+/** What throws when it is looked at is nothing we know. */
+function holds(question: () => boolean): boolean {
+  try {
+    return question();
+  } catch {
+    return false;
   }
 }

@@ -48,11 +48,6 @@ const kindNumbers: { readonly [kind in EventKind]: number } = {
 };
 const kinds: ReadonlyMap<number, EventKind> = new Map(Object.entries(kindNumbers).map(([kind, number]) => [number, kind as EventKind]));
 
-/** The number that stands for a kind. */
-export function kindNumber(kind: EventKind): number {
-  return kindNumbers[kind];
-}
-
 /** The one field of a kind that is serialised text of any size. */
 const textFields: { readonly [kind in EventKind]?: string } = {
   run_started: "args",

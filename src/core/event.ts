@@ -206,3 +206,21 @@ export function isInput<E extends RunEvent>(event: E): event is E & InputEvent {
 export function isOutput<E extends RunEvent>(event: E): event is E & OutputEvent {
   return outputKinds.has(event.kind);
 }
+
+/** The value that code is given with an event. */
+export function valueIn(event: Recorded): Serialised | null {
+  switch (event.kind) {
+    case "run_started":
+      return event.args;
+    case "step_completed":
+      return event.result;
+    case "step_failed":
+      return event.error;
+    case "child_ended":
+      return event.outcome.type === "completed" ? event.outcome.result : event.outcome.type === "failed" ? event.outcome.error : null;
+    case "hook_received":
+      return event.payload.type === "value" ? event.payload.value : null;
+    default:
+      return null;
+  }
+}

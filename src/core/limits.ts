@@ -14,6 +14,7 @@ export type Limit =
   | "callsPerEvent"
   | "refusals"
   | "loadsWithoutProgress"
+  | "stepRestarts"
   | "answerBytes";
 
 export const limits: {
@@ -41,6 +42,8 @@ export const limits: {
   refusals: 1_000,
   /** Claims of a run without progress before it is set aside: two crashes may be somebody else's, three are the run's own. */
   loadsWithoutProgress: 3,
+  /** Times a step is begun again after its process ended, without one attempt that ended by itself. Deploys may end a long step, too. */
+  stepRestarts: 10,
   /** A static or manual answer's body. */
   answerBytes: 1024 * 1024,
 };

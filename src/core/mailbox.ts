@@ -5,6 +5,7 @@
 // H6. The end is a mark after the payloads received until then. Every awake read that comes to it gets it, now or later; the first mark
 //     stands. What is received behind it is kept, unread.
 
+import { RingbackError } from "./errors.ts";
 import { Interest, type Outcome, type Reading } from "./reader.ts";
 import { type Queued, ReadQueue } from "./read-queue.ts";
 
@@ -19,6 +20,7 @@ export class Mailbox<T = unknown> {
   readonly #reads: ReadQueue;
   #oldest: Letter<T> | null = null;
   #newest: Letter<T> | null = null;
+  #unreadCount = 0;
   #end: { readonly seq: number; readonly error: Error } | null = null;
 
   constructor(run: Reading, reads: ReadQueue = new ReadQueue()) {
@@ -32,6 +34,7 @@ export class Mailbox<T = unknown> {
     if (this.#newest) this.#newest.next = letter;
     else this.#oldest = letter;
     this.#newest = letter;
+    this.#unreadCount++;
     this.#update();
   }
 
@@ -58,7 +61,7 @@ export class Mailbox<T = unknown> {
   }
 
   get unreadCount(): number {
-    return this.unread.length;
+    return this.#unreadCount;
   }
 
   /** `seq` of what would be handed over next: the oldest payload, else the mark; infinite when there is neither. */
@@ -74,6 +77,7 @@ export class Mailbox<T = unknown> {
     if (letter) {
       this.#oldest = letter.next;
       if (!letter.next) this.#newest = null;
+      this.#unreadCount--;
       read.settle(opened(letter));
     } else if (this.#end) read.settle({ ok: false, value: this.#end.error });
     this.#update();
@@ -111,6 +115,7 @@ function opened<T>(letter: Letter<T>): Outcome<T> {
   try {
     return { ok: true, value: letter.open() };
   } catch (value) {
+    if (RingbackError.is(value, "missing_key")) throw value; // no fault of the code's: the run is set aside until the key is back
     return { ok: false, value };
   }
 }

@@ -4,6 +4,7 @@ import type { StepDefinition } from "./definition.ts";
 import { RingbackError, RunCancelledError, RunFailedError } from "./errors.ts";
 import type { RunOutcome, Serialised } from "./event.ts";
 import type { RunHost } from "./run.ts";
+import { textOf } from "./thrown.ts";
 
 const nothing = (): void => {};
 const then = Promise.prototype.then;
@@ -42,6 +43,7 @@ export class Pending {
       if (isOk) this.#resolve(value === undefined ? undefined : host.parse(value));
       else this.#reject(value === undefined ? undefined : host.parse(value));
     } catch (error) {
+      if (RingbackError.is(error, "missing_key")) throw error; // no fault of the code's: the run is set aside until the key is back
       this.#reject(error);
     }
   }
@@ -61,7 +63,7 @@ export function outcomeError(
 ): RingbackError {
   if (outcome.type === "cancelled") return new RunCancelledError(`Run ${run} was cancelled.`, { details: { run } });
   const cause = host.parse(outcome.error);
-  const text = cause instanceof Error ? cause.message : String(cause);
+  const text = cause instanceof Error ? cause.message : textOf(cause);
   // What was thrown is the author's own, and whole, in `cause`; a message is ours, and people log it.
   return new RunFailedError(`Run ${run} failed: ${host.sealText(text)}`, { details: { run }, cause });
 }

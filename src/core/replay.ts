@@ -29,6 +29,14 @@ export class Recording {
     if (event.position > this.lastPosition) this.lastPosition = event.position;
   }
 
+  has(turn: number, kind: OutputEvent["kind"], name: string, digest: string): boolean {
+    return (
+      this.#turns
+        ?.get(turn)
+        ?.some((output) => output !== null && output.kind === kind && output.name === name && output.digest === digest) ?? false
+    );
+  }
+
   /** R1: the recorded output that this call repeats, if there is one. */
   take<K extends OutputEvent["kind"]>(turn: number, kind: K, name: string, digest: string): Extract<OutputEvent, { kind: K }> | null {
     const outputs = this.#turns?.get(turn);

@@ -188,12 +188,53 @@ function platformGetter(name: keyof Request): (this: CapturedRequest) => unknown
  * a stream or a `Blob` need not be, and whoever waits decides how long.
  */
 export async function readResponse(response: Response, what: string): Promise<Answer> {
+  const { status, url } = response;
+  if (status < 200) {
+    const message = `${what} has status ${status}, which cannot be sent: Response.error() and opaque responses have none. Pass a Response with a status from 200 to 599.`;
+    throw new RingbackError("bad_argument", message, { details: { argument: "response", value: `Response of status ${status}` } });
+  }
   const reading = bodyOf(response, what, "$");
-  const { status } = response;
-  const headers = flatten(response.headers);
+  const headers = new Headers(response.headers);
   const body = new Uint8Array(await reading);
   if (body.length > limits.answerBytes) throw tooLarge(what, limits.answerBytes, body.length);
-  return { status, headers, body };
+  return { status, headers: flatten(answerHeaders(headers, body, url !== "")), body };
+}
+
+/** What of `headers` may be passed on: nothing that speaks of another's connection, or of bytes as they were before `fetch` decoded them. */
+function answerHeaders(headers: Headers, body: Uint8Array, isFetched: boolean): Headers {
+  const named = wordsOf(headers.get("connection"));
+  const codings = wordsOf(headers.get("content-encoding"));
+  for (const name of [...headers.keys()]) if (named.includes(name) || notPassedOn.test(name)) headers.delete(name);
+  if (codings.length > 0 && isDecoded(codings, body, isFetched)) headers.delete("content-encoding");
+  return headers;
+}
+
+/** Headers of one connection (RFC 9110, 7.6.1), the length, which whoever sends the bytes knows, and the engine's own. */
+const notPassedOn = /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|ringback-.*)$/;
+const decodedByFetch: ReadonlySet<string> = new Set(["gzip", "x-gzip", "deflate", "br", "zstd"]);
+const magic: { readonly [coding: string]: readonly number[] } = {
+  gzip: [0x1f, 0x8b],
+  "x-gzip": [0x1f, 0x8b],
+  zstd: [0x28, 0xb5, 0x2f, 0xfd],
+};
+
+/**
+ * Whether `body` is no longer in these codings. `fetch` keeps the header of a body it has decoded, and nothing else says that it has; bytes
+ * that lack the mark of their last coding are not in it. Not every `fetch` decodes zstd: there the mark alone decides.
+ */
+function isDecoded(codings: readonly string[], body: Uint8Array, isFetched: boolean): boolean {
+  const last = codings.at(-1) ?? "";
+  const mark = magic[last];
+  if (mark?.some((byte, index) => body[index] !== byte)) return true;
+  return isFetched && last !== "zstd" && codings.every((coding) => decodedByFetch.has(coding));
+}
+
+function wordsOf(list: string | null): string[] {
+  return (list ?? "")
+    .toLowerCase()
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
 }
 
 /** An answer as the platform's `Response`. */

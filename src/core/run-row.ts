@@ -166,26 +166,52 @@ function dueAtOf(due: Due, now: number): number {
   return "at" in due ? due.at : now + due.afterMs;
 }
 
+/** A row under work: nobody else holds it yet. */
+export type Draft<P extends RunProgress> = { -readonly [K in keyof P]: P[K] };
+
 /** The row after one more event (R1). */
 export function advance<P extends RunProgress>(progress: P, event: Recorded): P {
-  if (progress.endedAt !== null) throw new TypeError(`An event "${event.kind}" cannot follow the end of its run.`);
-  const { seq, at } = event;
-  const next: P = isInput(event) ? { ...progress, seq, input: seq, wake: true } : { ...progress, seq };
+  const next: Draft<P> = { ...progress };
+  fold(next, event);
+  return next;
+}
+
+/** The same, written into the row. */
+export function fold(row: Draft<RunProgress>, event: Recorded): void {
+  if (row.endedAt !== null) throw new TypeError(`An event "${event.kind}" cannot follow the end of its run.`);
+  row.seq = event.seq;
+  if (isInput(event)) {
+    row.input = event.seq;
+    row.wake = true;
+  }
   switch (event.kind) {
     case "step_scheduled":
-      return { ...next, steps: next.steps + 1 };
+      row.steps += 1;
+      return;
     case "step_completed":
     case "step_failed":
-      return { ...next, steps: Math.max(0, next.steps - 1) };
+      row.steps = Math.max(0, row.steps - 1);
+      return;
     case "cancel_requested":
-      return { ...next, cancelRequestedAt: at };
+      row.cancelRequestedAt = event.at;
+      return;
     case "run_blocked":
-      return { ...next, status: "blocked", blocked: { reason: event.reason, codeId: event.codeId } };
+      row.status = "blocked";
+      row.blocked = { reason: event.reason, codeId: event.codeId };
+      return;
     case "run_unblocked":
       // The code that fits now has seen nothing yet.
-      return { ...next, status: "open", blocked: null, wake: true };
+      row.status = "open";
+      row.blocked = null;
+      row.wake = true;
+      return;
     case "run_ended":
-      return { ...next, status: event.outcome.type, blocked: null, worker: null, wake: false, steps: 0, endedAt: at };
+      row.status = event.outcome.type;
+      row.blocked = row.worker = null;
+      row.wake = false;
+      row.steps = 0;
+      row.endedAt = event.at;
+      return;
     case "run_started":
     case "hook_registered":
     case "hook_conflicted":
@@ -204,7 +230,7 @@ export function advance<P extends RunProgress>(progress: P, event: Recorded): P 
     case "child_awaited":
     case "step_retrying":
     case "step_restarted":
-      return next;
+      return;
     default:
       return unknownKind(event);
   }
@@ -216,7 +242,15 @@ function unknownKind(event: never): never {
 
 /** The row once code has seen all inputs up to `seen` and has made progress. */
 export function settle<P extends RunProgress>(progress: P, seen: number): P {
-  return { ...progress, wake: progress.wake && progress.input > seen, loads: 0 };
+  const next: Draft<P> = { ...progress };
+  settleIn(next, seen);
+  return next;
+}
+
+/** The same, written into the row. */
+export function settleIn(row: Draft<RunProgress>, seen: number): void {
+  row.wake = row.wake && row.input > seen;
+  row.loads = 0;
 }
 
 /** The row once `worker` has taken the run up. A worker that takes up its own run again stays its author under the same fence. */

@@ -30,6 +30,7 @@ import { createRandom, type Random } from "./random.ts";
 import { type Reading, whenSettled } from "./reader.ts";
 import { Recording } from "./replay.ts";
 import { comparable, type Unfinished } from "./serialise.ts";
+import { textOf } from "./thrown.ts";
 
 /** What a run needs of its surroundings; none of it may depend on time, chance or other runs. */
 export interface RunHost {
@@ -42,6 +43,8 @@ export interface RunHost {
   /** 64 bits of a text's hash, 16 hex digits. */
   digest(text: string): string;
   /** A new hook's address; a recorded one's token is derived again from what the journal holds. */
+  /** Throws where a new webhook would have no URL. */
+  checkUrl(): void;
   newAddress(run: Run, position: number, purpose: "hook" | "webhook"): { address: HookAddress; token: string; url: string | null };
   tokenOf(run: Run, created: HookCreated): string;
   tokenHash(token: string): string;
@@ -97,7 +100,7 @@ export class Run implements Reading {
   readonly #definition: WorkflowDefinition;
   #seed: string | null = null;
   #random: Random | null = null;
-  #capturing: Set<string> | null = null;
+  #capturing: Set<{ readonly what: string }> | null = null;
   #position = 0;
   #spent = 0;
   #refused = 0;
@@ -201,7 +204,7 @@ export class Run implements Reading {
   endTurn(): void {
     this.isTurnOpen = false;
     if (this.fault) return;
-    for (const what of this.#capturing ?? []) {
+    for (const { what } of this.#capturing ?? []) {
       const message = `The body of ${what} in run ${this.identity.id} was not in hand when the turn ended. Read streams and Blobs first, or answer from a step.`;
       this.misuse(new RingbackError("body_not_in_hand", message, { details: { path: what } }));
     }
@@ -223,6 +226,11 @@ export class Run implements Reading {
     }
   }
 
+  /** Is this turn past all that the journal records? */
+  get isNew(): boolean {
+    return this.turn > this.recording.lastTurn;
+  }
+
   /** Does something the engine knows of still have to come? */
   waits(): boolean {
     if (this.pending.size > 0) return true;
@@ -239,6 +247,11 @@ export class Run implements Reading {
     throw error;
   }
 
+  /** Does the journal hold this call of this turn, not yet taken? */
+  knows(kind: OutputEvent["kind"], name: string, input: string): boolean {
+    return !this.isNew && this.recording.has(this.turn, kind, this.host.sealText(name), this.host.digest(comparable(input)));
+  }
+
   /** Takes a position for a call, recorded or new (R1, R2). Throws on divergence. */
   ask<K extends OutputEvent["kind"]>(
     kind: K,
@@ -249,9 +262,8 @@ export class Run implements Reading {
     name = this.host.sealText(name);
     const digest = this.host.digest(comparable(input));
     if (this.fault) return { position: ++this.#position, turn: this.turn, name, digest, recorded: null };
-    const recorded = this.turn <= this.recording.lastTurn ? this.recording.take(this.turn, kind, name, digest) : null;
-    if (!recorded && this.turn <= this.recording.lastTurn)
-      this.#diverge(this.recording.unexpected(this.turn, kind, name, callSite()), true);
+    const recorded = !this.isNew ? this.recording.take(this.turn, kind, name, digest) : null;
+    if (!recorded && !this.isNew) this.#diverge(this.recording.unexpected(this.turn, kind, name, callSite()), true);
     return { position: recorded ? recorded.position : ++this.#position, turn: this.turn, name, digest, recorded };
   }
 
@@ -267,7 +279,7 @@ export class Run implements Reading {
   }
 
   misuse(error: RingbackError): void {
-    this.fault ??= { reason: "misuse", error, diff: null };
+    this.fault ??= { reason: RingbackError.is(error, "missing_key") ? "missing_key" : "misuse", error, diff: null };
   }
 
   /** Whether one more call may be told that it is refused. A loop that catches errors would never rest otherwise. */
@@ -290,10 +302,6 @@ export class Run implements Reading {
     return this.isReplaying || this.turn <= this.recording.lastTurn;
   }
 
-  missingKey(error: RingbackError): void {
-    this.fault ??= { reason: "missing_key", error, diff: null };
-  }
-
   warn(text: string): void {
     if (this.warnings) this.warnings.push(text);
     else this.warnings = [text];
@@ -308,8 +316,9 @@ export class Run implements Reading {
   /** Holds the turn to what `promise` brings. */
   withinTurn<T>(what: string, promise: Promise<T>): Promise<T> {
     const capturing = (this.#capturing ??= new Set());
-    capturing.add(what);
-    return promise.finally(() => capturing.delete(what));
+    const capture = { what };
+    capturing.add(capture);
+    return promise.finally(() => capturing.delete(capture));
   }
 
   /** `seq` of every payload that was received and that no reader took. */
@@ -362,7 +371,7 @@ export class Run implements Reading {
   #end(isOk: boolean, value: unknown): void {
     if (this.ended || this.fault || !this.isTurnOpen) return;
     if (this.isCancelled) {
-      if (!isOk && !RingbackError.is(value, "run_cancelled")) this.warn(`Clean-up after the cancel threw: ${String(value)}`);
+      if (!isOk && !RingbackError.is(value, "run_cancelled")) this.warn(`Clean-up after the cancel threw: ${textOf(value)}`);
       this.ended = { type: "cancelled" };
       return;
     }

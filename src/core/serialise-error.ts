@@ -94,23 +94,54 @@ export function fillError(error: Error, data: ErrorData, stacks: readonly string
 
 /**
  * What can always be stored of something thrown: an error's texts, its fields that are text, numbers or booleans, and its causes likewise.
- * For errors that carry a socket, a request, or whatever a client library hangs on them.
+ * For errors that carry a socket, a request, or whatever a client library hangs on them, and for those that throw when they are read.
  */
 export function bareError(thrown: unknown, depth: number = 0): unknown {
-  if (typeof thrown !== "object" || thrown === null || !isError(thrown))
+  try {
+    if (typeof thrown === "object" && thrown !== null && isError(thrown)) return bareOf(thrown, depth);
     return new Error(`Something was thrown that is not an error and cannot be stored: ${describe(thrown)}`);
-  const data = errorData(thrown, () => -1);
-  const bare = createError({ ...data, message: data.message.slice(0, 10_000) });
-  const fields = Object.entries(data.fields ?? {}).filter(
-    ([, value]) => ["string", "number", "boolean"].includes(typeof value) && String(value).length <= 1_000,
-  );
-  const cause = "cause" in data && depth < 8 ? { cause: bareError(data.cause, depth + 1) } : {};
-  fillError(
-    bare,
-    { class: data.class, name: String(thrown.name), message: data.message, stack: 0, ...cause, fields: Object.fromEntries(fields) },
-    [String(thrown.stack).slice(0, 10_000)],
-  );
-  return bare;
+  } catch {
+    return new Error(unreadable);
+  }
+}
+
+const unreadable = "An error that could not be read";
+/** Together they keep a bare error with all its causes below the limit of a value, whatever its text is escaped to. */
+const bare = { causes: 8, text: 10_000, fields: 32, field: 1_000, key: 255 } as const;
+
+function bareOf(error: Error, depth: number): Error {
+  const known = guarded(() => classOf(error), "Error");
+  const name = guarded(() => nameOf(error, known), known).slice(0, bare.key);
+  const message = guarded(() => String(error.message), unreadable).slice(0, bare.text);
+  const stack = guarded(() => (typeof error.stack === "string" ? [error.stack.slice(0, bare.text)] : []), []);
+  const cause = guarded(() => (Object.hasOwn(error, "cause") && depth < bare.causes ? { cause: bareCause(error.cause, depth) } : {}), {});
+  const data = { class: known, name, message, stack: 0, ...cause, fields: bareFields(error) };
+  const made = createError(data);
+  fillError(made, data, stack);
+  return made;
+}
+
+function bareCause(cause: unknown, depth: number): unknown {
+  return cause === undefined || cause === null || isBare(cause) ? cause : bareError(cause, depth + 1);
+}
+
+function bareFields(error: Error): { [key: string]: unknown } {
+  const keys = guarded(() => Object.keys(error), []).filter((key) => !apart.has(key) && key.length <= bare.key);
+  const fields = keys.map((key) => [key, guarded(() => (error as unknown as { [key: string]: unknown })[key], undefined)] as const);
+  return Object.fromEntries(fields.filter(([, value]) => isBare(value)).slice(0, bare.fields));
+}
+
+function isBare(value: unknown): boolean {
+  return ["string", "number", "boolean"].includes(typeof value) && String(value).length <= bare.field;
+}
+
+/** What `look` finds; `otherwise` where looking throws, as getters and proxies may at any look. */
+function guarded<T>(look: () => T, otherwise: T): T {
+  try {
+    return look();
+  } catch {
+    return otherwise;
+  }
 }
 
 function classOf(error: Error): string {

@@ -10,19 +10,19 @@ const defaults = { maxRetries: 3, backoff: 1_000, maxBackoff: 300_000 } as const
 export type AfterFailure = { readonly type: "give_up" } | { readonly type: "retry"; readonly dueAt: number };
 
 /**
- * Decides what follows when attempt `attempt` (from 1) threw. Exponential backoff, capped, with full jitter in its upper half:
+ * Decides what follows when an attempt threw, the `failures`-th that did. Attempts that a process took with it are not counted. Exponential backoff, capped, with full jitter in its upper half:
  * `chance` in [0, 1) spreads the delay over 50–100 % of its value. A `FatalError` ends the step; a `RetryableError` names the instant.
  */
-export function afterFailure(error: unknown, attempt: number, options: StepOptions, now: number, chance: number): AfterFailure {
+export function afterFailure(error: unknown, failures: number, options: StepOptions, now: number, chance: number): AfterFailure {
   if (FatalError.is(error) || RingbackError.is(error, "unserialisable") || RingbackError.is(error, "too_large")) return { type: "give_up" };
-  if (attempt > (options.maxRetries ?? defaults.maxRetries)) return { type: "give_up" };
+  if (failures > (options.maxRetries ?? defaults.maxRetries)) return { type: "give_up" };
   if (RetryableError.is(error) && error.retryAfter !== undefined) {
     const due = toDue(error.retryAfter, "retryAfter");
     return { type: "retry", dueAt: "at" in due ? due.at : now + due.afterMs };
   }
   const first = parseDuration(options.backoff ?? defaults.backoff, "backoff");
   const cap = parseDuration(options.maxBackoff ?? defaults.maxBackoff, "maxBackoff");
-  const delay = Math.min(cap, first * 2 ** Math.min(attempt - 1, 40));
+  const delay = Math.min(cap, first * 2 ** Math.min(failures - 1, 40));
   return { type: "retry", dueAt: now + Math.round(delay * (0.5 + chance / 2)) };
 }
 

@@ -1,6 +1,8 @@
-// The default engine's place: who makes it is told by the wiring, who uses it asks here.
+// Which engine the free functions speak to: the one whose run or step asks, else the default one, which the wiring makes on first use.
 
+import type { RunHost } from "../core/run.ts";
 import type { HostApi } from "./host-api.ts";
+import { callingRun, callingStep } from "./realm.ts";
 
 let make: (() => HostApi) | null = null;
 let made: HostApi | null = null;
@@ -10,8 +12,18 @@ export function useDefaultApi(maker: () => HostApi): void {
   make = maker;
 }
 
-/** The default engine, as host code speaks to it. */
+const own = new WeakMap<RunHost, HostApi>();
+
+/** Says which engine advances the runs of `host`: their code, and their steps, speak to it. */
+export function bindApi(host: RunHost, api: HostApi): void {
+  own.set(host, api);
+}
+
+/** The engine that runs the code which asks; elsewhere the default engine. */
 export function defaultApi(): HostApi {
+  const host = callingStep()?.host ?? callingRun()?.host;
+  const bound = host && own.get(host);
+  if (bound) return bound;
   if (!make) throw new Error('The default engine comes with "ringback" and "ringback/api"; import one of them.');
   made ??= make();
   return made;

@@ -72,10 +72,12 @@ export class Door {
   /** The public route: minted webhook tokens only. Where the run is hot nothing here waits but for the commit, and no promise is made. */
   callback(token: string, request: Capture, answer: Answering): void {
     const parsed = this.#verified(token, "webhook");
-    if (!parsed) return answer.reply(unknownReply(request));
+    if (!parsed) return answer.reply(unknown);
     const hot = this.#hot(parsed);
     if (hot) return this.#request(hot, request, answer);
-    this.#stored(parsed).then((target) => this.#requestAt(target, request, answer), answer.fail);
+    this.#stored(parsed)
+      .then((target) => this.#requestAt(target, request, answer))
+      .catch(answer.fail);
   }
 
   /** `resumeWebhook`: a request handed over by server code, at a minted or custom token. */
@@ -109,7 +111,7 @@ export class Door {
 
   #requestAt(target: Target | null, request: Capture, answer: Answering): void {
     if (target) this.#request(target, request, answer);
-    else answer.reply(unknownReply(request));
+    else answer.reply(unknown);
   }
 
   #request(target: Target, request: Capture, { reply, fail }: Answering): void {
@@ -186,7 +188,7 @@ export class Door {
     const live = this.#options.worker.hot(runKey);
     const hook = live?.run.hooks.get(position);
     return live && hook
-      ? { address: { runKey, position }, created: hook.created, runId: live.run.identity.id, runNumber: live.number }
+      ? { address: { runKey, position, run: live.number }, created: hook.created, runId: live.run.identity.id, runNumber: live.number }
       : null;
   }
 
@@ -248,9 +250,8 @@ function isSame(own: string, given: string): boolean {
   return own.length === given.length && timingSafeEqual(Buffer.from(own, "latin1"), Buffer.from(given, "latin1"));
 }
 
-function unknownReply(request: Capture): Reply {
-  return { type: "refused", receipt: { disposition: "unknown", keyed: deliveryKey(request.headers) !== null } };
-}
+/** The same for every token that is not ours, whatever else was sent with it. */
+const unknown: Reply = { type: "refused", receipt: { disposition: "unknown", keyed: false } };
 
 function checkKey(key: string, seal: Seal): void {
   const actual = Buffer.byteLength(key);

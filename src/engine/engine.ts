@@ -74,6 +74,7 @@ export class EngineCore {
   readonly #sweep: Sweep;
   #state: "new" | "opening" | "open" | "closing" | "closed" = "new";
   #opening: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
   #unsubscribe: (() => void)[] = [];
 
   constructor(parts: EngineParts) {
@@ -102,21 +103,12 @@ export class EngineCore {
         this.waiters.ended(run.identity.id);
         parts.logger.ended(run.identity, outcome, warnings, this.host);
       },
-      onStranded: () => this.#sweep.soon(),
+      onStranded: (run) => this.#sweep.again(run),
       isAwaited: (id) => this.waiters.isAwaited(id),
+      mustLoad: (text) => this.host.mustLoad(text),
+      load: (text) => this.host.prepare(text),
     });
-    this.steps = new Steps(this.committer, this.host, {
-      clock,
-      concurrency: parts.concurrency,
-      chance: () => Buffer.from(parts.random(4)).readUInt32LE() / 2 ** 32,
-      arrived: (run, event) => this.worker.arrived(run, event),
-      prepare: (input) => this.host.prepare(input),
-      stranded: (run) => {
-        this.worker.forget(run);
-        this.#sweep.soon();
-      },
-      alive: this.alive,
-    });
+    this.steps = this.#createSteps();
     this.timers = new Timers(store, this.committer, clock, {
       fired: (run, worker, event) => {
         if (worker === this.id) this.worker.arrived(run, event);
@@ -143,7 +135,25 @@ export class EngineCore {
       isMoot: store.isExclusive,
       lost: () => this.worker.dropAll(),
     });
-    this.#sweep = new Sweep(store, this.worker, registry, clock);
+    this.#sweep = new Sweep(store, this.worker, registry, clock, () =>
+      Promise.all([this.timers.look(), this.waiters.look(), this.answers.look()]),
+    );
+  }
+
+  #createSteps(): Steps {
+    const { clock, concurrency, random } = this.parts;
+    return new Steps(this.committer, this.host, {
+      clock,
+      concurrency,
+      chance: () => Buffer.from(random(4)).readUInt32LE() / 2 ** 32,
+      arrived: (run, event) => this.worker.arrived(run, event),
+      prepare: (input) => this.host.prepare(input),
+      stranded: (run) => {
+        this.worker.forget(run);
+        this.#sweep.again(run);
+      },
+      alive: this.alive,
+    });
   }
 
   /** Opens the store, checks keys, takes up what an earlier process left. Once; later calls wait for the same. */
@@ -162,6 +172,12 @@ export class EngineCore {
     const { store, role, registry } = this.parts;
     try {
       await store.open({ role });
+    } catch (error) {
+      this.#state = "new"; // what was in the way may go: the next call tries again
+      this.#opening = null;
+      throw error;
+    }
+    try {
       await this.#checkKeys();
       this.#unsubscribe.push(store.subscribe((notice) => this.#heard(notice)));
       this.#state = "open";
@@ -172,7 +188,9 @@ export class EngineCore {
       const due = await store.nextDue();
       if (due !== null) this.timers.note(due);
     } catch (error) {
-      this.#state = "closed";
+      this.#state = "new";
+      this.#opening = null;
+      for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
       await store.close().catch(() => {});
       throw error;
     }
@@ -199,8 +217,13 @@ export class EngineCore {
     }
   }
 
-  /** Stops taking work, waits for what runs (at most `graceMs`), gives its runs back. Idempotent. */
-  async close(options: { readonly graceMs?: number } = {}): Promise<void> {
+  /** Stops taking work, waits for what runs (at most `graceMs`), gives its runs back. Later calls wait for the first. */
+  close(options: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  async #close(options: { readonly graceMs?: number }): Promise<void> {
     if (this.#state === "closed" || this.#state === "closing") return;
     const wasOpen = this.#state === "open" || this.#state === "opening";
     await this.#opening?.catch(() => {});
@@ -226,7 +249,9 @@ export class EngineCore {
 
   /** Stops as a crash would, as far as one process can: nothing more is written. For tests. */
   async abandon(): Promise<void> {
+    const hasBegun = this.#state !== "new" && this.#state !== "closed";
     this.#state = "closed";
+    if (!hasBegun) return;
     this.#sweep.stop();
     this.timers.stop();
     this.#lease.stop();
@@ -264,10 +289,11 @@ export class EngineCore {
     const row = await this.parts.store.run({ id });
     if (!row) return false;
     const outcome = await this.committer.commit({ op: "cancel", run: row.run, graceMs: this.parts.cancelGraceMs });
-    if (outcome.type === "requested") {
-      this.timers.note(this.parts.store.now() + this.parts.cancelGraceMs);
-      if (outcome.worker === this.id) this.worker.arrived(row.run, outcome.event);
-    } else if (outcome.type === "again" && this.parts.role === "worker") await this.worker.endFromOutside(row.run);
+    if (outcome.type === "requested" && outcome.worker === this.id) this.worker.arrived(row.run, outcome.event);
+    if (this.parts.role === "worker") {
+      if (outcome.type === "requested") this.timers.note(this.parts.store.now() + this.parts.cancelGraceMs);
+      else if (outcome.type === "again") await this.worker.endFromOutside(row.run);
+    }
     return outcome.type === "requested";
   }
 
@@ -290,6 +316,7 @@ export class EngineCore {
 
   /** Nothing is under way: no turn, no commit, no load, no step body. What waits for the clock or the outside does not count. */
   get isIdle(): boolean {
+    if (this.#state === "closed") return true;
     return this.worker.isIdle && this.committer.isIdle && this.steps.activeCount === 0 && this.timers.isIdle && this.#sweep.isIdle;
   }
 
@@ -299,6 +326,7 @@ export class EngineCore {
 
   #blocked(run: Run, number: RunNumber): void {
     this.parts.logger.blocked(run.identity, run.fault, this.host);
+    this.#sweep.setAside(number, run.identity.codeId);
     if (run.fault?.reason === "misuse") this.#sweep.retryMisuse(number);
   }
 

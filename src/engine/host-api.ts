@@ -73,7 +73,9 @@ export class HostApi {
       return new RunHandle(runId, this.#engine);
     }
     const engine = await this.#engine();
-    engine.parts.registry.addWorkflow(definition);
+    const { registry, role } = engine.parts;
+    if (registry.isClosed && role === "worker" && !registry.workflow(definition.name)) throw notRegistered(definition.name);
+    if (!registry.isClosed) registry.addWorkflow(definition);
     const runId = await engine.alive.during(engine.start(definition, args, options.id));
     return new RunHandle(runId, this.#engine);
   }
@@ -148,6 +150,11 @@ function keyOf(options: ResumeOptions | webcrypto.CryptoKey): string | null {
   const { key, early } = options as ResumeOptions;
   if (early) throw notYet("early delivery", "deliver once the hook exists, or retry while it is not found");
   return key ?? null;
+}
+
+function notRegistered(workflow: string): RingbackError {
+  const message = `Workflow "${workflow}" is not among those this engine was created with, so nobody would run it. Add it to createEngine({ workflows }).`;
+  return new RingbackError("workflow_not_registered", message, { details: { workflow } });
 }
 
 function notYet(feature: string, why: string): RingbackError {

@@ -62,6 +62,10 @@ export class Host implements RunHost {
     this.sealAnswer = (answer) => sealAnswer(seal, answer);
   }
 
+  checkUrl(): void {
+    this.#options.urlOf("wh:");
+  }
+
   newAddress(run: Run, position: number, purpose: TokenPurpose): { address: HookAddress; token: string; url: string | null } {
     const { tokens, urlOf } = this.#options;
     const { kid } = tokens.current;
@@ -79,7 +83,7 @@ export class Host implements RunHost {
     try {
       return this.#options.tokens.mint({ kid: address.kid, runKey: run.identity.key, position, generation: address.generation, purpose });
     } catch (error) {
-      if (RingbackError.is(error, "missing_key")) run.missingKey(error);
+      if (RingbackError.is(error, "missing_key")) run.misuse(error);
       throw error;
     }
   }
@@ -95,6 +99,11 @@ export class Host implements RunHost {
     const delivery = received.delivery as DeliveryNumber;
     this.#keep(delivery, hook.url, hook.created, received);
     return this.#revive(delivery);
+  }
+
+  /** Does a serialised value refer to requests that are not in memory? */
+  mustLoad(text: string): boolean {
+    return deliveriesIn(text).some((delivery) => !this.#requests.get(delivery));
   }
 
   /** Loads the requests that a serialised value refers to, so that it can be parsed in one go. */

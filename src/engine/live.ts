@@ -1,6 +1,7 @@
 // A run that is in memory: its code, and how far this process knows its journal.
 
 import { isInput, type InputEvent, type Recorded } from "../core/event.ts";
+import { type OpenSteps, trackSteps } from "../core/open-step.ts";
 import type { Run } from "../core/run.ts";
 import type { RunNumber, RunRow } from "../store/port.ts";
 
@@ -24,6 +25,9 @@ export class Live {
   isGone = false;
   /** The store has the run set aside; what it next asks for takes that back. */
   isBlocked = false;
+  /** The steps of an earlier life were taken up. */
+  isRecovered = false;
+  openSteps: OpenSteps | null = null;
   #inbox: readonly Recorded<InputEvent>[] = none;
   #next = 0;
 
@@ -38,6 +42,7 @@ export class Live {
     if (event.seq <= this.known) return true;
     if (event.seq > this.known + 1) return false;
     this.known = event.seq;
+    this.openSteps = trackSteps(this.openSteps, event);
     if (!isInput(event)) return true;
     if (this.#next === this.#inbox.length) {
       this.#inbox = [event];

@@ -2,6 +2,7 @@
 
 import type { RunOutcome } from "../core/event.ts";
 import type { Fault, RunHost, RunIdentity } from "../core/run.ts";
+import { textOf } from "../core/thrown.ts";
 
 /** Where lines go: pino, winston, console, or anything of that shape. */
 export interface LogSink {
@@ -38,6 +39,5 @@ export class Logger {
 }
 
 function describe(host: Pick<RunHost, "parse">, error: string): string {
-  const thrown = host.parse(error);
-  return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  return textOf(host.parse(error));
 }

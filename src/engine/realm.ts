@@ -8,8 +8,8 @@ import { patchGlobals } from "./realm/globals.ts";
 import { watchErrors } from "./realm/stray.ts";
 import { holdTicks } from "./realm/turn.ts";
 
-export { callingRun, callingStep, inStep, type StepContext } from "./realm/context.ts";
-export { durably, here, type MisuseListener, onMisuse } from "./realm/guard.ts";
+export { callingRun, callingStep, inStep } from "./realm/context.ts";
+export { durably, here, onMisuse } from "./realm/guard.ts";
 export { takeTurn, takeTurns } from "./realm/turn.ts";
 
 useScopes({ get: callingScope, run: inScope });

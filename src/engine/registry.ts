@@ -9,6 +9,12 @@ export class Registry {
   readonly #workflows = new Map<string, WorkflowDefinition>();
   readonly #hooks = new Map<string, HookDefinition>();
   readonly #listeners = new Set<(workflow: WorkflowDefinition) => void>();
+  /** The author named this engine's workflows: it takes no others. */
+  readonly isClosed: boolean;
+
+  constructor(isClosed: boolean) {
+    this.isClosed = isClosed;
+  }
 
   /** The same name with other code is an error: which of the two should a parked run go on with? */
   addWorkflow(workflow: WorkflowDefinition): void {
@@ -52,9 +58,10 @@ class ProcessList<T> {
   }
 
   /** Calls `listener` with all there are, and with each that comes. */
-  follow(listener: (declared: T) => void): void {
+  follow(listener: (declared: T) => void): () => void {
     for (const declared of this.#all) listener(declared);
     this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 }
 export const processWorkflows: ProcessList<WorkflowDefinition> = new ProcessList();

@@ -8,9 +8,11 @@ import type { Recorded, Serialised } from "../core/event.ts";
 import type { Clock } from "../core/clock.ts";
 import type { StepDefinition } from "../core/definition.ts";
 import { parseDuration } from "../core/duration.ts";
-import { StepTimeoutError } from "../core/errors.ts";
+import { RingbackError, StepTimeoutError } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
+import type { OpenStep } from "../core/open-step.ts";
 import type { RunHost, RunIdentity } from "../core/run.ts";
-import { afterFailure, idempotencyKey } from "../core/step.ts";
+import { type AfterFailure, afterFailure, idempotencyKey } from "../core/step.ts";
 import type { Append, RunNumber } from "../store/port.ts";
 import type { Committer } from "./commit.ts";
 import { crashPoint } from "./crash-point.ts";
@@ -26,6 +28,7 @@ interface Execution {
   readonly step: StepDefinition;
   readonly input: Serialised;
   attempt: number;
+  failures: number;
   abort: AbortController;
   takeBackAlarm: (() => void) | null;
 }
@@ -66,58 +69,64 @@ export class Steps {
     return this.#running + this.#line.length;
   }
 
-  start(live: Live, position: number, input: Serialised, attempt: number, dueAt: number | null = null): void {
+  /** A step that has just been scheduled. */
+  start(live: Live, position: number, input: Serialised): void {
+    const execution = this.#take(live, position, { input, attempt: 1, failures: 0, restarts: 0, dueAt: null });
+    if (execution) this.#enqueue(execution);
+  }
+
+  #take(live: Live, position: number, { input, attempt, failures }: OpenStep): Execution | null {
     const step = live.run.pending.get(position)?.step;
     const key = `${live.number}:${position}`;
-    if (!step || this.#known.has(key)) return;
+    if (!step || this.#known.has(key)) return null;
+    const { number: run, fence } = live;
+    const abort = new AbortController();
     const execution: Execution = {
-      run: live.number,
-      fence: live.fence,
+      run,
+      fence,
       identity: live.run.identity,
       position,
       step,
       input,
       attempt,
-      abort: new AbortController(),
+      failures,
+      abort,
       takeBackAlarm: null,
     };
     this.#known.set(key, execution);
-    if (dueAt !== null && dueAt > this.#options.clock.now()) this.#startAt(execution, dueAt);
-    else this.#enqueue(execution);
+    return execution;
   }
 
   /** Takes up the steps that a run's journal leaves open: those of an earlier process begin another attempt, with the same key. */
-  recover(live: Live, journal: readonly Recorded[]): void {
-    const open = new Map<number, { input: Serialised; attempt: number; dueAt: number | null }>();
-    for (const event of journal) {
-      if (event.kind === "step_scheduled") open.set(event.position, { input: event.input, attempt: 1, dueAt: null });
-      else if (event.kind === "step_completed" || event.kind === "step_failed") open.delete(event.position);
-      else if (event.kind === "step_retrying" || event.kind === "step_restarted") {
-        const step = open.get(event.position);
-        if (step) Object.assign(step, { attempt: event.attempt, dueAt: event.kind === "step_retrying" ? event.dueAt : null });
-      }
-    }
-    for (const [position, { input, attempt, dueAt }] of open) {
-      if (this.#known.has(`${live.number}:${position}`)) continue;
+  recover(live: Live): void {
+    for (const [position, step] of live.openSteps ?? []) {
+      if (!live.run.pending.has(position) || this.#known.has(`${live.number}:${position}`)) continue;
       // An attempt that has been due may have begun.
-      if (dueAt !== null && dueAt > this.#options.clock.now()) this.start(live, position, input, attempt, dueAt);
-      else this.#restart(live, position, input, attempt + 1);
+      if (step.dueAt !== null && step.dueAt > this.#options.clock.now()) {
+        const execution = this.#take(live, position, step);
+        if (execution) this.#startAt(execution, step.dueAt);
+      } else if (step.restarts >= limits.stepRestarts) this.#poisoned(live, position, step.restarts);
+      else this.#restart(live, position, step);
     }
   }
 
-  #restart(live: Live, position: number, input: Serialised, attempt: number): void {
-    const append: Append = {
-      op: "append",
-      run: live.number,
-      fence: live.fence,
-      events: [{ kind: "step_restarted", position, attempt }],
-      seen: 0,
+  /** Process after process ended while this body ran: it is set aside before it ends the next one. */
+  #poisoned({ run }: Live, position: number, restarts: number): void {
+    const name = this.#host.sealText(run.pending.get(position)?.step?.name ?? "");
+    const message = `Step ${name} of run ${run.identity.id} (${run.identity.workflow}) was begun again ${restarts} times, and each time the process ended before it did. The run is set aside.`;
+    run.fault ??= {
+      reason: "crash_loop",
+      error: new RingbackError("crash_loop", message, { details: { run: run.identity.id, loads: restarts } }),
+      diff: null,
     };
-    this.#committer.put(append, (outcome) => {
-      if (outcome.type === "broken") this.#options.stranded(live.number);
-      if (outcome.type !== "appended") return;
-      for (const event of outcome.events) this.#options.arrived(live.number, event);
-      this.start(live, position, input, attempt);
+  }
+
+  #restart(live: Live, position: number, step: OpenStep): void {
+    const attempt = step.attempt + 1;
+    const execution = this.#take(live, position, { ...step, attempt });
+    if (!execution) return;
+    void this.#append(execution, { kind: "step_restarted", position, attempt }).then(() => {
+      if (this.#isCurrent(execution, attempt)) this.#enqueue(execution);
     });
   }
 
@@ -203,6 +212,7 @@ export class Steps {
       idempotencyKey: idempotencyKey(identity.id, position),
       signal: abort.signal,
       run: identity,
+      host: this.#host,
     };
     crashPoint("step.before_body");
     const running = inStep(context, async () => step.body(...args));
@@ -224,9 +234,17 @@ export class Steps {
     const { step, position } = execution;
     const error = this.#host.serialiseThrown(thrown, `the error of step ${step.name}`);
     const now = this.#options.clock.now();
-    const after = afterFailure(thrown, attempt, step.options, now, this.#options.chance());
-    if (after.type === "give_up") return this.#outcome(execution, attempt, { kind: "step_failed", position, attempt, error });
+    const giveUp = (why: Serialised): Promise<void> =>
+      this.#outcome(execution, attempt, { kind: "step_failed", position, attempt, error: why });
+    let after: AfterFailure;
+    try {
+      after = afterFailure(thrown, execution.failures + 1, step.options, now, this.#options.chance());
+    } catch (unusable) {
+      return giveUp(this.#host.serialiseThrown(unusable, `the error of step ${step.name}`)); // its options or its retryAfter
+    }
+    if (after.type === "give_up") return giveUp(error);
     execution.attempt = attempt + 1;
+    execution.failures++;
     execution.abort = new AbortController();
     await this.#append(execution, { kind: "step_retrying", position, attempt: attempt + 1, error, dueAt: after.dueAt });
     if (this.#isCurrent(execution, attempt + 1)) this.#startAt(execution, after.dueAt);
@@ -240,7 +258,7 @@ export class Steps {
   /** Appends under the fence the step was started with. An outcome that finds no store leaves the step open, to be taken up again. */
   #append(execution: Execution, event: Append["events"][number]): Promise<void> {
     const { run, fence } = execution;
-    const isOutcome = event.kind !== "step_retrying";
+    const isOutcome = event.kind === "step_completed" || event.kind === "step_failed";
     return new Promise((resolve) => {
       this.#committer.put({ op: "append", run, fence, events: [event], seen: 0 }, (outcome) => {
         if (isOutcome || outcome.type !== "appended") this.#known.delete(`${run}:${execution.position}`);

@@ -11,12 +11,15 @@ const soonMs = 20;
 const batch = 200;
 /** Misuse may be a race at boot (a module not loaded yet): tried again once, after this. */
 const misuseRetryMs = 1_000;
+const againMs = 1_000;
 
 export class Sweep {
   readonly #store: Store;
   readonly #worker: Worker;
   readonly #registry: Registry;
   readonly #clock: Clock;
+  /** What else may have been missed: timers, ends and answers that somebody waits for. */
+  readonly #look: () => Promise<unknown>;
   #takeBack: (() => void) | null = null;
   #isSweeping = false;
   #isAgain = false;
@@ -25,12 +28,14 @@ export class Sweep {
   #woken: { readonly run: RunNumber; readonly seq: number }[] = [];
   readonly #retried = new Set<RunNumber>();
   readonly #tried = new Set<string>();
+  readonly #lost = new Set<RunNumber>();
 
-  constructor(store: Store, worker: Worker, registry: Registry, clock: Clock) {
+  constructor(store: Store, worker: Worker, registry: Registry, clock: Clock, look: () => Promise<unknown>) {
     this.#store = store;
     this.#worker = worker;
     this.#registry = registry;
     this.#clock = clock;
+    this.#look = look;
   }
 
   get isIdle(): boolean {
@@ -69,6 +74,21 @@ export class Sweep {
     for (const { run, seq } of woken) this.#worker.grown(run, seq);
   };
 
+  /** A run was dropped because the store did not answer, or another worker did: it is loaded again, once that may go better. */
+  again(run: RunNumber): void {
+    if (this.#isStopped || this.#lost.has(run)) return;
+    this.#lost.add(run);
+    this.#clock.alarm(this.#clock.now() + againMs, () => {
+      this.#lost.delete(run);
+      if (!this.#isStopped) void this.#worker.load(run);
+    });
+  }
+
+  /** This process has set the run aside: with this code it does not try again by itself. */
+  setAside(run: RunNumber, codeId: string): void {
+    this.#tried.add(`${run}:${codeId}`);
+  }
+
   retryMisuse(run: RunNumber): void {
     if (this.#retried.has(run)) return;
     this.#retried.add(run);
@@ -82,6 +102,7 @@ export class Sweep {
     this.#isSweeping = true;
     this.#isAgain = false;
     try {
+      await this.#look();
       await this.#runnable();
       await this.#blocked();
     } catch {
@@ -94,9 +115,10 @@ export class Sweep {
   async #runnable(): Promise<void> {
     const workflows = this.#registry.workflows.map((workflow) => workflow.name);
     const seen = new Set<RunNumber>();
-    for (;;) {
-      const rows = await this.#store.runnable(this.#worker.id, workflows, batch + seen.size);
-      const fresh = rows.filter((row) => !seen.has(row.run));
+    for (let stuck = 0; ; ) {
+      const rows = await this.#store.runnable(this.#worker.id, workflows, batch + stuck);
+      const urgent = rows.filter((row) => row.worker !== this.#worker.id || row.wake);
+      const fresh = urgent.filter((row) => !seen.has(row.run));
       for (const row of fresh) seen.add(row.run);
       for (const row of fresh) if (row.worker === this.#worker.id) this.#worker.grown(row.run, row.seq);
       const others = fresh.filter((row) => row.worker !== this.#worker.id);
@@ -104,18 +126,24 @@ export class Sweep {
       const suspects = others.filter((row) => row.loads > 0).sort((a, b) => a.loads - b.loads);
       for (const row of suspects) await this.#worker.loadAlone(row.run);
       await Promise.all(others.filter((row) => row.loads === 0).map((row) => this.#worker.load(row.run)));
-      if (fresh.length < batch || this.#isStopped) return;
+      // Behind the urgent ones come its own that wait for a step, and those it has.
+      if (fresh.length === 0 || urgent.length < batch + stuck || this.#isStopped) return;
+      stuck = urgent.length - fresh.length;
+      await new Promise<void>((resolve) => setImmediate(resolve)); // others have a turn
     }
   }
 
-  /** Each run is tried once with each code it may fit. */
+  /**
+   * Each run is tried once with each code it may fit, and once by each process: what has changed may be a function the workflow calls,
+   * which its own source does not show. A run that ends its process is tried with other code only.
+   */
   async #blocked(): Promise<void> {
     for (const { name, codeId } of this.#registry.workflows) {
-      for (const row of await this.#store.blocked(name, codeId, batch)) {
+      for (const row of await this.#store.blocked(name, "", batch + this.#tried.size)) {
         const attempt = `${row.run}:${codeId}`;
-        if (this.#tried.has(attempt)) continue;
-        this.#tried.add(attempt);
+        if (this.#tried.has(attempt) || (row.blocked?.reason === "crash_loop" && row.blocked.codeId === codeId)) continue;
         await this.#worker.load(row.run, true);
+        this.#tried.add(attempt);
       }
     }
   }

@@ -8,6 +8,7 @@ import type { Committer } from "./commit.ts";
 const batch = 500;
 /** Alarms are kept shorter than what the platform's timers can hold. */
 const longestMs = 24 * 3_600_000;
+/** What is due and could not be fired, since the store is away or the run is another's, is looked at again after this. */
 const retryMs = 1_000;
 
 export interface TimersListener {
@@ -49,11 +50,12 @@ export class Timers {
     });
   }
 
-  /** Somebody else may have set a timer. */
+  /** Somebody else may have set a timer, or time may have jumped (a machine that slept). */
   async look(): Promise<void> {
     try {
       const next = await this.#store.nextDue();
-      if (next !== null) this.note(next);
+      if (next !== null && next <= this.#store.now()) await this.fireDue();
+      else if (next !== null) this.note(next);
     } catch {
       this.note(this.#clock.now() + retryMs); // the store is away
     }
@@ -75,7 +77,8 @@ export class Timers {
         if (due.length < batch) break;
       }
       this.#isFiring = false;
-      await this.look();
+      const next = await this.#store.nextDue();
+      if (next !== null) this.note(Math.max(next, this.#clock.now() + (next <= this.#store.now() ? retryMs : 0)));
     } catch {
       this.#isFiring = false;
       this.note(this.#clock.now() + retryMs); // the store is away; what is due stays due

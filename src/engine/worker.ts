@@ -6,7 +6,7 @@
 // W4. A parked run stays hot within the budget, least recently used out first; cold, it is its journal and nothing else.
 
 import { setImmediate } from "node:timers";
-import type { NoteEvent, OutputEvent, Recorded, RunOutcome } from "../core/event.ts";
+import { type NoteEvent, type OutputEvent, type Recorded, type RunOutcome, type Serialised, valueIn } from "../core/event.ts";
 import { RingbackError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { Run, type RunHost } from "../core/run.ts";
@@ -30,10 +30,15 @@ export interface WorkerOptions {
   readonly onBlocked: (run: Run, number: RunNumber) => void;
   readonly onEnded: (run: Run, outcome: RunOutcome, warnings: readonly string[]) => void;
   /** The store did not answer: runs that were dropped are to be looked for again. */
-  readonly onStranded: () => void;
+  readonly onStranded: (run: RunNumber) => void;
   /** Does anybody in this process wait for the run's end? */
   readonly isAwaited: (runId: string) => boolean;
+  /** Does a value refer to requests that are not in memory? `load` brings them. */
+  readonly mustLoad: (text: Serialised) => boolean;
+  readonly load: (text: Serialised) => Promise<void>;
 }
+
+const unread: Broken = { type: "broken", error: null };
 
 export class Worker {
   readonly #store: Store;
@@ -74,8 +79,8 @@ export class Worker {
   begin(row: RunRow, started: Recorded): void {
     const live = this.#keep(row);
     if (!live) return;
-    live.receive(started);
-    this.#pump(live);
+    live.isRecovered = true;
+    this.#receive(live, started);
   }
 
   /** The run in memory, if it is there. */
@@ -92,8 +97,28 @@ export class Worker {
   arrived(number: RunNumber, event: Recorded): void {
     const live = this.#hot.get(number);
     if (!live) void this.load(number);
+    else this.#receive(live, event);
+  }
+
+  #receive(live: Live, event: Recorded): void {
+    const preparing = this.#prepare([event]);
+    if (preparing)
+      void preparing.then(
+        () => this.#receive(live, event),
+        () => this.#lose(live, unread),
+      );
     else if (live.receive(event)) this.#pump(live);
     else void this.#catchUp(live);
+  }
+
+  /** Loads the requests that values in these events refer to, so that code can be given them in its turn; null where there are none. */
+  #prepare(events: readonly Recorded[]): Promise<void> | null {
+    let texts: string[] | null = null;
+    for (const event of events) {
+      const text = valueIn(event);
+      if (text !== null && this.#options.mustLoad(text)) (texts ??= []).push(text);
+    }
+    return texts && Promise.all(texts.map((text) => this.#options.load(text))).then(() => {});
   }
 
   /** The journal of a run has grown to `seq`, by another's hand. */
@@ -114,7 +139,7 @@ export class Worker {
     if (under) return isRetry ? under.then((live) => live ?? this.load(number, true)) : under;
     const loading = this.#load(number, isRetry)
       .catch(() => {
-        this.#options.onStranded();
+        this.#options.onStranded(number);
         return null;
       })
       .finally(() => this.#loading.delete(number));
@@ -155,22 +180,26 @@ export class Worker {
     for (const event of journal) live.run.record(event);
     for (const event of journal) live.receive(event);
     live.isLoading = true;
-    this.#replay(live, () => this.steps.recover(live, journal));
+    this.#replay(live);
     return live;
   }
 
   /** A run that cannot be read now is not in memory: it is looked for again. */
   async #journalFor(live: Live): Promise<readonly Recorded[]> {
     try {
-      return await this.#store.journal(live.number, 0);
+      const journal = await this.#store.journal(live.number, 0);
+      await this.#prepare(journal);
+      return journal;
     } catch (error) {
       this.#drop(live);
+      // The store, not the run, is what failed: this load does not count against it.
+      this.#committer.put({ op: "park", run: live.number, fence: live.fence, seen: 0 }, () => {}, true);
       throw error;
     }
   }
 
   /** Cold: turns back to back in slices, until the journal is drained. */
-  #replay(live: Live, drained: () => void): void {
+  #replay(live: Live): void {
     takeTurns(
       live.run,
       () => {
@@ -180,9 +209,8 @@ export class Worker {
       },
       replaySliceMs,
       (isDrained) => {
-        if (!isDrained && !live.isGone) return this.#replay(live, drained);
+        if (!isDrained && !live.isGone) return this.#replay(live);
         live.isLoading = false;
-        if (!live.isGone && !live.run.fault && !live.run.ended) drained();
         live.run.isReplaying = false;
         this.#rest(live);
         this.#pump(live);
@@ -194,6 +222,10 @@ export class Worker {
     if (live.isBusy || live.isGone) return;
     const { run } = live;
     const body = nextTurn(live);
+    if (!live.isRecovered && !body && !live.isCatchingUp && !run.ended && !run.fault) {
+      live.isRecovered = true;
+      this.steps.recover(live);
+    }
     if (body) {
       this.#work(live);
       takeTurn(run, body, () => {
@@ -222,7 +254,7 @@ export class Worker {
 
   /** W2: what was asked for is now in the journal. */
   #act(live: Live, event: Recorded): void {
-    if (event.kind === "step_scheduled") this.steps.start(live, event.position, event.input, 1);
+    if (event.kind === "step_scheduled") this.steps.start(live, event.position, event.input);
     else if (event.kind === "timer_set") this.timers.note(event.dueAt ?? 0);
     else if (event.kind === "hook_created") {
       live.run.hooks.get(event.position)?.recorded(event);
@@ -328,12 +360,14 @@ export class Worker {
     if (live.isCatchingUp || live.isGone) return;
     live.isCatchingUp = true;
     try {
-      for (const event of await this.#store.journal(live.number, live.known)) live.receive(event);
+      const events = await this.#store.journal(live.number, live.known);
+      await this.#prepare(events);
+      for (const event of events) live.receive(event);
       live.isCatchingUp = false;
       this.#pump(live);
     } catch {
       this.#drop(live);
-      this.#options.onStranded();
+      this.#options.onStranded(live.number);
     }
   }
 
@@ -341,7 +375,7 @@ export class Worker {
   #lose(live: Live, outcome: { readonly type: "fenced" } | Broken): void {
     this.#drop(live);
     if (outcome.type === "fenced") this.steps.abort(live.number, "Another worker has taken the run over.");
-    this.#options.onStranded();
+    this.#options.onStranded(live.number);
   }
 
   #keep(row: RunRow): Live | null {
@@ -364,7 +398,7 @@ export class Worker {
     run.misuse(error);
     const live = this.#byKey.get(run.identity.key);
     if (live?.run === run) this.#pump(live);
-    else this.#accuse(run, error).catch(this.#options.onStranded);
+    else this.#accuse(run, error).catch(() => {});
   };
 
   /** A copy of a run that is no longer in memory was caught: the run is set aside all the same. */
@@ -387,6 +421,8 @@ export class Worker {
 
   /** Ends a cancelled run without its code: its grace is over, or its code cannot run. */
   async endFromOutside(number: RunNumber): Promise<void> {
+    const live = this.#hot.get(number);
+    const { seq, unread } = live && !live.isLoading ? { seq: live.run.seq, unread: live.run.unread() } : { seq: 0, unread: [] };
     this.forget(number);
     const claim = await this.#committer.commit({ op: "claim", run: number, worker: this.id });
     if (claim.type === "refused") return;
@@ -395,8 +431,8 @@ export class Worker {
       kind: "run_ended",
       turn: 0,
       outcome: { type: "cancelled" },
-      seen: row.seq,
-      unread: [],
+      seen: seq,
+      unread,
       abandoned: [],
       warnings: [],
     };

@@ -43,9 +43,9 @@ export function workflow<A extends unknown[], R>(
   return Object.assign(inline, { [definition]: declared });
 }
 
-export function definitionOf(value: unknown): WorkflowDefinition {
+export function definitionOf(value: unknown, taker = "start()"): WorkflowDefinition {
   const declared = (value as Workflow | undefined)?.[definition];
   if (declared) return declared;
-  const message = `start() takes what workflow() returned, got ${typeof value === "function" ? `a plain function (${value.name || "anonymous"})` : typeof value}.`;
+  const message = `${taker} takes what workflow() returned, got ${typeof value === "function" ? `a plain function (${value.name || "anonymous"})` : typeof value}.`;
   throw new RingbackError("bad_argument", message, { details: { argument: "workflow", value: typeof value } });
 }

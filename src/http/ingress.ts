@@ -20,13 +20,21 @@ export interface Ingress {
   readonly bodyBytes: number;
 }
 
-export function createIngress(engine: () => EngineCore | Promise<EngineCore>, bodyBytes: number): Ingress {
+/** `basePath` is the path of the base URL: callbacks come in below it, or, behind a proxy that takes it off, without it. */
+export function createIngress(engine: () => EngineCore | Promise<EngineCore>, bodyBytes: number, basePath: string): Ingress {
   const handle: Ingress["handle"] = (request, answered) => {
-    const token = tokenIn(request.path);
+    const token =
+      tokenIn(request.path) ?? (basePath !== "" && request.path.startsWith(basePath) ? tokenIn(request.path.slice(basePath.length)) : null);
     if (token === null) return answered(notFound);
     if (request.method === "OPTIONS") return answered(noContent);
     const fail = (error: unknown): void => answered(answerForError(error));
-    const enter = ({ door }: EngineCore): void => door.callback(token, request, { reply: (reply) => answered(answerFor(reply)), fail });
+    const enter = ({ door }: EngineCore): void => {
+      try {
+        door.callback(token, request, { reply: (reply) => answered(answerFor(reply)), fail });
+      } catch (error) {
+        fail(error);
+      }
+    };
     const core = engine();
     if (core instanceof Promise) core.then(enter, fail);
     else enter(core);

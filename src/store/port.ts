@@ -40,8 +40,11 @@ export interface HookRow {
   readonly state: HookState;
 }
 
-/** Where a delivery goes. `token` is a custom token's text; a minted token has been verified and taken apart before. */
-export type Address = { readonly runKey: string; readonly position: number } | { readonly token: string };
+/**
+ * Where a delivery goes. `token` is a custom token's text; a minted token has been verified and taken apart before. Who knows the number
+ * of the run with that key says it: it is found faster then, and no other run is taken for it.
+ */
+export type Address = { readonly runKey: string; readonly position: number; readonly run?: RunNumber } | { readonly token: string };
 
 /** Begins a run: its row and `run_started`. Same id, workflow and arguments as an existing run: `existing`; same id, else: `conflict`. */
 export interface StartRun {
@@ -258,7 +261,7 @@ export interface Store {
   deliveryOf(address: Address, key: string): Promise<DeliveryNumber | null>;
   /** Runs that have something to do (`wake`, or steps without an outcome), that are neither ended nor blocked, and that `worker` may claim or holds. */
   runnable(worker: string, workflows: readonly string[], limit: number): Promise<readonly RunRow[]>;
-  /** Blocked runs of a workflow that no attempt with this code id has set aside. */
+  /** Blocked runs of a workflow that no attempt with this code id has set aside, or only for want of a key, which may be back. */
   blocked(workflow: string, codeId: string, limit: number): Promise<readonly RunRow[]>;
   /** Timers and hook deadlines (position 0: a cancelled run's grace is over) with `dueAt <= until`, earliest first. */
   due(until: number, limit: number): Promise<readonly DueRow[]>;

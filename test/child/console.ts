@@ -5,7 +5,7 @@ import { createHook, sleep, step, workflow } from "../../src/index.ts";
 import { openWorld } from "./engine.ts";
 
 let lives = 0;
-const work = step("work", async () => void console.log("in a step"));
+const work = step("work", async () => console.log("in a step"));
 const wf = workflow("prints", async () => {
   lives++;
   const hook = createHook<number>({ token: "say" });

@@ -9,13 +9,12 @@ const heard: string[] = [];
 if (listener === "listener") process.on("unhandledRejection", (reason) => heard.push((reason as Error).message));
 
 const pass = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-let reject: (error: Error) => void = () => {};
-const make = (): void => {
-  void new Promise((_, no) => {
-    reject = no;
-  });
-};
-const foreign = (): void => reject(new Error("foreign"));
+let open: () => void = () => {};
+/** Host code, woken through a promise. */
+async function foreign(gate: Promise<void>): Promise<never> {
+  await gate;
+  throw new Error("foreign");
+}
 
 const fail = step("fail", () => Promise.reject(new Error("declined")), { maxRetries: 0 });
 const derived = async (): Promise<void> => {
@@ -37,7 +36,11 @@ const bodies: Record<string, () => Promise<unknown>> = {
   last: async () => {
     await createHook({ token: "go" });
     process.nextTick(() => void Promise.reject(new Error("in a tick")));
-    void Promise.reject({ toString: () => { throw new Error("unspeakable"); } });
+    void Promise.reject({
+      toString: () => {
+        throw new Error("unspeakable");
+      },
+    });
     void Promise.reject(new Error("at the end"));
     return "done";
   },
@@ -45,15 +48,15 @@ const bodies: Record<string, () => Promise<unknown>> = {
   turn: async () => {
     void Promise.reject(new Error("the run's"));
     await createHook({ token: "go" });
-    foreign();
+    open();
     await sleep("1h");
   },
   /** Code that has left its turn. */
   outside: async () => {
     const hook = createHook({ token: "go" });
     setTimeout(() => void step.run("late", () => {}), 0);
-    setTimeout(async () => await sleep("1s"), 0);
-    setTimeout(async () => createHook(), 0);
+    setTimeout((async () => await sleep("1s")) as () => void, 0);
+    setTimeout((async () => createHook()) as () => void, 0);
     setTimeout(() => void createHook(), 0);
     setTimeout(() => hook.dispose(), 0);
     setTimeout(() => void hook.then(() => {}), 0);
@@ -63,7 +66,11 @@ const bodies: Record<string, () => Promise<unknown>> = {
 
 async function main(): Promise<void> {
   const name = scenario === "between" || scenario === "busy" ? "late" : scenario;
-  make();
+  void foreign(
+    new Promise((resolve) => {
+      open = resolve;
+    }),
+  );
   const wf = workflow(name, bodies[name] as () => Promise<unknown>);
   const quick = workflow("quick", async () => sleep("1ms"));
   const lines: string[] = [];
@@ -71,11 +78,11 @@ async function main(): Promise<void> {
   const world = await openWorld({ workflows: [wf, quick], logger });
   const run = await world.engine.start(wf, []);
   await world.settled();
-  if (scenario === "between") foreign();
+  if (scenario === "between") open();
   if (scenario === "busy") {
     for (let i = 0; i < 50; i++) void world.engine.start(quick, []);
     await pass();
-    foreign();
+    open();
     for (let i = 0; i < 50; i++) {
       void world.engine.start(quick, []);
       await pass();

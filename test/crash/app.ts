@@ -10,7 +10,17 @@ import type { AddressInfo } from "node:net";
 import { setImmediate } from "node:timers";
 import type { Clock } from "../../src/core/clock.ts";
 import { systemClock } from "../../src/engine/clock.ts";
-import { createEngine, createHook, createWebhook, getStepMetadata, getWorkflowMetadata, type RequestWithResponse, sleep, step, workflow } from "../../src/index.ts";
+import {
+  createEngine,
+  createHook,
+  createWebhook,
+  getStepMetadata,
+  getWorkflowMetadata,
+  type RequestWithResponse,
+  sleep,
+  step,
+  workflow,
+} from "../../src/index.ts";
 import { toListener } from "../../src/node.ts";
 import type { Entry } from "./driver.ts";
 
@@ -103,7 +113,10 @@ const stubborn = workflow("stubborn", async () => {
 });
 
 const workflows = { trade, single, poison, stubborn };
-const shortSighted: Clock = { now: systemClock.now, alarm: (at, wake) => (at - systemClock.now() > 1_000 ? () => {} : systemClock.alarm(at, wake)) };
+const shortSighted: Clock = {
+  now: systemClock.now,
+  alarm: (at, wake) => (at - systemClock.now() > 1_000 ? () => {} : systemClock.alarm(at, wake)),
+};
 const engine = createEngine({
   store: `sqlite:${CRASH_STORE}`,
   baseUrl: "https://app.example",
@@ -130,7 +143,8 @@ async function serveRoute(request: IncomingMessage, response: ServerResponse): P
   for await (const chunk of request.setEncoding("utf8")) body += chunk;
   const said = await route(args, body).then(
     (value) => [200, value] as const,
-    (error: { code?: string; message?: string }) => [500, { code: error.code, message: error.message }] as const,
+    (error: { code?: string; message?: string }) =>
+      [error.code === "engine_closed" ? 503 : 500, { code: error.code, message: error.message }] as const,
   );
   response.writeHead(said[0], { "content-type": "application/json" }).end(JSON.stringify(said[1] ?? null));
   return true;

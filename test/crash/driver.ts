@@ -69,6 +69,7 @@ export class Life {
   readonly port: Promise<number | null>;
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   refusal: Refusal | null = null;
+  isClosing = false;
   stderr = "";
 
   constructor(path: string, env: Readonly<Record<string, string>>, told: (message: { type: string }) => void) {
@@ -92,6 +93,7 @@ export class Life {
   }
 
   async close(graceMs?: number): Promise<void> {
+    this.isClosing = true;
     if (this.child.connected) this.child.send({ type: "close", graceMs });
     await this.exited;
   }
@@ -152,6 +154,16 @@ export class CrashWorld {
     this.begin();
   }
 
+  /** Is closed so often, each time at a moment that chance chooses. */
+  async closeAnytime(times: number, chance: () => number): Promise<void> {
+    for (let time = 0; time < times; time++) {
+      const life = this.begin();
+      for (let left = chance() * 40; left > 0; left--) await Promise.race([once(this.#events, "entry"), once(this.#events, "reply")]);
+      await life.close();
+    }
+    this.begin();
+  }
+
   /** Begins a life after each death, until it may end. */
   async dieByItself(env: Readonly<Record<string, string>>, isOver: () => boolean): Promise<void> {
     do {
@@ -165,7 +177,10 @@ export class CrashWorld {
       const { life } = this;
       const port = await life.port;
       try {
-        if (port !== null) return await this.#told(send(port, path, ask));
+        const reply = port === null ? null : await send(port, path, ask);
+        this.#events.emit("reply");
+        if (reply && reply.status !== 503) return reply;
+        if (reply && !life.isClosing) continue; // as any provider would
       } catch {
         // It died; what became of the request is not known.
       }
@@ -175,12 +190,6 @@ export class CrashWorld {
         await once(this.#events, "life");
       }
     }
-  }
-
-  async #told(reply: Promise<Reply>): Promise<Reply> {
-    const told = await reply;
-    this.#events.emit("reply");
-    return told;
   }
 
   /** The result of a route of the app. */
@@ -247,15 +256,18 @@ const ofTheConnection: ReadonlySet<string> = new Set(["date", "connection", "kee
 /** One request on a connection of its own. Rejects where the connection breaks. */
 export function send(port: number, path: string, { method = "POST", headers = {}, body = "" }: Ask): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const sent = request({ port, host: "127.0.0.1", path, method, headers: { "content-type": "text/plain", ...headers }, agent: false }, (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
-      response.on("error", reject).on("end", () => {
-        const own = Object.entries(response.headers as Record<string, string>).filter(([name]) => !ofTheConnection.has(name));
-        const disposition = response.headers["ringback-disposition"] as string | undefined;
-        resolve({ status: response.statusCode ?? 0, disposition, headers: Object.fromEntries(own), body: text });
-      });
-    });
+    const sent = request(
+      { port, host: "127.0.0.1", path, method, headers: { "content-type": "text/plain", ...headers }, agent: false },
+      (response) => {
+        let text = "";
+        response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
+        response.on("error", reject).on("end", () => {
+          const own = Object.entries(response.headers as Record<string, string>).filter(([name]) => !ofTheConnection.has(name));
+          const disposition = response.headers["ringback-disposition"] as string | undefined;
+          resolve({ status: response.statusCode ?? 0, disposition, headers: Object.fromEntries(own), body: text });
+        });
+      },
+    );
     sent.on("error", reject).end(body);
   });
 }

@@ -18,7 +18,12 @@ export interface Sent {
 const kinds = ["plain", "fixed", "manual", "direct"] as const;
 
 /** Starts a run, delivers all it waits for in an order of chance's, and resolves with what it returned. */
-export async function trade(world: CrashWorld, run: string, count: number, chance: () => number): Promise<{ sent: Sent[]; taken: string[] }> {
+export async function trade(
+  world: CrashWorld,
+  run: string,
+  count: number,
+  chance: () => number,
+): Promise<{ sent: Sent[]; taken: string[] }> {
   await world.value(`/start/trade/${run}/${count}`);
   await world.noted((entry) => entry.run === run && entry.step === "hand out");
   const all = kinds.flatMap((kind) => Array.from({ length: count }, (_, n) => ({ kind, key: `${run}-${kind}-${n}`, place: chance() })));
@@ -44,7 +49,12 @@ export function pathOf(world: CrashWorld, run: string, kind: string): string {
 /** What each kind of address answers. */
 function expected({ run, kind, key }: Sent): Partial<Reply> {
   if (kind === "plain") return { status: 202, body: "" };
-  if (kind === "fixed") return { status: 201, body: `thanks, ${run}`, headers: expect.objectContaining({ "x-order": run, "content-type": "text/plain;charset=UTF-8" }) };
+  if (kind === "fixed")
+    return {
+      status: 201,
+      body: `thanks, ${run}`,
+      headers: expect.objectContaining({ "x-order": run, "content-type": "text/plain;charset=UTF-8" }),
+    };
   if (kind === "manual") return { status: 200, body: JSON.stringify({ taken: key }), headers: expect.objectContaining({ "x-taken": key }) };
   return { status: 200, body: expect.stringMatching(/^dlv_/) };
 }
@@ -75,7 +85,10 @@ export function checkAttempts(entries: readonly Entry[], journals: ReadonlyMap<s
     keys.set(key, step);
     const position = Number(key.slice(run.length + 1));
     const done = journals.get(run)?.find((event) => event.kind === "step_completed" && event.position === position);
-    expect(done?.kind === "step_completed" ? attempt <= done.attempt : false, `attempt ${attempt} of ${key} (${step}) began after its end`).toBe(true);
+    expect(
+      done?.kind === "step_completed" ? attempt <= done.attempt : false,
+      `attempt ${attempt} of ${key} (${step}) began after its end`,
+    ).toBe(true);
   }
 }
 
@@ -95,6 +108,9 @@ export async function journalsOf(world: CrashWorld, runs: readonly string[]): Pr
 
 /** No token that was handed out stands in a file of the store, or was printed. */
 export function checkSecrets(world: CrashWorld): void {
-  const urls = world.entries().filter((entry) => entry.step === "hand out").flatMap((entry) => Object.values(entry.value as Record<string, string>));
+  const urls = world
+    .entries()
+    .filter((entry) => entry.step === "hand out")
+    .flatMap((entry) => Object.values(entry.value as Record<string, string>));
   expect(leaks(urls, world.artefacts())).toEqual([]);
 }

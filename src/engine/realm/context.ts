@@ -4,7 +4,7 @@
 //     started the run or brought it its payload.
 
 import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
-import type { Run } from "../../core/run.ts";
+import type { Run, RunHost } from "../../core/run.ts";
 import { current } from "../../core/turn.ts";
 
 const owner = new AsyncLocalStorage<Run>();
@@ -21,6 +21,7 @@ export interface StepContext {
   readonly idempotencyKey: string;
   readonly signal: AbortSignal;
   readonly run: { readonly id: string; readonly workflow: string; readonly createdAt: number };
+  readonly host: RunHost;
 }
 
 /** The run whose code makes this call, or null where no run is around: a durable call there is plain host code, or an error. */

@@ -11,5 +11,6 @@ export function patch(target: object, name: PropertyKey, value: unknown): void {
   if (typeof value === "function" && typeof original === "function") {
     for (const key of ["name", "length"] as const) Object.defineProperty(value, key, { value: original[key], configurable: true });
   }
-  Object.defineProperty(target, name, { configurable: true, writable: true, enumerable: before?.enumerable ?? false, value });
+  if (before?.configurable === false) Reflect.set(target, name, value);
+  else Object.defineProperty(target, name, { configurable: true, writable: true, enumerable: before?.enumerable ?? false, value });
 }

@@ -4,29 +4,37 @@
 //     of them, and become warnings of the run unless they are handled later. All others keep Node's default.
 //
 // `process.emit` is where Node asks, once for each. To add and remove listeners at every turn costs a third of all turns, and makes the
-// rejections of others pass through them.
+// rejections of others pass through them. Bun asks listeners alone, and shows them no context: there, what surfaces is the turn's.
 
 import type { Run } from "../../core/run.ts";
 import { callingRun } from "./context.ts";
 import { patch } from "./patch.ts";
+import { textOf } from "../../core/thrown.ts";
 
 const later = setImmediate;
+const isBun = "bun" in process.versions;
 const taken = new WeakMap<object, { readonly run: Run; readonly text: string }>();
 const forgiven = new WeakSet<object>();
 let isTaking = false;
+let turnOf: Run | null = null;
 
-export function takeStrays(): void {
+export function takeStrays(run: Run): void {
+  if (isBun && !isTaking) process.on("unhandledRejection", take).on("rejectionHandled", giveBack);
   isTaking = true;
+  turnOf = run;
 }
 
 export function ignoreStrays(): void {
+  if (isBun) process.off("unhandledRejection", take).off("rejectionHandled", giveBack);
   isTaking = false;
+  turnOf = null;
 }
 
 /** For an error that the engine throws into a run's code outside its turn: what comes of it, there and then, ends no process. */
-export function forgive(error: object): void {
+export function forgive(error: object, run: Run): void {
   forgiven.add(error);
-  isTaking = true;
+  if (isTaking) return;
+  takeStrays(run);
   later(ignoreStrays);
 }
 
@@ -43,7 +51,7 @@ export function watchErrors(): void {
 }
 
 function take(reason: unknown, promise: object): boolean {
-  const run = callingRun();
+  const run = isBun ? turnOf : callingRun();
   if (!run) return false;
   const text = `Nobody handled a rejection: ${textOf(reason)}`;
   taken.set(promise, { run, text });
@@ -61,10 +69,3 @@ function giveBack(promise: object): boolean {
 }
 
 /** Never throws, whatever was thrown. */
-function textOf(reason: unknown): string {
-  try {
-    return reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
-  } catch {
-    return "a value that cannot be shown";
-  }
-}

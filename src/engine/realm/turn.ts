@@ -10,14 +10,13 @@ import { enter, leave } from "../../core/turn.ts";
 import { inRun } from "./context.ts";
 import { native } from "./globals.ts";
 import { ignoreStrays, takeStrays } from "./stray.ts";
+import { textOf } from "../../core/thrown.ts";
 
 type Tick = Parameters<typeof process.nextTick>;
 
-const nextTick = process.nextTick;
+const queue = process.nextTick;
 const later = setImmediate;
 let held: Tick[] | null = null;
-/** What queues the ticks of others: Node's, or what a test runner has put in its place. */
-let queueTick = nextTick;
 /** Macrotasks with turns that are queued and have not begun. */
 let queued = 0;
 
@@ -45,7 +44,7 @@ export function takeTurns(run: Run, next: () => ((run: Run) => void) | null, sli
     const step = (): void => {
       const body = next();
       if (!body) return finish(true);
-      runTurn(run, body, (hadTicks) => (hadTicks || native.performanceNow() > until ? finish(false) : nextTick(step)));
+      runTurn(run, body, (hadTicks) => (hadTicks || native.performanceNow() > until ? finish(false) : queue(step)));
     };
     const finish = (isDrained: boolean): void => {
       done(isDrained);
@@ -58,18 +57,18 @@ export function takeTurns(run: Run, next: () => ((run: Run) => void) | null, sli
 function runTurn(run: Run, body: (run: Run) => void, done: (hadTicks: boolean) => void): void {
   enter(run);
   held = [];
-  takeStrays();
+  takeStrays(run);
   try {
     inRun(run, body);
   } catch (error) {
     run.misuse(asMisuse(run, error));
   }
   queueMicrotask(() =>
-    nextTick(() => {
+    queue(() => {
       const ticks = held as Tick[];
       held = null;
       leave();
-      for (const tick of ticks) queueTick(...tick);
+      for (const tick of ticks) queue(...tick);
       // Rejections are told when this macrotask is over, and those of the turn that ends a run are still the run's.
       if (run.ended) later(() => done(ticks.length > 0));
       else done(ticks.length > 0);
@@ -85,18 +84,19 @@ function endMacrotask(): void {
 function asMisuse(run: Run, error: unknown): RingbackError {
   if (RingbackError.is(error)) return error;
   const { id, workflow } = run.identity;
-  const message = `Run ${id} could not be advanced: ${error instanceof Error ? error.message : String(error)}`;
+  const message = `Run ${id} could not be advanced: ${textOf(error)}`;
   return new RingbackError("nothing_pending", message, { details: { run: id, workflow }, cause: error });
 }
 
-/** Puts `process.nextTick` under M1, to stay: vitest puts back what it saw there, and may have seen it before this. */
+/** Puts `process.nextTick` under M1. It stays under others' wrappers, and where vitest puts Node's own back, which it saw before. */
 export function holdTicks(): void {
   const hold = function nextTick(callback: (...args: unknown[]) => void, ...args: unknown[]): void {
-    if (held === null || typeof callback !== "function") queueTick(callback, ...args);
+    if (held === null || typeof callback !== "function") queue(callback, ...args);
     else held.push([AsyncResource.bind(callback), ...args] as unknown as Tick);
+  } as typeof process.nextTick;
+  let shown = hold;
+  const set = (value: typeof process.nextTick): void => {
+    shown = value === queue ? hold : value;
   };
-  const set = (queue: typeof nextTick): void => {
-    queueTick = queue === hold ? nextTick : queue;
-  };
-  Object.defineProperty(process, "nextTick", { configurable: true, enumerable: true, get: () => hold, set });
+  Object.defineProperty(process, "nextTick", { configurable: true, enumerable: true, get: () => shown, set });
 }

@@ -53,7 +53,7 @@ function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
     case "child_awaited":
       return awaitRun(change, run, event.position, event.runId);
     case "run_blocked":
-      change.set(state.setAside, JSON.stringify([run, event.codeId]), true);
+      if (event.reason !== "missing_key") change.set(state.setAside, JSON.stringify([run, event.codeId]), true);
       return [];
     case "run_ended":
       change.delete(state.timers, run);

@@ -7,6 +7,7 @@
 import type { HookCreated, NewRun, Recorded, RunEvent } from "../../core/event.ts";
 import {
   assertKeyText,
+  type Draft,
   disposed,
   hasEnded,
   hookState,
@@ -14,11 +15,11 @@ import {
   mayWrite,
   originOf,
   rowOf,
-  settle,
+  settleIn,
   unborn,
 } from "../../core/run-row.ts";
 import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
-import { flag, type Progress } from "./table.ts";
+import { draftOf, flag, type Progress } from "./table.ts";
 import type { Work } from "./work.ts";
 
 export function append(work: Work, command: Append): AppendOutcome {
@@ -35,23 +36,22 @@ class Author {
   readonly events: Recorded[] = [];
   readonly #work: Work;
   readonly #run: RunNumber;
-  #progress: Progress;
+  readonly #progress: Draft<Progress>;
 
   constructor(work: Work, run: RunNumber, progress: Progress) {
     this.#work = work;
     this.#run = run;
-    this.#progress = progress;
+    this.#progress = draftOf(progress);
   }
 
   add(event: RunEvent): void {
-    const { event: entry, progress } = this.#work.record(this.#run, this.#progress, event);
-    this.#progress = progress;
+    const entry = this.#work.record(this.#run, this.#progress, event);
     this.events.push(entry);
     this.#follow(entry);
   }
 
   finish(seen: number): void {
-    this.#progress = settle(this.#progress, seen);
+    settleIn(this.#progress, seen);
     this.#work.tables.writeProgress(this.#run, this.#progress);
     if (hasEnded(this.#progress)) this.#tellEnd();
   }
@@ -66,7 +66,7 @@ class Author {
         if (tables.mark(this.#run, event.hook)?.holder === null) this.add({ kind: "hook_registered", position: event.hook });
         return;
       case "hook_disposed":
-        return this /** What closed the hook before stands; a hook that lost its token has nothing to close. */.#dispose(event.hook);
+        return this.#dispose(event.hook);
       case "timer_set":
         return this.#setTimer(event.position, event.dueAt!, false);
       case "timer_cancelled":
@@ -81,12 +81,10 @@ class Author {
         );
       }
       case "child_awaited":
-        return this /** An end that is there is told at once; else the run is noted under the awaited id, which need not be a run's yet. */.#awaitRun(
-          event.position,
-          event.runId,
-        );
+        return this.#awaitRun(event.position, event.runId);
       case "run_blocked":
-        tables.write("insert into set_aside values (?, ?) on conflict do nothing", this.#run, event.codeId);
+        if (event.reason !== "missing_key")
+          tables.write("insert into set_aside values (?, ?) on conflict do nothing", this.#run, event.codeId);
         return;
       case "run_ended":
         if (this.#progress.flags & flag.timers) tables.write("delete from timers where run = ?", this.#run);
@@ -152,7 +150,7 @@ class Author {
 
   /** Says in the row that there is something of the run in another table. */
   #flag(bit: number): void {
-    this.#progress = { ...this.#progress, flags: this.#progress.flags | bit };
+    this.#progress.flags |= bit;
   }
 
   #dropTimer(position: number): void {
@@ -210,8 +208,8 @@ export function startRun(work: Work, start: NewRun, worker: string | null): Star
   const origin = tables.keepOrigin(originOf(run, start, now));
   const { id, key, workflow, codeId, args, seed } = start;
   const isAwaited = tables.row("select 1 from watchers where awaited = ? limit 1", id) !== undefined;
-  const unwritten: Progress = { ...unborn(worker), head: 0, flags: isAwaited ? flag.watchers : 0 };
-  const { event, progress } = work.record(run, unwritten, { kind: "run_started", workflow, codeId, args, seed });
+  const progress = draftOf({ ...unborn(worker), head: 0, flags: isAwaited ? flag.watchers : 0 });
+  const event = work.record(run, progress, { kind: "run_started", workflow, codeId, args, seed });
   tables.write("insert into origins values (?, ?, ?, ?, ?, ?, ?)", run, progress.head, id, key, workflow, codeId, now);
   tables.insertProgress(run, progress);
   // Whoever begins a run for a worker is that worker, and has the outcome.

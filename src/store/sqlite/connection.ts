@@ -68,8 +68,8 @@ export function disconnect(database: Database): void {
 function assertSetting(database: Database, store: string, name: string, answer: string | number | null): void {
   const actual = ask(database, `pragma ${name}`)[0] ?? null;
   if (actual === answer) return;
-  const message = `${store} does not take ${name}=${answer} (it answers ${actual}), so accepted callbacks could be lost. Put the file on a local disk.`;
-  throw new RingbackError("unsafe_durability", message, { details: { store, setting: `${name}=${actual}` } });
+  const message = `${store} does not take ${name}=${String(answer)} (it answers ${String(actual)}), so accepted callbacks could be lost. Put the file on a local disk.`;
+  throw new RingbackError("unsafe_durability", message, { details: { store, setting: `${name}=${String(actual)}` } });
 }
 
 function capSize(database: Database, bytes: number): void {

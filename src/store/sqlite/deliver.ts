@@ -11,7 +11,7 @@ import type { InputEvent, Recorded } from "../../core/event.ts";
 import type { HookState } from "../../core/run-row.ts";
 import { assertKeyText, hasEnded, hookState, isKeyText, rowOf, timedOut } from "../../core/run-row.ts";
 import type { Address, Cancel, CancelOutcome, Deliver, DeliverOutcome, Fire, FireOutcome, HookRow } from "../port.ts";
-import { flag, type HookFacts, hookRowOf, type Progress, scopeOf, type Tables } from "./table.ts";
+import { draftOf, flag, type HookFacts, hookRowOf, type Progress, scopeOf, type Tables } from "./table.ts";
 import type { Work } from "./work.ts";
 
 /** The hook an address leads to: open, or the last one there. */
@@ -29,17 +29,18 @@ export function deliver(work: Work, command: Deliver): DeliverOutcome {
   const facts = locate(tables, command.address);
   if (facts === null) return { type: "unknown" };
   const { run } = facts.origin;
-  const progress = tables.held(run)!;
+  const progress = tables.held(run);
+  if (progress === null) return { type: "unknown" };
   const state = hookState(tables.markOf(facts, progress), progress, now);
   if (state.type !== "open") return refuse(work, command, facts, progress);
   const { position, response } = facts.created;
   const received = { kind: "hook_received", position, payload: command.payload, key } as const;
-  const entry =
+  const after = draftOf(progress);
+  const event =
     key === null
-      ? work.record(run, progress, received)
-      : work.recordKeyed(run, progress, received, { scope: scopeOf(facts), digest: command.digest });
-  if (entry === null) return duplicate(work, command, tables.taken(facts, key!)!);
-  const { event, progress: after } = entry;
+      ? work.record(run, after, received)
+      : work.recordKeyed(run, after, received, { scope: scopeOf(facts), digest: command.digest });
+  if (event === null) return duplicate(work, command, tables.taken(facts, key!)!);
   tables.writeInput(run, after);
   if (response.mode === "manual")
     tables.write("insert into answers(delivery, deadline_at) values (?, ?)", after.head, now + response.withinMs);
@@ -95,7 +96,7 @@ function reachDeadline(work: Work, run: number, position: number, progress: Prog
   tables.writeMark(run, position, timedOut(tables.mark(run, position)!, now));
   tables.write("delete from timers where run = ? and position = ?", run, position);
   const marked = { ...progress, flags: progress.flags | flag.marks };
-  return work.inform(run, marked, { kind: "hook_failed", position, reason: "timeout" }).event;
+  return work.inform(run, marked, { kind: "hook_failed", position, reason: "timeout" });
 }
 
 /** Position 0 is a cancelled run's grace: a worker sees it among what is due, and ends the run; there is no event to fire. */
@@ -110,7 +111,7 @@ export function fire(work: Work, command: Fire): FireOutcome {
   const { worker } = progress;
   if (timer[1] === 1) return { type: "fired", worker, event: reachDeadline(work, run, position, progress) };
   tables.write("delete from timers where run = ? and position = ?", run, position);
-  return { type: "fired", worker, event: work.inform(run, progress, { kind: "timer_fired", position }).event };
+  return { type: "fired", worker, event: work.inform(run, progress, { kind: "timer_fired", position }) };
 }
 
 /** From here on the run's hooks are closed by their run's state alone (R3); only their deadlines are rows to remove. */
@@ -123,7 +124,7 @@ export function cancel(work: Work, command: Cancel): CancelOutcome {
   const progress = tables.held(run)!;
   if (hasEnded(progress)) return { type: "ended", row: rowOf(origin, progress) };
   if (progress.cancelRequestedAt !== null) return { type: "again", row: rowOf(origin, progress) };
-  const { event } = work.inform(run, { ...progress, flags: progress.flags | flag.timers }, { kind: "cancel_requested" });
+  const event = work.inform(run, { ...progress, flags: progress.flags | flag.timers }, { kind: "cancel_requested" });
   tables.write("delete from timers where run = ? and is_deadline = 1", run);
   const graceOver = now + command.graceMs;
   tables.write("insert into timers values (?, 0, ?, 0)", run, graceOver);

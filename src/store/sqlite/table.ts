@@ -5,10 +5,11 @@
 // T3. Every write of a run's row goes through `insertProgress`, `writeProgress` or `writeInput`, which keep what is kept true.
 // T4. After a rollback nothing is kept: it may never have been committed.
 
+import { ByPosition } from "../../core/by-position.ts";
 import { type EventRow, decodeEvent, encodeEvent } from "../../core/event-codec.ts";
 import type { Answer, HookCreated, Recorded } from "../../core/event.ts";
-import type { HookMark, HookState, RunOrigin, RunProgress, RunStatus } from "../../core/run-row.ts";
 import { Recent } from "../../core/recent.ts";
+import type { Draft, HookMark, HookState, RunOrigin, RunProgress, RunStatus } from "../../core/run-row.ts";
 import { isKeyText, keyScope } from "../../core/run-row.ts";
 import type { AnswerRow, HookRow } from "../port.ts";
 import { type Database, prepare, type SqlRow, type SqlValue, type Statement } from "./driver.ts";
@@ -56,10 +57,15 @@ const originBy = {
 } as const;
 const oneProgress = `select ${progressColumns} from runs r where r.run = ?`;
 const oneEvent = `select ${eventColumns} from journal j where j.id = ?`;
-const insertEvent = "insert into journal(id, run, seq, prev, kind, position, turn, at, head, body) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-const insertKeyed = `
-  insert into journal(id, run, seq, prev, kind, position, at, head, body, scope, key, digest) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-  on conflict(scope, key) where key is not null do nothing`;
+const usual = {
+  event: "insert into journal(id, run, seq, prev, kind, position, turn, at, head, body) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  keyed: `
+    insert into journal(id, run, seq, prev, kind, position, at, head, body, scope, key, digest) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict(scope, key) where key is not null do nothing`,
+  input: "update runs set head = ?, seq = ?, input = ?, wake = 1 where run = ?",
+  step: "update runs set head = ?, seq = ?, input = ?, wake = ?, loads = ?, steps = ? where run = ?",
+  end: "update runs set head = ?, seq = ?, status = ?, wake = 0, worker = null, loads = 0, steps = 0 where run = ?",
+} as const;
 const insertProgress = "insert into runs values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const updateProgress = `
   update runs set head = ?2, seq = ?3, input = ?4, wake = ?5, status = ?6, fence = ?7, worker = ?8, loads = ?9, steps = ?10, flags = ?11
@@ -68,19 +74,38 @@ const updateProgress = `
 /** How many runs and hooks are kept in memory, so that a callback to one of them reads nothing: about 1 kB each. */
 const kept = 40_000;
 
+/** What is kept of one run: in one place, as a callback to it asks for all of it at once. */
+class Kept {
+  origin: RunOrigin | null = null;
+  progress: Progress | null = null;
+  /** T2: the state of the file that `progress` is good for. */
+  version: SqlValue = null;
+  readonly hooks: ByPosition<Recorded<HookCreated>> = new ByPosition();
+}
+
+/** A copy to work on. Written out, as spreads of many shapes take ten times as long. */
+export function draftOf(p: Progress): Draft<Progress> {
+  const { head, seq, input, wake, status, fence, worker, loads, steps, flags, endedAt, cancelRequestedAt, blocked } = p;
+  return { head, seq, input, wake, status, fence, worker, loads, steps, flags, endedAt, cancelRequestedAt, blocked };
+}
+
 export class Tables {
   readonly #database: Database;
   readonly #sql: Map<string, Statement> = new Map();
-  readonly #origins: Recent<number, RunOrigin> = new Recent(kept);
-  readonly #facts: Recent<string, HookFacts> = new Recent(kept);
-
-  readonly #progress: Recent<number, Progress> = new Recent(kept);
+  readonly #runs: Recent<number, Kept> = new Recent(kept);
+  /** Runs that were asked for by their key. */
+  readonly #byKey: Recent<string, number> = new Recent(kept);
   #version: SqlValue = null;
   readonly #workerIds: Map<number, string> = new Map();
   readonly #workerNumbers: Map<string, number> = new Map();
 
+  /** The statements of every callback, found without a look-up. */
+  readonly #usual: { readonly [name in keyof typeof usual]: Statement };
+
   constructor(database: Database) {
     this.#database = database;
+    const { event, keyed, input, step, end } = usual;
+    this.#usual = { event: this.sql(event), keyed: this.sql(keyed), input: this.sql(input), step: this.sql(step), end: this.sql(end) };
   }
 
   /** The statement for `sql`, prepared once. */
@@ -107,9 +132,8 @@ export class Tables {
 
   /** T4 */
   forget(): void {
-    this.#origins.clear();
-    this.#facts.clear();
-    this.#progress.clear();
+    this.#runs.clear();
+    this.#byKey.clear();
     this.#workerIds.clear();
     this.#workerNumbers.clear();
   }
@@ -147,17 +171,26 @@ export class Tables {
 
   /** T2. To be called first in a transaction. */
   begin(): void {
-    const version = this.row("pragma data_version")![0] as number;
-    if (version !== this.#version) this.#progress.clear();
-    this.#version = version;
+    this.#version = this.row("pragma data_version")![0] as number;
+  }
+
+  #kept(run: number): Kept {
+    let kept = this.#runs.get(run);
+    if (kept === undefined) this.#runs.set(run, (kept = new Kept()));
+    return kept;
+  }
+
+  #keepProgress(kept: Kept, progress: Progress): void {
+    kept.progress = progress;
+    kept.version = this.#version;
   }
 
   /** The row within a transaction: kept, or read and kept. */
   held(run: number): Progress | null {
-    const known = this.#progress.get(run);
-    if (known !== undefined) return known;
+    const kept = this.#runs.get(run);
+    if (kept !== undefined && kept.progress !== null && kept.version === this.#version) return kept.progress;
     const progress = this.progress(run);
-    if (progress !== null) this.#progress.set(run, progress);
+    if (progress !== null) this.#keepProgress(kept ?? this.#kept(run), progress);
     return progress;
   }
 
@@ -198,13 +231,18 @@ export class Tables {
   }
 
   writeProgress(run: number, progress: Progress): void {
-    this.#writeProgress(updateProgress, run, progress);
+    const before = this.held(run);
+    if (before === null || !isUsual(before, progress)) return this.#writeProgress(updateProgress, run, progress);
+    const { head, seq, input, wake, loads, steps } = progress;
+    if (progress.endedAt === null) this.#usual.step.get(head, seq, input, wake ? 1 : 0, loads, steps, run);
+    else this.#usual.end.get(head, seq, statusNumber(progress.status), run);
+    this.#keepProgress(this.#kept(run), progress);
   }
 
   /** What an input changes, where nothing else has changed. */
   writeInput(run: number, progress: Progress): void {
-    this.write("update runs set head = ?, seq = ?, input = ?, wake = 1 where run = ?", progress.head, progress.seq, progress.input, run);
-    this.#progress.set(run, progress);
+    this.#usual.input.get(progress.head, progress.seq, progress.input, run);
+    this.#keepProgress(this.#kept(run), progress);
   }
 
   #writeProgress(sql: string, run: number, p: Progress): void {
@@ -212,7 +250,7 @@ export class Tables {
     const hasDetails = p.cancelRequestedAt !== null || p.blocked !== null || (p.flags & flag.details) !== 0;
     const flags = hasDetails ? p.flags | flag.details : p.flags;
     this.write(sql, run, p.head, p.seq, p.input, p.wake ? 1 : 0, statusNumber(p.status), p.fence, worker, p.loads, p.steps, flags);
-    this.#progress.set(run, hasDetails ? { ...p, flags } : p);
+    this.#keepProgress(this.#kept(run), hasDetails ? { ...p, flags } : p);
     if (!hasDetails) return;
     const blocked = p.blocked === null ? null : JSON.stringify(p.blocked);
     this.write(
@@ -225,27 +263,27 @@ export class Tables {
 
   insertEvent(number: number, run: number, prev: number | null, event: Recorded): void {
     const { kind, position, turn, head, body } = encodeEvent(event);
-    this.sql(insertEvent).get(number, run, event.seq, prev, kind, position, turn, event.at, head, body);
+    this.#usual.event.get(number, run, event.seq, prev, kind, position, turn, event.at, head, body);
   }
 
   /** As `insertEvent`, under a key. False, and nothing written, where the key is taken. */
   insertKeyed(number: number, run: number, prev: number, event: Recorded, scope: string, digest: string | null): boolean {
     const { kind, position, key, head, body } = encodeEvent(event);
     return (
-      Number(this.sql(insertKeyed).run(number, run, event.seq, prev, kind, position, event.at, head, body, scope, key, digest).changes) > 0
+      Number(this.#usual.keyed.run(number, run, event.seq, prev, kind, position, event.at, head, body, scope, key, digest).changes) > 0
     );
   }
 
   origin(by: "run" | "id" | "key", value: string | number): RunOrigin | null {
     if (typeof value === "string" && !isKeyText(value)) return null;
-    const known = typeof value === "number" ? this.#origins.get(value) : undefined;
-    if (known !== undefined) return known;
+    const known = typeof value === "number" ? this.#runs.get(value)?.origin : null;
+    if (known != null) return known;
     const row = this.row(originBy[by], value);
     return row === undefined ? null : this.keepOrigin(readOrigin(row, 0));
   }
 
   keepOrigin(origin: RunOrigin): RunOrigin {
-    this.#origins.set(origin.run, origin);
+    this.#kept(origin.run).origin = origin;
     return origin;
   }
 
@@ -272,14 +310,25 @@ export class Tables {
     this.write("update hooks set closed_by = ?, closed_at = ? where run = ? and position = ?", by, closed?.at ?? null, run, position);
   }
 
-  facts(
-    at: { readonly runKey: string; readonly position: number } | { readonly run: number; readonly position: number },
-  ): HookFacts | null {
-    const runKey = "run" in at ? this.#origins.get(at.run)?.key : at.runKey;
-    const known = runKey === undefined ? undefined : this.#facts.get(`${runKey}:${at.position}`);
-    if (known !== undefined) return known;
-    if ("run" in at) return this.#readFacts(this.row(factsByRun, at.run, at.position));
-    return isKeyText(at.runKey) ? this.#readFacts(this.row(factsByKey, at.runKey, at.position)) : null;
+  /** All of a hook that never changes. `run` is found fastest; together with it `runKey` is only compared. */
+  facts({
+    runKey,
+    run,
+    position,
+  }: {
+    readonly runKey?: string;
+    readonly run?: number | undefined;
+    readonly position: number;
+  }): HookFacts | null {
+    const number = run ?? (runKey === undefined ? undefined : this.#byKey.get(runKey));
+    const kept = number === undefined ? undefined : this.#runs.get(number);
+    const created = kept?.hooks.get(position);
+    const origin = kept?.origin ?? null;
+    if (created !== undefined && origin !== null && (runKey === undefined || origin.key === runKey)) return { origin, created };
+    if (runKey === undefined) return this.#readFacts(this.row(factsByRun, run!, position));
+    const facts = isKeyText(runKey) ? this.#readFacts(this.row(factsByKey, runKey, position)) : null;
+    if (facts !== null) this.#byKey.set(runKey, facts.origin.run);
+    return facts;
   }
 
   #readFacts(row: SqlRow | undefined): HookFacts | null {
@@ -288,9 +337,8 @@ export class Tables {
   }
 
   keepFacts(origin: RunOrigin, created: Recorded<HookCreated>): HookFacts {
-    const facts = { origin, created };
-    this.#facts.set(`${origin.key}:${created.position}`, facts);
-    return facts;
+    this.#kept(origin.run).hooks.set(created.position, created);
+    return { origin, created };
   }
 
   /** The delivery that took `key` at the hook's address. */
@@ -309,6 +357,14 @@ export class Tables {
         : { status: status as number, headers: JSON.parse(headers as string), body: (body as Uint8Array | null) ?? new Uint8Array(0) };
     return { delivery, deadlineAt: deadlineAt as number, answer, by: by as AnswerRow["by"] };
   }
+}
+
+/** Whether no more has changed than what code's every append changes; all of a row is written where more has. */
+function isUsual(before: Progress, after: Progress): boolean {
+  if (before.fence !== after.fence || before.flags !== after.flags || (after.flags & flag.details) !== 0) return false;
+  if (after.cancelRequestedAt !== null || after.blocked !== null) return false;
+  if (after.endedAt !== null) return before.endedAt === null && before.input === after.input;
+  return before.status === after.status && before.worker === after.worker;
 }
 
 export function readOrigin(row: SqlRow, from: number): RunOrigin {

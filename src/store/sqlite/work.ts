@@ -1,16 +1,11 @@
 // One transaction's work: its time, the numbers it gives out, and what it will tell once it is committed.
 
 import type { InputEvent, Recorded, RunEvent } from "../../core/event.ts";
-import { advance, recorded } from "../../core/run-row.ts";
+import { type Draft, fold, recorded } from "../../core/run-row.ts";
 import type { Notice, RunNumber } from "../port.ts";
-import type { Progress, Tables } from "./table.ts";
+import { draftOf, type Progress, type Tables } from "./table.ts";
 
 type HookReceived = Extract<InputEvent, { kind: "hook_received" }>;
-
-export interface Entry<E extends RunEvent = RunEvent> {
-  readonly event: Recorded<E>;
-  readonly progress: Progress;
-}
 
 export class Work {
   readonly tables: Tables;
@@ -51,35 +46,38 @@ export class Work {
     }
   }
 
-  /** Appends one event to the journal. The caller writes the row it returns. */
-  record<E extends RunEvent>(run: RunNumber, progress: Progress, event: E): Entry<E> {
-    const head = this.#event + 1;
-    const entry = recorded(event, { number: head, seq: progress.seq + 1, at: this.now });
-    const next = advance(progress, entry);
-    this.tables.insertEvent(head, run, progress.head === 0 ? null : progress.head, entry);
-    this.#event = head;
-    return { event: entry, progress: { ...next, head } };
+  /** Appends one event to the journal, and folds it into the row; whoever has the row writes it. */
+  record<E extends RunEvent>(run: RunNumber, row: Draft<Progress>, event: E): Recorded<E> {
+    const entry = recorded(event, { number: this.#event + 1, seq: row.seq + 1, at: this.now });
+    const prev = row.head === 0 ? null : row.head;
+    fold(row, entry);
+    row.head = this.#event + 1;
+    this.tables.insertEvent(row.head, run, prev, entry);
+    this.#event = row.head;
+    return entry;
   }
 
   /** Appends a delivery under its key; null where the key is taken, and then nothing is written. */
   recordKeyed(
     run: RunNumber,
-    progress: Progress,
+    row: Draft<Progress>,
     event: HookReceived,
     taken: { readonly scope: string; readonly digest: string | null },
-  ): Entry<HookReceived> | null {
+  ): Recorded<HookReceived> | null {
     const head = this.#event + 1;
-    const entry = recorded(event, { number: head, seq: progress.seq + 1, at: this.now });
-    if (!this.tables.insertKeyed(head, run, progress.head, entry, taken.scope, taken.digest)) return null;
-    this.#event = head;
-    return { event: entry, progress: { ...advance(progress, entry), head } };
+    const entry = recorded(event, { number: head, seq: row.seq + 1, at: this.now });
+    if (!this.tables.insertKeyed(head, run, row.head, entry, taken.scope, taken.digest)) return null;
+    fold(row, entry);
+    this.#event = row.head = head;
+    return entry;
   }
 
   /** A fact from outside: appended, the row written, the run's worker told. */
-  inform<E extends InputEvent>(run: RunNumber, progress: Progress, event: E): Entry<E> {
-    const entry = this.record(run, progress, event);
-    this.tables.writeProgress(run, entry.progress);
-    this.notices.push({ type: "woken", run, worker: progress.worker, seq: entry.event.seq });
+  inform<E extends InputEvent>(run: RunNumber, progress: Progress, event: E): Recorded<E> {
+    const row = draftOf(progress);
+    const entry = this.record(run, row, event);
+    this.tables.writeProgress(run, row);
+    this.notices.push({ type: "woken", run, worker: progress.worker, seq: entry.seq });
     return entry;
   }
 }

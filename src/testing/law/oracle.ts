@@ -108,7 +108,7 @@ class Side {
       taken: await Promise.all(["k1", "k2"].map((key) => store.deliveryOf({ token: "t1" }, key))).then((taken) =>
         taken.map((delivery) => ({ delivery })),
       ),
-      keys: [[...keys.used].sort(), [...keys.fingerprints].sort()],
+      keys: [[...keys.used].sort(), [...keys.fingerprints].sort(([a], [b]) => (a < b ? -1 : 1))],
     });
   }
 

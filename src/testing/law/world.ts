@@ -4,7 +4,6 @@ import type { HookAddress, HookCreated, NewRun, Payload, Recorded, ResponsePolic
 import type {
   Address,
   Append,
-  AppendOutcome,
   Command,
   Deliver,
   DeliverOutcome,
@@ -220,8 +219,4 @@ export function deliver(address: Address, delivery: Partial<Deliver> = {}): Deli
 
 export function cancel(run: RunNumber): Command & { op: "cancel" } {
   return { op: "cancel", run, graceMs: 60_000 };
-}
-
-export function isFenced(outcome: AppendOutcome | { readonly type: string }): boolean {
-  return outcome.type === "fenced";
 }
