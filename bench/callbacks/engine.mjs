@@ -10,7 +10,7 @@ import { toggleProfile } from "./profile.mjs";
 const batch = 500;
 
 /** By the index of the run: written by the code itself, as it would hand its URL to a third party. */
-let urls = [];
+const urls = [];
 
 const parked = workflow("parked", async (index) => {
   const callback = createWebhook();
@@ -20,11 +20,17 @@ const parked = workflow("parked", async (index) => {
   return { number };
 });
 
-const engine = createEngine({ store: `sqlite:${join(settings.folder, "bench.db")}`, baseUrl: "http://127.0.0.1", workflows: [parked] });
+const engine = createEngine({
+  store: `sqlite:${join(settings.folder, "bench.db")}`,
+  baseUrl: "http://127.0.0.1",
+  workflows: [parked],
+  hotRuns: settings.runs,
+});
 
 answer({
   listen,
   park,
+  heap,
   mark: async () => {
     await toggleProfile("engine");
     return mark();
@@ -36,31 +42,27 @@ async function listen() {
   return { port };
 }
 
-/** Starts runs and waits until each has shown its URL. Without `id` they are named by their index. */
+/** Starts runs, named by their index, and waits until each has come to its wait and the last of that is committed. */
 async function park({ count }) {
-  const before = heapUsed();
-  const isFirst = urls.length === 0;
-  urls = Array.from({ length: count }, () => null);
-  for (let from = 0; from < count; from += batch) {
-    const starts = Array.from({ length: Math.min(batch, count - from) }, (_, offset) => {
+  const first = urls.length;
+  const end = first + count;
+  urls.length = end;
+  urls.fill(null, first);
+  for (let from = first; from < end; from += batch) {
+    const starts = Array.from({ length: Math.min(batch, end - from) }, (_, offset) => {
       const index = from + offset;
-      return engine.start(parked, [index], { id: `${isFirst ? "warm" : "parked"}-${index}` });
+      return engine.start(parked, [index], { id: `run-${index}` });
     });
     await Promise.all(starts);
   }
-  await quiet();
-  return { paths: urls.map((url) => new URL(url).pathname), heapBytes: (heapUsed() - before) / count };
-}
-
-/** Until every run has come to its wait and the last of that is committed. */
-async function quiet() {
   while (urls.includes(null)) await new Promise((resolve) => setTimeout(resolve, 10));
   await new Promise((resolve) => setTimeout(resolve, 200));
+  return { paths: urls.slice(first).map((url) => new URL(url).pathname) };
 }
 
-/** What is alive; the URLs kept here for the client are taken off. */
-function heapUsed() {
+/** What is alive of the heap; the URLs kept here for the client are taken off. */
+function heap() {
   globalThis.gc();
-  const own = urls.reduce((sum, url) => sum + (url?.length ?? 0) + 24, 0);
-  return process.memoryUsage().heapUsed - own;
+  const own = urls.reduce((sum, url) => sum + url.length + 24, 0);
+  return { bytes: process.memoryUsage().heapUsed - own };
 }

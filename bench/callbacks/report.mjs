@@ -22,8 +22,7 @@ export function print(about, rows, asJson) {
   );
   const cells = [columns, columns.map(() => "---"), ...rows.map(cellsOf)];
   for (const line of cells) console.log(`| ${line.join(" | ")} |`);
-  const heap = rows.map((row) => row.engine.heapBytesPerRun).at(-1);
-  console.log(`\nA parked run takes ${Math.round(heap)} bytes of heap. CPU is the server's, per callback, all threads.`);
+  console.log(`\nA parked run takes ${about.heapBytesPerRun} bytes of heap. CPU is the server's, per callback, all threads.`);
 }
 
 function cellsOf({ clients, floor, engine, ratio }) {

@@ -13,7 +13,7 @@ import { machine } from "./machine.mjs";
 import { median, shuffled } from "./order.mjs";
 import { print } from "./report.mjs";
 
-/** Callbacks before the clock starts, at runs of their own: until then much of the time goes into compiling. */
+/** Callbacks before the clock starts, at runs beyond those that are measured: until then much of the time goes into compiling. */
 const warmUp = 5_000;
 /** One client waits for each commit, so a tenth of the callbacks says as much. */
 const loneClientShare = 10;
@@ -23,7 +23,7 @@ const folder = mkdtempSync(join(options.dir, "ringback-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
-const about = { ...(await machine(folder)), ...options };
+const about = { ...(await machine(folder)), ...options, heapBytesPerRun: await heapPerRun(options.runs) };
 const series = options.clients.map((clients) => ({ clients, floor: [], engine: [] }));
 for (let rep = 0; rep < options.reps; rep++) {
   for (const { clients, floor, engine } of series) {
@@ -43,35 +43,48 @@ print(about, series.map(summary), options.json);
 
 async function measure(kind, { clients, seed, parked, callbacks }) {
   const place = mkdtempSync(join(folder, `${kind}-`));
-  const server = new Child(`${kind}.mjs`, { folder: place });
+  const server = new Child(`${kind}.mjs`, { folder: place, runs: parked + warmUp });
   const client = new Child("client.mjs", { clients });
   try {
     const { port } = await server.ask("listen");
-    const first = await server.ask("park", { count: Math.min(warmUp, parked) });
-    await client.ask("call", { port, paths: shuffled(first.paths, seed) });
-    const { paths, heapBytes } = await server.ask("park", { count: parked });
-    const targets = shuffled(
-      paths.map((path, index) => ({ path, index })),
-      seed,
-    ).slice(0, callbacks);
+    const { paths } = await server.ask("park", { count: parked + warmUp });
+    const runs = paths.map((path, index) => ({ path, id: `run-${index}` }));
+    const inOrder = shuffled(runs, seed);
+    const call = (some) => client.ask("call", { port, paths: some.map((run) => run.path) });
+    await call(inOrder.slice(0, warmUp));
+    const called = inOrder.slice(warmUp, warmUp + callbacks);
     const ending = kind === "engine" ? await whenAllEnded(place) : null;
     await server.ask("mark");
-    const acks = await client.ask("call", { port, paths: targets.map((target) => target.path) });
-    const done = await ending?.(
-      targets.map((target) => `parked-${target.index}`),
-      acks.beganAt,
-    );
+    const acks = await call(called);
+    const tookMs = await ending?.(called, acks.beganAt);
     const { cpuUs } = await server.ask("mark");
     const perSecond = (ms) => callbacks / (ms / 1e3);
     return {
       acks: perSecond(acks.tookMs),
-      ...(done === undefined ? {} : { completed: perSecond(done), heapBytes }),
+      ...(tookMs === undefined ? {} : { completed: perSecond(tookMs) }),
       p50: acks.p50,
       p99: acks.p99,
       cpuUs: cpuUs / callbacks,
     };
   } finally {
     await Promise.all([server.end(), client.end()]);
+    rmSync(place, { recursive: true, force: true });
+  }
+}
+
+/** What a parked run takes of the heap, in a process of its own: to collect garbage would cost a measurement its compiled code. */
+async function heapPerRun(parked) {
+  const place = mkdtempSync(join(folder, "heap-"));
+  const server = new Child("engine.mjs", { folder: place, runs: parked + warmUp });
+  try {
+    await server.ask("listen");
+    await server.ask("park", { count: warmUp });
+    const before = await server.ask("heap");
+    await server.ask("park", { count: parked });
+    const after = await server.ask("heap");
+    return Math.round((after.bytes - before.bytes) / parked);
+  } finally {
+    await server.end();
     rmSync(place, { recursive: true, force: true });
   }
 }
@@ -84,7 +97,7 @@ function summary({ clients, floor, engine }) {
   return {
     clients,
     floor: half(floor),
-    engine: { ...half(engine), completed: mid(engine, "completed"), heapBytesPerRun: mid(engine, "heapBytes") },
+    engine: { ...half(engine), completed: mid(engine, "completed") },
     ratio: { acks: ratio("acks"), completed: ratio("completed") },
     reps: { floor, engine },
   };

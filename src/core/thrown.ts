@@ -5,6 +5,6 @@ export function textOf(thrown: unknown): string {
   try {
     return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
   } catch {
-    return "something that cannot be read";
+    return "a value that cannot be shown";
   }
 }

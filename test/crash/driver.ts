@@ -4,7 +4,7 @@
 
 import { type ChildProcess, execFile, fork } from "node:child_process";
 import { EventEmitter, once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -106,6 +106,8 @@ export class CrashWorld {
   readonly #path: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #events = new EventEmitter().setMaxListeners(0);
+  readonly #entries: Entry[] = [];
+  #ledgerBytes = 0;
   #isOver = false;
 
   constructor(path: string, env: Readonly<Record<string, string>> = {}) {
@@ -199,8 +201,12 @@ export class CrashWorld {
     return JSON.parse(reply.body) as T;
   }
 
-  entries(): Entry[] {
-    return read(join(this.folder, "ledger")).split("\n").flatMap(entryIn);
+  entries(): readonly Entry[] {
+    const added = readFrom(join(this.folder, "ledger"), this.#ledgerBytes);
+    const whole = added.subarray(0, added.lastIndexOf(10) + 1);
+    this.#ledgerBytes += whole.length;
+    for (const line of whole.toString().split("\n")) this.#entries.push(...entryIn(line));
+    return this.#entries;
   }
 
   /** The first entry that fits, as soon as it is there. */
@@ -234,7 +240,7 @@ export async function createCrashWorld(env?: Readonly<Record<string, string>>): 
   return world;
 }
 
-/** A process may be killed in the middle of a line, and a line may be read before it is whole. */
+/** A process may be killed in the middle of a line. */
 function entryIn(line: string): Entry[] {
   try {
     return [JSON.parse(line) as Entry];
@@ -243,12 +249,17 @@ function entryIn(line: string): Entry[] {
   }
 }
 
-function read(path: string): string {
+function readFrom(path: string, position: number): Buffer {
+  let file: number;
   try {
-    return readFileSync(path, "utf8");
+    file = openSync(path, "r");
   } catch {
-    return "";
+    return Buffer.alloc(0); // nothing has happened yet
   }
+  const bytes = Buffer.alloc(Math.max(0, fstatSync(file).size - position));
+  const length = readSync(file, bytes, 0, bytes.length, position);
+  closeSync(file);
+  return bytes.subarray(0, length);
 }
 
 const ofTheConnection: ReadonlySet<string> = new Set(["date", "connection", "keep-alive", "transfer-encoding", "ringback-disposition"]);
