@@ -39,7 +39,7 @@ describe("processes on one file", () => {
           all.push(...sent);
         } while (!isDone);
       };
-      await Promise.all([closing, ...Array.from({ length: 8 }, provider)]);
+      await Promise.race([world.complaint(), Promise.all([closing, ...Array.from({ length: 8 }, provider)])]);
       await checkRepeats(world, all);
       await world.life.close();
       expect(await Promise.all(world.lives.map((life) => life.exited))).toEqual(world.lives.map(() => ({ code: 0, signal: null })));

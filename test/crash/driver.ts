@@ -72,15 +72,18 @@ export class Life {
   isClosing = false;
   stderr = "";
 
-  constructor(path: string, env: Readonly<Record<string, string>>, told: (message: { type: string }) => void) {
+  constructor(path: string, env: Readonly<Record<string, string>>, told: (event: string, text?: string) => void) {
     this.child = fork(path, { env: { ...process.env, NODE_ENV: "development", ...env }, stdio: ["ignore", "ignore", "pipe", "ipc"] });
-    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
+    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.stderr += text;
+      told("stderr", text);
+    });
     this.exited = once(this.child, "close").then(([code, signal]) => ({ code, signal }));
     this.port = new Promise((resolve) => {
       this.child.on("message", (message: { type: string; port?: number }) => {
         if (message.type === "ready") resolve(message.port as number);
         if (message.type === "refused") this.refusal = message as unknown as Refusal;
-        told(message);
+        told(message.type);
       });
       void this.exited.then(() => resolve(null));
     });
@@ -132,7 +135,7 @@ export class CrashWorld {
 
   /** A process on the same store that is none of the lives. */
   beside(env: Readonly<Record<string, string>>): Life {
-    return new Life(this.#path, { ...this.#env, ...env }, (message) => message.type === "entry" && this.#events.emit("entry"));
+    return new Life(this.#path, { ...this.#env, ...env }, (event, text) => this.#events.emit(event, text));
   }
 
   /** Lives through these deaths, and then on. Resolves when the last death is over; rejects where a life ends otherwise. */
@@ -145,12 +148,12 @@ export class CrashWorld {
     this.begin();
   }
 
-  /** Dies so often, each time at a moment that chance chooses; every fourth time while it starts. */
+  /** Dies so often, each time at a moment that chance chooses; every fourth time while it starts, and else when it has got somewhere. */
   async dieAnytime(times: number, chance: () => number): Promise<void> {
     for (let time = 0; time < times; time++) {
       const life = this.begin();
       if (time % 4 === 3) await new Promise((resolve) => setTimeout(resolve, chance() * 300));
-      else for (let left = chance() * 40; left > 0; left--) await Promise.race([once(this.#events, "entry"), once(this.#events, "reply")]);
+      else await this.#happenings(10 + chance() * 40);
       await life.kill();
     }
     this.begin();
@@ -160,10 +163,28 @@ export class CrashWorld {
   async closeAnytime(times: number, chance: () => number): Promise<void> {
     for (let time = 0; time < times; time++) {
       const life = this.begin();
-      for (let left = chance() * 40; left > 0; left--) await Promise.race([once(this.#events, "entry"), once(this.#events, "reply")]);
+      await this.#happenings(chance() * 40);
       await life.close();
     }
     this.begin();
+  }
+
+  /** Resolves when the app has begun so many attempts, or given so many answers. */
+  #happenings(count: number): Promise<void> {
+    return new Promise((resolve) => {
+      let left = count;
+      const one = (): void => {
+        if (--left > 0) return;
+        this.#events.off("entry", one).off("reply", one);
+        resolve();
+      };
+      this.#events.on("entry", one).on("reply", one);
+    });
+  }
+
+  /** Rejects when a life complains: a run that is set aside would be waited for for ever. */
+  complaint(): Promise<never> {
+    return once(this.#events, "stderr").then(([text]) => Promise.reject(new Error(`A life complained: ${text}`)));
   }
 
   /** Begins a life after each death, until it may end. */

@@ -7,9 +7,9 @@
 // rejections of others pass through them. Bun asks listeners alone, and shows them no context: there, what surfaces is the turn's.
 
 import type { Run } from "../../core/run.ts";
+import { textOf } from "../../core/thrown.ts";
 import { callingRun } from "./context.ts";
 import { patch } from "./patch.ts";
-import { textOf } from "../../core/thrown.ts";
 
 const later = setImmediate;
 const isBun = "bun" in process.versions;
@@ -67,5 +67,3 @@ function giveBack(promise: object): boolean {
   if (index >= 0) warnings?.splice(index, 1);
   return true;
 }
-
-/** Never throws, whatever was thrown. */
