@@ -56,11 +56,11 @@ test("every connection syncs each commit: the first, a second one, and one on a 
     ["journal_mode", "synchronous", "busy_timeout", "wal_autocheckpoint", "cache_size"].map((name) => ask(database, `pragma ${name}`)[0]);
   const first = connect(driver, { path, store: "test" });
   const second = connect(driver, { path, store: "test" });
-  expect([settings(first), settings(second)]).toEqual(Array(2).fill(["wal", 2, 5000, 1000, -65536]));
+  expect([settings(first), settings(second)]).toEqual(Array(2).fill(["wal", 2, 5000, 4000, -65536]));
   first.close();
   second.close();
   const reopened = connect(driver, { path, store: "test" });
-  expect(settings(reopened)).toEqual(["wal", 2, 5000, 1000, -65536]);
+  expect(settings(reopened)).toEqual(["wal", 2, 5000, 4000, -65536]);
   reopened.close();
 });
 

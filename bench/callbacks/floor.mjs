@@ -7,7 +7,7 @@ import { answer, mark, settings } from "./child.mjs";
 
 const driver = await loadDriver();
 const database = new driver(join(settings.folder, "floor.db"));
-database.exec("pragma journal_mode=WAL; pragma synchronous=FULL; pragma wal_autocheckpoint=1000; pragma cache_size=-65536");
+database.exec("pragma journal_mode=WAL; pragma synchronous=FULL; pragma wal_autocheckpoint=4000; pragma cache_size=-65536");
 if (database.prepare("pragma synchronous").get().synchronous !== 2) throw new Error("The floor would not be durable.");
 database.exec("create table inbox(id integer primary key, at integer not null, path text not null, key text not null, body blob not null)");
 const insert = database.prepare("insert into inbox(at, path, key, body) values (?, ?, ?, ?)");

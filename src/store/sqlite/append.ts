@@ -175,7 +175,9 @@ class Author {
   #tellEnd(): void {
     const { tables, notices } = this.#work;
     const end = this.events.at(-1)!;
-    const { id } = tables.origin("run", this.#run)!;
+    const origin = tables.origin("run", this.#run)!;
+    const { id } = origin;
+    tables.forgetEnded(origin);
     notices.push({ type: "ended", run: this.#run, id });
     if (end.kind !== "run_ended" || !(this.#progress.flags & flag.watchers)) return;
     const watchers = tables.rows("select run, position from watchers where awaited = ? order by run, position", id) as unknown as [
@@ -208,8 +210,9 @@ export function startRun(work: Work, start: NewRun, worker: string | null): Star
   const origin = tables.keepOrigin(originOf(run, start, now));
   const { id, key, workflow, codeId, args, seed } = start;
   const isAwaited = tables.row("select 1 from watchers where awaited = ? limit 1", id) !== undefined;
-  const progress = draftOf({ ...unborn(worker), head: 0, flags: isAwaited ? flag.watchers : 0 });
+  const progress = draftOf({ ...unborn(worker), head: 0, flags: isAwaited ? flag.watchers : 0, keyed: 0 });
   const event = work.record(run, progress, { kind: "run_started", workflow, codeId, args, seed });
+  progress.keyed = progress.head;
   tables.write("insert into origins values (?, ?, ?, ?, ?, ?, ?)", run, progress.head, id, key, workflow, codeId, now);
   tables.insertProgress(run, progress);
   // Whoever begins a run for a worker is that worker, and has the outcome.

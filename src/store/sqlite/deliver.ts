@@ -12,7 +12,7 @@ import type { HookState } from "../../core/run-row.ts";
 import { assertKeyText, hasEnded, hookState, isKeyText, rowOf, timedOut } from "../../core/run-row.ts";
 import type { Address, Cancel, CancelOutcome, Deliver, DeliverOutcome, Fire, FireOutcome, HookRow } from "../port.ts";
 import { draftOf, flag, type HookFacts, hookRowOf, type Progress, scopeOf, type Tables } from "./table.ts";
-import type { Work } from "./work.ts";
+import type { HookReceived, Work } from "./work.ts";
 
 /** The hook an address leads to: open, or the last one there. */
 export function locate(tables: Tables, address: Address): HookFacts | null {
@@ -33,14 +33,18 @@ export function deliver(work: Work, command: Deliver): DeliverOutcome {
   if (progress === null) return { type: "unknown" };
   const state = hookState(tables.markOf(facts, progress), progress, now);
   if (state.type !== "open") return refuse(work, command, facts, progress);
-  const { position, response } = facts.created;
+  const { position, response, address } = facts.created;
   const received = { kind: "hook_received", position, payload: command.payload, key } as const;
   const after = draftOf(progress);
-  const event =
-    key === null
-      ? work.record(run, after, received)
-      : work.recordKeyed(run, after, received, { scope: scopeOf(facts), digest: command.digest });
-  if (event === null) return duplicate(work, command, tables.taken(facts, key!)!);
+  let event: Recorded<HookReceived> | null;
+  if (key === null) event = work.record(run, after, received);
+  else if (address.type === "minted" && !(progress.flags & flag.keyed)) {
+    event = work.recordKeyed(run, after, received, { scope: null, digest: command.digest });
+    after.flags |= flag.keyed;
+    after.keyed = after.head;
+  } else if (tables.isFirst(facts, progress, key)) event = null;
+  else event = work.recordKeyed(run, after, received, { scope: scopeOf(facts), digest: command.digest });
+  if (event === null) return duplicate(work, command, tables.taken(facts, progress, key!)!);
   tables.writeInput(run, after);
   if (response.mode === "manual")
     tables.write("insert into answers(delivery, deadline_at) values (?, ?)", after.head, now + response.withinMs);
@@ -55,7 +59,7 @@ function refuse(work: Work, command: Deliver, facts: HookFacts, progress: Progre
   const { position } = facts.created;
   const mark = tables.markOf(facts, progress);
   if (mark.holder !== null) return { type: "unknown" };
-  const taken = command.key === null ? null : tables.taken(facts, command.key);
+  const taken = command.key === null ? null : tables.taken(facts, progress, command.key);
   if (taken !== null) return duplicate(work, command, taken);
   const state = hookState(mark, progress, now) as HookState & { type: "closed" };
   if (state.by === "timeout" && mark.closed === null) reachDeadline(work, run, position, progress);
@@ -81,7 +85,7 @@ function duplicate(work: Work, command: Deliver, delivery: number): DeliverOutco
 /** The delivery that took `key` at this address. */
 export function deliveryOf(tables: Tables, address: Address, key: string): number | null {
   const facts = locate(tables, address);
-  return facts === null || !isKeyText(key) ? null : tables.taken(facts, key);
+  return facts === null || !isKeyText(key) ? null : tables.taken(facts, tables.progress(facts.origin.run)!, key);
 }
 
 /** The hook as it stands at `now`. */

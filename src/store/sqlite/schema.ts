@@ -1,8 +1,10 @@
 // The tables, as an append-only list of migrations; `user_version` counts those that a file has had.
 //
-// What costs is distinct pages dirtied per commit, not rows. So a delivery in random order dirties three: the journal's last page, its
-// run's page, its key's page. Hence:
+// What costs is distinct pages dirtied per commit, not rows. So the usual delivery in random order dirties two: the journal's last page
+// and its run's page. Hence:
 // - the event is the delivery, and holds its key: keys last as long as their rows, which outlive runs and may lose their bodies;
+// - most runs get one delivery under a key: `runs.keyed` leads to it. Only further ones, and those at custom tokens, are in the index of
+//   keys; a first one whose run's row is to go enters it by being given its scope;
 // - one journal for all runs, only ever appended to, without an index by run: `prev` chains a run's events, `runs.head` is the last;
 // - `runs` holds what every run's events change and nothing else; what few runs have is elsewhere, behind a bit of `flags`;
 // - `runs` rows do not grow: a row that outgrows its full page splits it. So no number in them begins as 0 or 1, which take no byte;
@@ -22,11 +24,11 @@ create table journal(
   at integer not null,
   head text,
   body,                           -- text or blob, as it came
-  scope text,                     -- of a keyed delivery: the address within which its key is taken once
+  scope text,                     -- of a keyed delivery that is in the index: the address within which its key is taken once
   key text,
   digest text
 );
-create unique index journal_keys on journal(scope, key) where key is not null;
+create unique index journal_keys on journal(scope, key) where scope is not null;
 
 create table runs(
   run integer primary key,
@@ -39,7 +41,8 @@ create table runs(
   worker integer,
   loads integer not null,
   steps integer not null,
-  flags integer not null          -- table.ts
+  flags integer not null,         -- table.ts
+  keyed integer not null          -- the first delivery under a key at a minted token; the run's first event until there is one
 );
 create index runs_with_work on runs(run) where status = 2 and (wake = 1 or steps > 0);
 create index runs_blocked on runs(run) where status = 3;

@@ -20,6 +20,8 @@ export interface Progress extends RunProgress {
   readonly head: number;
   /** What there is of the run in other tables; a sum of `flag`. Most runs have nothing there, and nobody looks. */
   readonly flags: number;
+  /** Where `flag.keyed` says so: the first delivery under a key at one of its minted tokens. */
+  readonly keyed: number;
 }
 export const flag = {
   /** It has set a timer or a deadline. */
@@ -30,6 +32,8 @@ export const flag = {
   details: 4,
   /** One of its hooks has an end of its own, or never won its token. */
   marks: 8,
+  /** A delivery under a key has come to one of its minted tokens. */
+  keyed: 16,
 } as const;
 
 /** All of a hook that never changes. */
@@ -44,7 +48,7 @@ const statuses: readonly (RunStatus | null)[] = [null, null, "open", "blocked", 
 const closings = ["disposed", "timeout"] as const;
 
 export const originColumns = "o.run, o.id, o.key, o.workflow, o.code_id, o.created_at";
-export const progressColumns = "r.run, r.head, r.seq, r.input, r.wake, r.status, r.fence, r.worker, r.loads, r.steps, r.flags";
+export const progressColumns = "r.run, r.head, r.seq, r.input, r.wake, r.status, r.fence, r.worker, r.loads, r.steps, r.flags, r.keyed";
 export const eventColumns = "j.kind, j.position, j.turn, j.key, j.head, j.body, j.id, j.seq, j.at";
 
 const factsFrom = `select ${originColumns}, ${eventColumns} from origins o join hooks h on h.run = o.run and h.position = ?2 join journal j on j.id = h.event`;
@@ -61,18 +65,18 @@ const usual = {
   event: "insert into journal(id, run, seq, prev, kind, position, turn, at, head, body) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
   keyed: `
     insert into journal(id, run, seq, prev, kind, position, at, head, body, scope, key, digest) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    on conflict(scope, key) where key is not null do nothing`,
-  input: "update runs set head = ?, seq = ?, input = ?, wake = 1 where run = ?",
+    on conflict(scope, key) where scope is not null do nothing`,
+  input: "update runs set head = ?, seq = ?, input = ?, wake = 1, flags = ?, keyed = ? where run = ?",
   step: "update runs set head = ?, seq = ?, input = ?, wake = ?, loads = ?, steps = ? where run = ?",
   end: "update runs set head = ?, seq = ?, status = ?, wake = 0, worker = null, loads = 0, steps = 0 where run = ?",
 } as const;
-const insertProgress = "insert into runs values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const insertProgress = "insert into runs values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const updateProgress = `
-  update runs set head = ?2, seq = ?3, input = ?4, wake = ?5, status = ?6, fence = ?7, worker = ?8, loads = ?9, steps = ?10, flags = ?11
+  update runs set head = ?2, seq = ?3, input = ?4, wake = ?5, status = ?6, fence = ?7, worker = ?8, loads = ?9, steps = ?10, flags = ?11, keyed = ?12
   where run = ?1`;
 
-/** How many runs and hooks are kept in memory, so that a callback to one of them reads nothing: about 1 kB each. */
-const kept = 40_000;
+/** How many runs that have not ended are kept in memory, so that a callback to one of them reads nothing: about half a kB each. */
+const kept = 100_000;
 
 /** What is kept of one run: in one place, as a callback to it asks for all of it at once. */
 class Kept {
@@ -85,8 +89,8 @@ class Kept {
 
 /** A copy to work on. Written out, as spreads of many shapes take ten times as long. */
 export function draftOf(p: Progress): Draft<Progress> {
-  const { head, seq, input, wake, status, fence, worker, loads, steps, flags, endedAt, cancelRequestedAt, blocked } = p;
-  return { head, seq, input, wake, status, fence, worker, loads, steps, flags, endedAt, cancelRequestedAt, blocked };
+  const { head, seq, input, wake, status, fence, worker, loads, steps, flags, keyed, endedAt, cancelRequestedAt, blocked } = p;
+  return { head, seq, input, wake, status, fence, worker, loads, steps, flags, keyed, endedAt, cancelRequestedAt, blocked };
 }
 
 export class Tables {
@@ -136,6 +140,12 @@ export class Tables {
     this.#byKey.clear();
     this.#workerIds.clear();
     this.#workerNumbers.clear();
+  }
+
+  /** Of a run that has ended hardly anything is asked again, and its room is wanted for those that have not. */
+  forgetEnded({ run, key }: RunOrigin): void {
+    this.#runs.delete(run);
+    this.#byKey.delete(key);
   }
 
   /** Workers are numbers in the narrow run row. */
@@ -219,6 +229,7 @@ export class Tables {
       loads: row[from + 8] as number,
       steps: row[from + 9] as number,
       flags,
+      keyed: row[from + 11] as number,
       // Nothing follows a run's end, so it is the last event.
       endedAt: isOver ? (this.row("select at from journal where id = ?", head)![0] as number) : null,
       cancelRequestedAt: details === null ? null : (details[0] as number | null),
@@ -239,9 +250,10 @@ export class Tables {
     this.#keepProgress(this.#kept(run), progress);
   }
 
-  /** What an input changes, where nothing else has changed. */
+  /** What a delivery changes. */
   writeInput(run: number, progress: Progress): void {
-    this.#usual.input.get(progress.head, progress.seq, progress.input, run);
+    const { head, seq, input, flags, keyed } = progress;
+    this.#usual.input.get(head, seq, input, flags, keyed, run);
     this.#keepProgress(this.#kept(run), progress);
   }
 
@@ -249,7 +261,7 @@ export class Tables {
     const worker = p.worker === null ? null : this.enrolWorker(p.worker);
     const hasDetails = p.cancelRequestedAt !== null || p.blocked !== null || (p.flags & flag.details) !== 0;
     const flags = hasDetails ? p.flags | flag.details : p.flags;
-    this.write(sql, run, p.head, p.seq, p.input, p.wake ? 1 : 0, statusNumber(p.status), p.fence, worker, p.loads, p.steps, flags);
+    this.write(sql, run, p.head, p.seq, p.input, p.wake ? 1 : 0, statusNumber(p.status), p.fence, worker, p.loads, p.steps, flags, p.keyed);
     this.#keepProgress(this.#kept(run), hasDetails ? { ...p, flags } : p);
     if (!hasDetails) return;
     const blocked = p.blocked === null ? null : JSON.stringify(p.blocked);
@@ -266,8 +278,8 @@ export class Tables {
     this.#usual.event.get(number, run, event.seq, prev, kind, position, turn, event.at, head, body);
   }
 
-  /** As `insertEvent`, under a key. False, and nothing written, where the key is taken. */
-  insertKeyed(number: number, run: number, prev: number, event: Recorded, scope: string, digest: string | null): boolean {
+  /** As `insertEvent`, under a key. False, and nothing written, where the key is taken in that scope; without one nothing is looked up. */
+  insertKeyed(number: number, run: number, prev: number, event: Recorded, scope: string | null, digest: string | null): boolean {
     const { kind, position, key, head, body } = encodeEvent(event);
     return (
       Number(this.#usual.keyed.run(number, run, event.seq, prev, kind, position, event.at, head, body, scope, key, digest).changes) > 0
@@ -342,9 +354,15 @@ export class Tables {
   }
 
   /** The delivery that took `key` at the hook's address. */
-  taken(facts: HookFacts, key: string): number | null {
-    const scope = scopeOf(facts);
-    return (this.row("select id from journal where scope = ? and key = ?", scope, key)?.[0] as number | undefined) ?? null;
+  taken(facts: HookFacts, progress: Progress, key: string): number | null {
+    if (this.isFirst(facts, progress, key)) return progress.keyed;
+    return (this.row("select id from journal where scope = ? and key = ?", scopeOf(facts), key)?.[0] as number | undefined) ?? null;
+  }
+
+  /** Whether it was the run's first delivery under a key that took this one. */
+  isFirst({ created }: HookFacts, { flags, keyed }: Progress, key: string): boolean {
+    if (!(flags & flag.keyed) || created.address.type !== "minted") return false;
+    return this.row("select 1 from journal where id = ? and position = ? and key = ?", keyed, created.position, key) !== undefined;
   }
 
   answer(delivery: number): AnswerRow | null {

@@ -5,7 +5,7 @@ import { type Draft, fold, recorded } from "../../core/run-row.ts";
 import type { Notice, RunNumber } from "../port.ts";
 import { draftOf, type Progress, type Tables } from "./table.ts";
 
-type HookReceived = Extract<InputEvent, { kind: "hook_received" }>;
+export type HookReceived = Extract<InputEvent, { kind: "hook_received" }>;
 
 export class Work {
   readonly tables: Tables;
@@ -57,12 +57,12 @@ export class Work {
     return entry;
   }
 
-  /** Appends a delivery under its key; null where the key is taken, and then nothing is written. */
+  /** Appends a delivery under its key; null where the key is taken in that scope, and then nothing is written. */
   recordKeyed(
     run: RunNumber,
     row: Draft<Progress>,
     event: HookReceived,
-    taken: { readonly scope: string; readonly digest: string | null },
+    taken: { readonly scope: string | null; readonly digest: string | null },
   ): Recorded<HookReceived> | null {
     const head = this.#event + 1;
     const entry = recorded(event, { number: head, seq: row.seq + 1, at: this.now });
