@@ -9,7 +9,7 @@ import type { RegisteredClass } from "./core/serialise-class.ts";
 import { systemClock } from "./engine/clock.ts";
 import { bindApi, defaultApi, useDefaultApi } from "./engine/default.ts";
 import { EngineCore } from "./engine/engine.ts";
-import { HostApi } from "./engine/host-api.ts";
+import { EngineApi } from "./engine/engine-api.ts";
 import { type LogSink, Logger } from "./engine/logger.ts";
 import { native } from "./engine/realm/globals.ts";
 import { processHooks, processWorkflows, Registry } from "./engine/registry.ts";
@@ -53,7 +53,7 @@ export interface EngineOptions {
 }
 
 /** An engine of your own. */
-export interface Engine extends HostApi {
+export interface Engine extends EngineApi {
   /** Opens the store and takes up what an earlier process left. Every other call does it too. Holds the process alive until `close`. */
   open(): Promise<void>;
   /** Stops taking work and waits for what runs, at most `graceMs` (10 s); what is left is taken up at the next start. */
@@ -64,7 +64,7 @@ export interface Engine extends HostApi {
   readonly core: EngineCore;
 }
 
-class WiredEngine extends HostApi implements Engine {
+class WiredEngine extends EngineApi implements Engine {
   readonly core: EngineCore;
   readonly ingress: Ingress;
   readonly #unfollow: () => void;

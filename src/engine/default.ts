@@ -1,26 +1,26 @@
 // Which engine the free functions speak to: the one whose run or step asks, else the default one, which the wiring makes on first use.
 
 import type { RunHost } from "../core/run.ts";
-import type { HostApi } from "./host-api.ts";
+import type { EngineApi } from "./engine-api.ts";
 import { callingRun, callingStep } from "./realm.ts";
 
-let make: (() => HostApi) | null = null;
-let made: HostApi | null = null;
+let make: (() => EngineApi) | null = null;
+let made: EngineApi | null = null;
 
 /** Says how the default engine is made, on first use. */
-export function useDefaultApi(maker: () => HostApi): void {
+export function useDefaultApi(maker: () => EngineApi): void {
   make = maker;
 }
 
-const own = new WeakMap<RunHost, HostApi>();
+const own = new WeakMap<RunHost, EngineApi>();
 
 /** Says which engine advances the runs of `host`: their code, and their steps, speak to it. */
-export function bindApi(host: RunHost, api: HostApi): void {
+export function bindApi(host: RunHost, api: EngineApi): void {
   own.set(host, api);
 }
 
 /** The engine that runs the code which asks; elsewhere the default engine. */
-export function defaultApi(): HostApi {
+export function defaultApi(): EngineApi {
   const host = callingStep()?.host ?? callingRun()?.host;
   const bound = host && own.get(host);
   if (bound) return bound;

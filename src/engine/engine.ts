@@ -17,12 +17,12 @@ import type { DeliveryNumber, Notice, RunNumber, Store } from "../store/port.ts"
 import { Answers } from "./answers.ts";
 import { Committer } from "./commit.ts";
 import { Door } from "./deliver.ts";
-import { Host } from "./host.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { Lease } from "./lease.ts";
 import type { Logger } from "./logger.ts";
 import { durably } from "./realm.ts";
 import { Registry } from "./registry.ts";
+import { EngineRunHost } from "./run-host.ts";
 import { Steps } from "./steps.ts";
 import { Sweep } from "./sweep.ts";
 import { Timers } from "./timers.ts";
@@ -55,7 +55,7 @@ export class EngineCore {
   readonly id: string;
   readonly tokens: Tokens;
   readonly classes: Classes = createClasses();
-  readonly host: Host;
+  readonly host: EngineRunHost;
   readonly committer: Committer;
   readonly door: Door;
   readonly answers: Answers;
@@ -85,7 +85,7 @@ export class EngineCore {
     const seal = createSeal(this.tokens.macs);
     this.committer = new Committer(store);
     this.answers = new Answers(store, this.committer, clock, seal);
-    this.host = new Host({
+    this.host = new EngineRunHost({
       store,
       tokens: this.tokens,
       seal,

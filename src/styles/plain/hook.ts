@@ -10,7 +10,7 @@ import type { RequestWithResponse } from "../../core/request.ts";
 import { callingRun, durably, here } from "../../engine/realm.ts";
 import { checkName, processHooks } from "../../engine/registry.ts";
 import { defaultApi } from "../../engine/default.ts";
-import type { ResumedHook, ResumeOptions } from "../../engine/host-api.ts";
+import type { ResumedHook, ResumeOptions } from "../../engine/engine-api.ts";
 import { checkCustomToken } from "../../core/custom-token.ts";
 
 export interface HookOptions {

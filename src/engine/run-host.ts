@@ -23,7 +23,7 @@ interface KeptRequest {
 }
 const requestsKept = 2_000;
 
-export interface HostOptions {
+export interface RunHostOptions {
   readonly store: Store;
   readonly tokens: Tokens;
   readonly seal: Seal;
@@ -35,8 +35,8 @@ export interface HostOptions {
   readonly random: RandomBytes;
 }
 
-export class Host implements RunHost {
-  readonly #options: HostOptions;
+export class EngineRunHost implements RunHost {
+  readonly #options: RunHostOptions;
   /** Requests that values refer to, by delivery; a few stay in memory, all are in the store. */
   readonly #requests: Recent<DeliveryNumber, KeptRequest> = new Recent(requestsKept);
   readonly sealText: (text: string) => string;
@@ -49,7 +49,7 @@ export class Host implements RunHost {
   readonly digest: RunHost["digest"] = digest;
   readonly tokenHash: RunHost["tokenHash"] = hashToken;
 
-  constructor(options: HostOptions) {
+  constructor(options: RunHostOptions) {
     this.#options = options;
     const { seal, classes } = options;
     const serialiser = createSerialiser({ seal, classes, revive: (delivery) => this.#revive(delivery) });

@@ -56,7 +56,7 @@ export interface RunInfo {
 /** How HTTP hands a request to a hook and says what became of it. */
 export type Forward = (engine: EngineCore, token: string, request: Request) => Promise<Response>;
 
-export class HostApi {
+export class EngineApi {
   readonly #engine: () => EngineCore | Promise<EngineCore>;
   readonly #forward: Forward;
 
