@@ -1,5 +1,5 @@
 // `ringback/testing`: time that tests move, the store that is the oracle, and the laws every store must meet.
 
-export { createMemoryStore } from "./store/memory/store.ts";
+export { memoryStore } from "./store/memory/store.ts";
 export * from "./testing/conformance.ts";
 export { createManualClock, type ManualClock } from "./testing/manual-clock.ts";

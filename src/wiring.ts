@@ -16,9 +16,9 @@ import { processHooks, processWorkflows, Registry } from "./engine/registry.ts";
 import { definitionOf, type Workflow } from "./engine/workflow.ts";
 import { createIngress, forward, type Ingress, webhookRoute } from "./http/ingress.ts";
 import { type KeyRing, loadKeyFile, parseKeys } from "./ingress/key-ring.ts";
-import { createMemoryStore } from "./store/memory/store.ts";
+import { memoryStore } from "./store/memory/store.ts";
 import type { Store } from "./store/port.ts";
-import { createSqliteStore } from "./store/sqlite/store.ts";
+import { sqliteStore } from "./store/sqlite/store.ts";
 
 export interface EngineOptions {
   /** `sqlite:path`, `memory:`, or a store. Default: `RINGBACK_DATABASE_URL`, else `sqlite:.ringback/ringback.db`. */
@@ -149,8 +149,8 @@ function checkNumber(argument: string, value: number | undefined, least: number)
 }
 
 function storeFor(url: string, clock: Clock): Store {
-  if (url === "memory:" || url === "memory") return createMemoryStore({ clock });
-  if (url.startsWith("sqlite:") && url.length > "sqlite:".length) return createSqliteStore({ path: sqlitePath(url), clock });
+  if (url === "memory:" || url === "memory") return memoryStore({ clock });
+  if (url.startsWith("sqlite:") && url.length > "sqlite:".length) return sqliteStore({ path: sqlitePath(url), clock });
   const message = `"${url.split("@").at(-1)}" is not a store this version knows. Use sqlite:path/to/file.db, or memory: for tests.`;
   throw new RingbackError("bad_store_url", message, { details: { url: url.split("@").at(-1) ?? "" } });
 }

@@ -8,7 +8,7 @@ import { HookClosedError, HookTimeoutError, InvalidPayloadError, RingbackError }
 import { createHook, createWebhook, defineHook, type RequestWithResponse, sleep, step, workflow } from "../src/index.ts";
 import { serve } from "../src/node.ts";
 import type { Command, Outcome } from "../src/store/port.ts";
-import { createSqliteStore } from "../src/store/sqlite/store.ts";
+import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { createEngine } from "../src/wiring.ts";
 import { createWorld, epoch, modes, testKeys, type World } from "./harness.ts";
@@ -326,7 +326,7 @@ test("a payload after the deadline is late even where no timer has fired", async
   const storeClock = createManualClock(epoch);
   const { workflow: wf, decisions } = raced();
   const { path } = await createWorld([], { mode: "hot" });
-  const store = createSqliteStore({ path: `${path}-late`, clock: storeClock });
+  const store = sqliteStore({ path: `${path}-late`, clock: storeClock });
   const engine = createEngine({ store, clock: createManualClock(epoch), keys: testKeys, baseUrl: null, workflows: [wf], logger: false });
   onTestFinished(() => engine.close({ graceMs: 0 }));
   const run = await engine.start(wf, []);

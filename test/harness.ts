@@ -10,8 +10,8 @@ import { setImmediate } from "node:timers";
 import { onTestFinished } from "vitest";
 import type { Recorded } from "../src/core/event.ts";
 import { createEngine, type Engine, type EngineOptions } from "../src/wiring.ts";
-import { createMemoryStore } from "../src/store/memory/store.ts";
-import { createSqliteStore } from "../src/store/sqlite/store.ts";
+import { memoryStore } from "../src/store/memory/store.ts";
+import { sqliteStore } from "../src/store/sqlite/store.ts";
 import type { Store } from "../src/store/port.ts";
 import { createManualClock, type ManualClock } from "../src/testing/manual-clock.ts";
 import type { RunHandle } from "../src/engine/run-handle.ts";
@@ -56,7 +56,7 @@ export async function createWorld(
   const clock = createManualClock(epoch);
   const folder = mode === "two-workers" ? null : mkdtempSync(join(tmpdir(), "ringback-test-"));
   const path = folder && join(folder, "test.db");
-  const memory = path ? null : createMemoryStore({ clock });
+  const memory = path ? null : memoryStore({ clock });
   const lines: string[] = [];
   const sink = { warn: (line: string) => void lines.push(line), error: (line: string) => void lines.push(line) };
   const base: EngineOptions = {
@@ -73,7 +73,7 @@ export async function createWorld(
   let stores: Store[] = [];
   let next = 0;
   const openAll = async (more: Partial<EngineOptions> = {}, isSettled = true): Promise<void> => {
-    stores = path ? [createSqliteStore({ path, clock })] : [memory as Store];
+    stores = path ? [sqliteStore({ path, clock })] : [memory as Store];
     const count = mode === "two-workers" ? 2 : 1;
     engines = Array.from({ length: count }, () => createEngine({ ...base, ...more, store: stores[0] as Store }));
     for (const engine of engines) await engine.open();

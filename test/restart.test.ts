@@ -4,9 +4,9 @@
 import { setImmediate } from "node:timers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createHook, sleep, step, workflow } from "../src/index.ts";
-import { createMemoryStore } from "../src/store/memory/store.ts";
+import { memoryStore } from "../src/store/memory/store.ts";
 import type { Command, Store } from "../src/store/port.ts";
-import { createSqliteStore } from "../src/store/sqlite/store.ts";
+import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createManualClock, type ManualClock } from "../src/testing/manual-clock.ts";
 import { createEngine, type Engine, type EngineOptions } from "../src/wiring.ts";
 import { createCrashWorld, type CrashWorld, type Life, send } from "./crash/driver.ts";
@@ -142,7 +142,7 @@ describe("what nobody was told of", () => {
     const { path } = await createWorld([], { mode: "hot" });
     const { clock, create, settled } = manual();
     const store = (isDeaf: boolean): Store => {
-      const own = createSqliteStore({ path: `${path}-lost`, clock });
+      const own = sqliteStore({ path: `${path}-lost`, clock });
       return isDeaf ? Object.assign(own, { subscribe: () => () => {} }) : own;
     };
     const worker = create(store(true), { workflows: [waiting] });
@@ -164,7 +164,7 @@ describe("what nobody was told of", () => {
 
   test("a dead worker's runs are taken up when its lease is over, steps and all", async () => {
     const { clock, create, settled } = manual();
-    const store = createMemoryStore({ clock });
+    const store = memoryStore({ clock });
     let attempts = 0;
     const hangs = workflow("hangs once", async () => {
       const result = await step.run("body", () => (++attempts === 1 ? new Promise<string>(() => {}) : "second"));
@@ -189,7 +189,7 @@ describe("what nobody was told of", () => {
   test("a start takes up what has something to do, and leaves parked runs alone", async () => {
     const { path } = await createWorld([], { mode: "hot" });
     const { clock, create, settled } = manual();
-    const open = (): Store => createSqliteStore({ path: `${path}-parked`, clock });
+    const open = (): Store => sqliteStore({ path: `${path}-parked`, clock });
     const sleeps = workflow("sleeps", async () => sleep("1h"));
     const first = create(open(), { workflows: [waiting, sleeps] });
     for (let n = 0; n < 100; n++) await first.start(waiting, [`t${n}`]);
@@ -213,7 +213,7 @@ describe("what nobody was told of", () => {
   test("a step whose outcome found no store is taken up again without a restart", async () => {
     const { path } = await createWorld([], { mode: "hot" });
     const { clock, create, settled } = manual();
-    const store = createSqliteStore({ path: `${path}-away`, clock });
+    const store = sqliteStore({ path: `${path}-away`, clock });
     let bodies = 0;
     const keys = new Set<string>();
     const wf = workflow("outcome", async () => step.run("body", () => `done ${++bodies}`));

@@ -4,19 +4,19 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { createMemoryStore } from "../src/store/memory/store.ts";
-import { createSqliteStore } from "../src/store/sqlite/store.ts";
+import { memoryStore } from "../src/store/memory/store.ts";
+import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { storeConformance } from "../src/testing/conformance.ts";
 
 const isLong = process.env["RINGBACK_LONG"] === "1";
 const options = { sequences: isLong ? 200 : 20, groups: 60 };
 
 describe("memory", () => {
-  storeConformance(test, expect, async (clock) => ({ store: createMemoryStore({ clock }) }), options);
+  storeConformance(test, expect, async (clock) => ({ store: memoryStore({ clock }) }), options);
 });
 
 describe("memory, one worker", () => {
-  storeConformance(test, expect, async (clock) => ({ store: createMemoryStore({ clock, isExclusive: true }) }), { sequences: 1 });
+  storeConformance(test, expect, async (clock) => ({ store: memoryStore({ clock, isExclusive: true }) }), { sequences: 1 });
 });
 
 describe("sqlite", () => {
@@ -27,8 +27,8 @@ describe("sqlite", () => {
       const folder = await mkdtemp(join(tmpdir(), "ringback-store-"));
       const path = join(folder, "test.db");
       return {
-        store: createSqliteStore({ path, clock }),
-        reopen: async () => createSqliteStore({ path, clock }),
+        store: sqliteStore({ path, clock }),
+        reopen: async () => sqliteStore({ path, clock }),
         dispose: () => rm(folder, { recursive: true }),
       };
     },

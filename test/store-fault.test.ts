@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import type { Command, Outcome, Store } from "../src/store/port.ts";
 import { ask, type Database, type Driver, loadDriver, type Statement } from "../src/store/sqlite/driver.ts";
-import { createSqliteStore } from "../src/store/sqlite/store.ts";
+import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { cancel, deliver, disposeOf, hookCreated, manual, minted, runEnded, start, timerSet } from "../src/testing/law/world.ts";
 
@@ -49,7 +49,7 @@ async function openStore(path?: string): Promise<{ store: Store; path: string }>
   const folder = mkdtempSync(join(tmpdir(), "ringback-fault-"));
   folders.push(folder);
   const file = path ?? join(folder, "test.db");
-  const store = createSqliteStore({ path: file, clock: createManualClock() });
+  const store = sqliteStore({ path: file, clock: createManualClock() });
   await store.open({ role: "worker" });
   return { store, path: file };
 }

@@ -13,7 +13,7 @@ import { connect } from "../src/store/sqlite/connection.ts";
 import { ask, type Database, type Driver, loadDriver, prepare, type Statement } from "../src/store/sqlite/driver.ts";
 import { commitGroup } from "../src/store/sqlite/group.ts";
 import * as read from "../src/store/sqlite/read.ts";
-import { createSqliteStore } from "../src/store/sqlite/store.ts";
+import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { Tables } from "../src/store/sqlite/table.ts";
 import { createManualClock, type ManualClock } from "../src/testing/manual-clock.ts";
 import { deliver, hookCreated, minted, newRun, runEnded, start } from "../src/testing/law/world.ts";
@@ -36,7 +36,7 @@ async function openStore(
   clock: ManualClock = createManualClock(),
   maxBytes?: number,
 ): Promise<Store> {
-  const store = createSqliteStore({ path, clock, ...(maxBytes === undefined ? {} : { maxBytes }) });
+  const store = sqliteStore({ path, clock, ...(maxBytes === undefined ? {} : { maxBytes }) });
   await store.open({ role });
   cleanUp.push(() => store.close());
   return store;
@@ -80,7 +80,7 @@ test("a connection that does not take a durable setting is refused", async () =>
 
 test("a file has one worker: a second one is told whose it is, and a closed one makes room", async () => {
   const path = newPath();
-  const first = createSqliteStore({ path, clock: createManualClock() });
+  const first = sqliteStore({ path, clock: createManualClock() });
   await first.open({ role: "worker" });
   await expect(openStore(path)).rejects.toMatchObject({ code: "store_in_use", details: { path, pid: process.pid } });
   await expect(first.open({ role: "worker" })).rejects.toMatchObject({ code: "store_in_use" });
@@ -162,7 +162,7 @@ test("a file that is no database, or a damaged one, is called so", async () => {
   await store.close();
   const { size } = statSync(damaged);
   truncateSync(damaged, Math.floor(size / 2 / 4096) * 4096);
-  const opened = createSqliteStore({ path: damaged, clock: createManualClock() });
+  const opened = sqliteStore({ path: damaged, clock: createManualClock() });
   const readAll = async (): Promise<void> => {
     await opened.open({ role: "door" });
     for (let run = 1; run <= 200; run++) await opened.journal(run, 0);
@@ -209,7 +209,7 @@ test("a full disk refuses the group, keeps the process, and is over when there i
 });
 
 test("what is not open says so", async () => {
-  const store = createSqliteStore({ path: newPath(), clock: createManualClock() });
+  const store = sqliteStore({ path: newPath(), clock: createManualClock() });
   await expect(store.commit([])).rejects.toBeInstanceOf(RingbackError);
   await expect(store.run({ run: 1 })).rejects.toMatchObject({ code: "store_unavailable" });
 });

@@ -9,8 +9,8 @@ import { getRun, start } from "../src/api.ts";
 import { createEngine, createHook, createWebhook, defineHook, sleep, step, workflow } from "../src/index.ts";
 import { serve } from "../src/node.ts";
 import type { Command, Outcome, Store } from "../src/store/port.ts";
-import { createMemoryStore } from "../src/store/memory/store.ts";
-import { createSqliteStore } from "../src/store/sqlite/store.ts";
+import { memoryStore } from "../src/store/memory/store.ts";
+import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { createWorld, epoch, modes, testKeys } from "./harness.ts";
 
@@ -62,8 +62,8 @@ test("an engine that could not open opens once what was in the way is gone, and 
   const wf = workflow("opens", async () => 1);
   const make = (store: Store) => createEngine({ store, clock, keys: testKeys, baseUrl: null, logger: false, workflows: [wf] });
   const path = join(folder, "a.db");
-  const first = make(createSqliteStore({ path, clock }));
-  const second = make(createSqliteStore({ path, clock }));
+  const first = make(sqliteStore({ path, clock }));
+  const second = make(sqliteStore({ path, clock }));
   await first.open();
   await expect(second.start(wf, [])).rejects.toMatchObject({ code: "store_in_use" });
   expect(await (await first.start(wf, [])).returnValue).toBe(1);
@@ -242,7 +242,7 @@ test.each(["before", "after"] as const)(
     });
     for (let at = 0; at < 25; at++) {
       const clock = createManualClock(epoch);
-      const { store, fault } = faulty(createMemoryStore({ clock }));
+      const { store, fault } = faulty(memoryStore({ clock }));
       const engine = createEngine({ store, clock, keys: testKeys, baseUrl: null, logger: false, leaseMs: 1e12, workflows: [wf] });
       await engine.open();
       fault.commits = 0;
@@ -277,7 +277,7 @@ test.each(["before", "after"] as const)(
 test("a timer whose alarm never rings, as after a machine has slept, fires all the same", async () => {
   const wf = workflow("sleeper", async () => sleep("2h"));
   const time = createManualClock(epoch);
-  const store = createMemoryStore({ clock: time });
+  const store = memoryStore({ clock: time });
   const clock = { now: time.now, alarm: (at: number, wake: () => void) => (at > time.now() + 60_000 ? () => {} : time.alarm(at, wake)) };
   const engine = createEngine({ store, clock, keys: testKeys, baseUrl: null, logger: false, leaseMs: 60_000, workflows: [wf] });
   onTestFinished(() => engine.close());

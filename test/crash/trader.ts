@@ -3,7 +3,7 @@
 import { expect } from "vitest";
 import type { Recorded } from "../../src/core/event.ts";
 import { systemClock } from "../../src/engine/clock.ts";
-import { createSqliteStore } from "../../src/store/sqlite/store.ts";
+import { sqliteStore } from "../../src/store/sqlite/store.ts";
 import { leaks } from "../leak.ts";
 import type { CrashWorld, Entry, Reply } from "./driver.ts";
 
@@ -94,7 +94,7 @@ export function checkAttempts(entries: readonly Entry[], journals: ReadonlyMap<s
 
 /** The journals of these runs, read when no process has the store. */
 export async function journalsOf(world: CrashWorld, runs: readonly string[]): Promise<Map<string, readonly Recorded[]>> {
-  const store = createSqliteStore({ path: world.store, clock: systemClock });
+  const store = sqliteStore({ path: world.store, clock: systemClock });
   await store.open({ role: "door" });
   const journals = new Map<string, readonly Recorded[]>();
   for (const id of runs) {

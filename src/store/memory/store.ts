@@ -29,7 +29,7 @@ export interface MemoryStoreOptions {
 }
 
 /** Keeps everything in this process and forgets it at its end. For tests, and for code that need not survive. */
-export function createMemoryStore(options: MemoryStoreOptions): Store {
+export function memoryStore(options: MemoryStoreOptions): Store {
   return new MemoryStore(options);
 }
 

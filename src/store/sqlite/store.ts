@@ -56,7 +56,7 @@ export interface SqliteStoreOptions {
 const pollMs = 100;
 
 /** Keeps everything in one SQLite file, synced at each commit. One process may be its worker; others may open it as doors. */
-export function createSqliteStore(options: SqliteStoreOptions): Store {
+export function sqliteStore(options: SqliteStoreOptions): Store {
   return new SqliteStore(options);
 }
 

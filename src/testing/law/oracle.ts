@@ -1,6 +1,6 @@
 // Random command sequences: a store and the memory store must answer alike, member by member, and show the same afterwards.
 
-import { createMemoryStore } from "../../store/memory/store.ts";
+import { memoryStore } from "../../store/memory/store.ts";
 import type { Command, Outcome, RunNumber, RunRow, Store } from "../../store/port.ts";
 import { createManualClock, type ManualClock } from "../manual-clock.ts";
 import { type Appeared, CommandSource, type Random } from "./random-command.ts";
@@ -23,7 +23,7 @@ export async function compareWithOracle(
   const clock = createManualClock();
   const subject = await create(clock);
   const store = new Side(subject.store);
-  const oracle = new Side(createMemoryStore({ clock, isExclusive: subject.store.isExclusive }));
+  const oracle = new Side(memoryStore({ clock, isExclusive: subject.store.isExclusive }));
   const random = createRandom(seed);
   const source = new CommandSource(random);
   await store.open();
