@@ -1,4 +1,4 @@
-// What must match what: error codes and their pages, the package's exports and the entry files, the root's names and the glossary,
+// What must match what: error codes and their pages, the package's exports and the entry files, the root's names and their reasons,
 // entries and their API reports, dependencies and the reasons for them, the lock file and the platforms.
 
 import type { Project, Rule, Violation } from "./project.ts";
@@ -86,14 +86,14 @@ const rootFile = "src/index.ts";
 const rootLimit = 25;
 
 export const rootNameRule: Rule = {
-  name: `the root exports at most ${rootLimit} values, each with a place in the glossary or a seed`,
+  name: `the root exports at most ${rootLimit} values, each with a reason to be there`,
   check: (project) => {
     if (!project.has(rootFile)) return [];
     const known = JSON.parse(project.text(rootNameFile)) as Record<string, string>;
     const { values, stars } = exportedValues(project.source(rootFile));
     const found: Violation[] = stars.map((line) => ({ file: rootFile, line, message: "`export *`: an entry names what it exports" }));
     for (const { name, line } of values)
-      if (!(name in known)) found.push({ file: rootFile, line, message: `${name} has no place in ${rootNameFile}` });
+      if (!(name in known)) found.push({ file: rootFile, line, message: `${name} has no reason in ${rootNameFile}` });
     if (values.length > rootLimit)
       found.push({ file: rootFile, line: 1, message: `${values.length} exported values, ${rootLimit} at most` });
     return found;
