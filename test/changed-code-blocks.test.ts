@@ -1,3 +1,5 @@
+// Code that no longer fits a run's journal sets the run aside, intact, with the difference (G7, R1–R3, U4).
+
 import { describe, expect, test } from "vitest";
 import { createHook, sleep, step, workflow } from "../src/index.ts";
 import type { Workflow } from "../src/engine/workflow.ts";

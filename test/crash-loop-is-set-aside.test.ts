@@ -1,3 +1,5 @@
+// A run whose process dies at every load is set aside, and holds up no other (G5).
+
 import { expect, test } from "vitest";
 import { createHook, sleep, step, workflow } from "../src/index.ts";
 import { createWorld, modes } from "./harness.ts";

@@ -1,5 +1,5 @@
 // The process is killed at every crash point, and while it recovers from that, and at any moment under load: nothing that was
-// acknowledged is lost, nothing is taken twice, no finished step begins again, and a restart is all it takes (G1, G2, G3, G5).
+// acknowledged is lost, nothing is taken twice, no finished step begins again, and a restart is all it takes (G1, G2, G3, G5, W2, D3).
 
 import { describe, expect, test } from "vitest";
 import type { CrashPoint } from "../src/engine/crash-point.ts";

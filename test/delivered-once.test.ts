@@ -1,5 +1,5 @@
-// One (address, delivery key) takes effect once, and every repeat gets the answer the first one got (G2); a payload and a deadline in the
-// same instant have one winner (§3.7); what arrives as the run ends is kept as unread.
+// One (address, delivery key) takes effect once, and every repeat gets the answer the first one got (G2, D1); a payload and a deadline in
+// the same instant have one winner (P8); what arrives as the run ends is kept as unread.
 
 import { setImmediate } from "node:timers";
 import { describe, expect, onTestFinished, test } from "vitest";

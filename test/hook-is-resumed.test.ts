@@ -1,3 +1,5 @@
+// A hook takes what arrives while it is open, whenever anybody reads it, and refuses it when it is closed (D2, H6, RR3).
+
 import { describe, expect, test } from "vitest";
 import { createHook, defineHook, race, sleep, step, workflow } from "../src/index.ts";
 import { RingbackError } from "../src/errors.ts";

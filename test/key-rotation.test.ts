@@ -1,4 +1,4 @@
-// Keys come and go, base URLs change: what was handed out goes on working, and an engine that could not honour it does not start (§6).
+// Keys come and go, base URLs change: what was handed out goes on working, and an engine that could not honour it does not start.
 
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

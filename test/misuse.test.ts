@@ -1,4 +1,4 @@
-// A run that misbehaves is set aside as it is, and comes to rest: it holds up neither its process nor any other run.
+// A run that misbehaves is set aside as it is, and comes to rest: it holds up neither its process nor any other run (M5).
 
 import { setImmediate } from "node:timers";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-// A race in a loop costs the same on its last pass as on its first: nothing piles up on what stands through the passes (C1, N4).
+// A race in a loop costs the same on its last pass as on its first: nothing piles up on what stands through the passes (CO1, N3).
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { setFlagsFromString } from "node:v8";

@@ -1,5 +1,5 @@
 // Who gets a hook's payload, on the whole engine: the sixty programs hot, evicted after every turn, restarted after every action, and
-// with two workers.
+// with two workers (G6, G7, U3, W4).
 
 import { describe, expect, test } from "vitest";
 import { createWorld } from "./harness.ts";

@@ -1,4 +1,5 @@
-// The laws of reading over random programs and scripts, and over broken readers, which the laws must catch. `RINGBACK_LONG=1` runs all.
+// The laws of reading over random programs and scripts, and over broken readers, which the laws must catch (H1–H6).
+// `RINGBACK_LONG=1` runs all.
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

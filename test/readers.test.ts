@@ -1,4 +1,5 @@
-// Who gets a hook's payload: sixty programs, hot and after every prefix of their journals; then the edges, one by one.
+// Who gets a hook's payload: sixty programs, hot and after every prefix of their journals; then the edges, one by one (H1–H6,
+// N1, N2, B1, CO2, CO3, T2).
 
 import { describe, expect, expectTypeOf, test } from "vitest";
 import { race } from "../src/core/branch.ts";

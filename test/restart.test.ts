@@ -1,5 +1,5 @@
 // A restart is all it takes: a close drains, one process at a time works on a file, doors work beside it, and what nobody was told of is
-// found (G5).
+// found (G5, L1, ST3, SQ2, SQ3).
 
 import { setImmediate } from "node:timers";
 import { describe, expect, onTestFinished, test } from "vitest";

@@ -1,3 +1,5 @@
+// Runs begin once per id, tell what they are doing, and end in one way.
+
 import { describe, expect, test } from "vitest";
 import { createHook, getWorkflowMetadata, random, sleep, step, uuid, workflow } from "../src/index.ts";
 import { createWorld, modes } from "./harness.ts";

@@ -1,3 +1,5 @@
+// A step that has finished never runs again; until then it is tried as its author asked (G3, ST1–ST3).
+
 import { describe, expect, test } from "vitest";
 import { FatalError, RetryableError, fetch, getStepMetadata, getWorkflowMetadata, sleep, step, workflow } from "../src/index.ts";
 import { RingbackError } from "../src/errors.ts";

@@ -1,4 +1,4 @@
-// Every store keeps the laws of the port, and answers random commands as the memory store does.
+// Every store keeps the laws of the port (P1–P9), and answers random commands as the memory store does.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

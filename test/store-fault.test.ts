@@ -1,4 +1,5 @@
-// Any statement may fail, with a full disk, a broken one, or an error of its own: what a commit says is what the file then holds.
+// Any statement may fail, with a full disk, a broken one, or an error of its own: what a commit says is what the file then holds (P1,
+// SQ4, TB4).
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-// The word for where a run stands follows from its row alone.
+// The word for where a run stands follows from its row alone (RR1, RR4).
 
 import { expect, test } from "vitest";
 import type { RunEvent } from "../src/core/event.ts";

@@ -1,4 +1,4 @@
-// What SQLite adds to the store's laws: durable settings, one worker per file, doors beside it, and clear errors.
+// What SQLite adds to the store's laws: durable settings, one worker per file, doors beside it, and clear errors (SQ1–SQ4, SD1).
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

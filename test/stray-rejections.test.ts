@@ -1,4 +1,4 @@
-// A rejection in a run's code that nobody handles is the run's: it ends no process. Everybody else's keeps Node's default.
+// A rejection in a run's code that nobody handles is the run's: it ends no process. Everybody else's keeps Node's default (M4).
 
 import { describe, expect, test } from "vitest";
 import { createHook, step, workflow } from "../src/index.ts";

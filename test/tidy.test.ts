@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { documentCanaries } from "./tidy/canary-document.ts";
 import { globalCanaries } from "./tidy/canary-global.ts";
+import { invariantCanaries } from "./tidy/canary-invariant.ts";
 import { layerCanaries } from "./tidy/canary-layer.ts";
 import { sizeCanaries } from "./tidy/canary-size.ts";
 import { layers } from "./tidy/layer.ts";
@@ -11,7 +12,7 @@ import { Project, readProject } from "./tidy/project.ts";
 import { match } from "./tidy/rule-layer.ts";
 import { rules } from "./tidy/rule.ts";
 
-const canaries = [...layerCanaries, ...globalCanaries, ...sizeCanaries, ...documentCanaries];
+const canaries = [...layerCanaries, ...globalCanaries, ...sizeCanaries, ...documentCanaries, ...invariantCanaries];
 const project = readProject(fileURLToPath(new URL("..", import.meta.url)));
 
 describe("the project", () => {

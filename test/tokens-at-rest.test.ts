@@ -1,5 +1,5 @@
 // No minted token stands in the database, its WAL, a log line or one of the engine's errors, whatever code does with it; and code gets
-// back exactly what it put in (§6). A forged token is refused without a look at the store (D4).
+// back exactly what it put in (E3). A forged token is refused without a look at the store (D4).
 
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";

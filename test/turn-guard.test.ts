@@ -1,5 +1,5 @@
 // A durable call counts only in the turn of the run whose code makes it. All else is misuse: told with run, workflow and line, without
-// effect, and set aside as blocked.
+// effect, and set aside as blocked (M2).
 
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";

@@ -1,4 +1,4 @@
-// A turn has its macrotask to itself: nothing of anybody else runs in it, and nothing of anybody else's context is seen in it.
+// A turn has its macrotask to itself: nothing of anybody else runs in it, and nothing of anybody else's context is seen in it (M1, M3).
 
 // Before anything of the engine is loaded.
 import { native } from "./child/native-tick.ts";

@@ -1,3 +1,5 @@
+// The sender of a webhook gets one answer: at once, a static one, or what the workflow decides in time (A1, A2).
+
 import { describe, expect, test } from "vitest";
 import { createWebhook, sleep, step, workflow, type RequestWithResponse } from "../src/index.ts";
 import { createWorld, modes, type World } from "./harness.ts";

@@ -1,4 +1,4 @@
-// What workflow code sees of time, chance and the console: the same on every replay. Outside turns, and in steps, nothing is touched.
+// What workflow code sees of time, chance and the console: the same on every replay. Outside turns, and in steps, nothing is touched (U3).
 
 import crypto, { randomBytes, randomFillSync, randomInt, randomUUID, webcrypto } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";

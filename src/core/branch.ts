@@ -1,8 +1,8 @@
-// Code as a promise that can be seen into: `branch(fn)`, and `race({ … })` on top of it (H5).
+// Code as a promise that can be seen into: `branch(fn)`, and `race({ … })` on top of it.
 //
-// B1. While nobody waits for a branch, what it has begun to read sleeps; its steps go on. When its code returns, what it left reading
+// H5. While nobody waits for a branch, what it has begun to read sleeps; its steps go on. When its code returns, what it left reading
 //     sleeps for good.
-// B2. Losing a `race({ … })` is for good: timers begun in the losing code, or given as a side themselves, are over.
+// B1. Losing a `race({ … })` is for good: timers begun in the losing code, or given as a side themselves, are over.
 
 import { Combined, sourceOf } from "./combinator.ts";
 import { RingbackError } from "./errors.ts";

@@ -1,9 +1,9 @@
 // `Promise.race`, `any`, `all` and `allSettled` in a turn, with sight of the readers, at any depth (H3).
 //
-// C1. A combinator listens to each input once and stops when it is decided or nobody waits for it. (A native `race` leaves a listener on
+// CO1. A combinator listens to each input once and stops when it is decided or nobody waits for it. (A native `race` leaves a listener on
 //     its inputs for ever: 435 bytes a pass in a loop with a standing promise, hook or no hook.)
-// C2. Decided while something not made from a hook is still pending, it begins a new epoch (H4).
-// C3. Outside turns the functions are the language's own.
+// CO2. Decided while something not made from a hook is still pending, it begins a new epoch (H4).
+// CO3. Outside turns the functions are the language's own.
 
 import {
   asPromise,
@@ -143,7 +143,7 @@ export class Combined extends Interest {
     return this.#seesReaders ? super.makePromise(executor) : new Promise(executor);
   }
 
-  /** C2 looks at the sources, so before they are dropped. */
+  /** CO2 looks at the sources, so before they are dropped. */
   override settle(outcome: Outcome): void {
     if (this.outcome) return;
     if (this.#sources.some((source) => !(source instanceof Interest) && source.outcome === null)) this.run.newEpoch();

@@ -1,7 +1,7 @@
 // An event as a narrow row and back: a kind number, position and turn, a small JSON head, and one body that is bound as it is.
 //
-// C1. Kind numbers are in people's files: a new kind takes the next one, none is changed or used again.
-// C2. The body holds what may be large: serialised text, or received bytes, never re-coded.
+// EC1. Kind numbers are in people's files: a new kind takes the next one, none is changed or used again.
+// EC2. The body holds what may be large: serialised text, or received bytes, never re-coded.
 
 import type { EventKind, HookCreated, Payload, Recorded, RequestHead, RunEvent, RunOutcome } from "./event.ts";
 import type { Entry } from "./run-row.ts";

@@ -1,4 +1,6 @@
-// The awake reads of one mailbox, in the order they are served (H4): the latest epoch before older ones, first come first served within.
+// The awake reads of one mailbox, in the order they are served.
+//
+// H4. The latest epoch before older ones; within an epoch first come, first served.
 //
 // Epochs only rise, and a read joins in the current one, so a read is appended to the newest group or begins a new one. Linked lists:
 // every operation is O(1) whatever else waits, and a lone reader costs one small group.

@@ -1,12 +1,12 @@
 // Interest: who waits, through however many promises, for what a hook will give. A promise made from a hook stands on an `Interest`,
-// which knows what it was made from. (H1 to H6: the rules of reading; `mailbox.ts` holds the reads at the root.)
+// which knows what it was made from. (`mailbox.ts` holds the reads at the root.)
 //
-// N1 (H3). An interest is awake exactly while it is held and undecided. It is held by the awake interests made from it, and by itself
+// H3. An interest is awake exactly while it is held and undecided. It is held by the awake interests made from it, and by itself
 //     while it floats: a callback that nobody waits for yet waits for itself, until its first waiter takes that over.
-// N2 (H3). Awake, it holds its sources and listens to them. Asleep, it lets go of them, and stops listening unless it has begun: what a
+// N1. Awake, it holds its sources and listens to them. Asleep, it lets go of them, and stops listening unless it has begun: what a
 //     payload has gone into runs on, as in plain JavaScript.
-// N3 (H4). Being asked for again moves the reads at the root into the current epoch.
-// N4. What is asleep stands in no list of anybody: only its own promise keeps it in memory.
+// N2. Being asked for again moves the reads at the root into the current epoch (H4).
+// N3. What is asleep stands in no list of anybody: only its own promise keeps it in memory.
 
 import { added, type Few, listed, removed } from "./few.ts";
 import type { Mailbox } from "./mailbox.ts";

@@ -1,9 +1,9 @@
 // How a run's row follows from its journal, and what row and hook allow. Pure; every store judges with these, so that all judge alike.
 //
-// R1. A row is a fold: `advance` for each event, `settle` for what code has seen. What a run began with (`RunOrigin`) never changes.
-// R2. Every input wakes; `wake` goes only when code has seen the last one, so neither an old nor a repeated `seen` loses a wake-up.
-// R3. A hook is open iff it won its token, its own mark is open, its run has neither ended nor been asked to, and its deadline is ahead.
-// R4. Nothing follows `run_ended`.
+// RR1. A row is a fold: `advance` for each event, `settle` for what code has seen. What a run began with (`RunOrigin`) never changes.
+// RR2. Every input wakes; `wake` goes only when code has seen the last one, so neither an old nor a repeated `seen` loses a wake-up.
+// RR3. A hook is open iff it won its token, its own mark is open, its run has neither ended nor been asked to, and its deadline is ahead.
+// RR4. Nothing follows `run_ended`.
 
 import { RingbackError } from "./errors.ts";
 import type { BlockedReason, Due, HookAddress, HookCreated, NewRun, Recorded, RunEvent, Serialised } from "./event.ts";
@@ -169,7 +169,7 @@ function dueAtOf(due: Due, now: number): number {
 /** A row under work: nobody else holds it yet. */
 export type Draft<P extends RunProgress> = { -readonly [K in keyof P]: P[K] };
 
-/** The row after one more event (R1). */
+/** The row after one more event (RR1). */
 export function advance<P extends RunProgress>(progress: P, event: Recorded): P {
   const next: Draft<P> = { ...progress };
   fold(next, event);
@@ -294,7 +294,7 @@ export function isSameStart(existing: { readonly workflow: string; readonly args
   return existing.workflow === start.workflow && existing.args === start.args;
 }
 
-/** Judges a hook at `now` (R3). Closed by `timeout` while the mark is open means that nobody has recorded the deadline yet. */
+/** Judges a hook at `now` (RR3). Closed by `timeout` while the mark is open means that nobody has recorded the deadline yet. */
 export function hookState(mark: HookMark, progress: Pick<RunProgress, "cancelRequestedAt" | "endedAt">, now: number): HookState {
   if (mark.holder !== null) return { type: "lost", holder: mark.holder };
   if (mark.closed !== null) return { type: "closed", by: mark.closed.by, at: mark.closed.at };

@@ -1,8 +1,8 @@
 // Runs step bodies: attempts, retries, timeouts, a bounded number at a time.
 //
-// S1. A body starts only after its step is in the journal, and never again once its outcome is (G3).
-// S2. Every attempt of a step has the same idempotency key; an attempt's outcome counts only while it is the current one.
-// S3. A step goes on while its run is cold; its outcome is an event like any other and brings the run back.
+// ST1. A body starts only after its step is in the journal, and never again once its outcome is (G3).
+// ST2. Every attempt of a step has the same idempotency key; an attempt's outcome counts only while it is the current one.
+// ST3. A step goes on while its run is cold; its outcome is an event like any other and brings the run back.
 
 import type { Recorded, Serialised } from "../core/event.ts";
 import type { Clock } from "../core/clock.ts";

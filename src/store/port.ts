@@ -7,6 +7,9 @@
 // P4. Who holds a custom token changes, and is read, only in `commit`; a token has at most one open hook.
 // P5. A wake-up is a committed fact first (the run row's `wake`), a notification second: `subscribe` may miss, `runnable` never does.
 // P6. Time is the store's: `now` is taken once per `commit`. A deadline is reached when `now >= dueAt`.
+// P7. A delivery's key is asked before the state: a repeat is a repeat, whatever became of hook and run (G2).
+// P8. A deadline is reached by the clock, not by who noticed: a late delivery records the timeout itself, once.
+// P9. What the store answers to an event (a token's holder, a child's start or end) is appended right behind it.
 
 import type {
   Answer,
@@ -59,7 +62,7 @@ export type StartOutcome =
   | { readonly type: "conflict"; readonly row: RunRow };
 
 /**
- * Takes a delivery (G1, G2, D-invariants in `engine/deliver.ts`). Order: a recorded key answers `duplicate` whatever became of hook or
+ * Takes a delivery (G1, G2, P7, P8). Order: a recorded key answers `duplicate` whatever became of hook or
  * run; then hook and run must be open at `now`, else `closed` or `unknown`. A hook whose deadline has passed gets its `hook_failed`
  * appended by this very transaction. Accepted: `hook_received` is appended, the run is woken, the key is recorded, and for a manual
  * response its row is made, all or nothing.

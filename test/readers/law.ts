@@ -1,4 +1,4 @@
-// The laws of reading, for any program and any script (§3.3 of the rules). Each speaks of what can be seen from outside the readers.
+// The laws of reading, for any program and any script (H1–H6). Each speaks of what can be seen from outside the readers.
 
 import type { DrivenRun, MailboxMaker } from "./driver.ts";
 import { findDifference, play } from "./play.ts";

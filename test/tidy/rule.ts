@@ -3,6 +3,7 @@
 import type { Rule } from "./project.ts";
 import { apiReportRule, dependencyRule, errorPageRule, exportsRule, lockRule, rootNameRule } from "./rule-document.ts";
 import { awaitRule, globalRule, realmRule } from "./rule-global.ts";
+import { invariantRule } from "./rule-invariant.ts";
 import { cycleRule, layerRule, wiringRule } from "./rule-layer.ts";
 import { fileLengthRule, fileNameRule, functionLengthRule, headerRule, laterRule, machineRule } from "./rule-size.ts";
 
@@ -25,4 +26,5 @@ export const rules: readonly Rule[] = [
   apiReportRule,
   lockRule,
   dependencyRule,
+  invariantRule,
 ];

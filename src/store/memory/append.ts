@@ -1,8 +1,7 @@
-// What a run's code decided: the fence, the events in order, and the inputs that the store itself adds to them.
+// What a run's code decided: the fence, the events in order, and the inputs that the store itself adds to them (P9).
 //
-// A1. All refusals come first: after the fence has been judged, everything is appended or, if something breaks, nothing.
-// A2. What the store answers to an event (a token's holder, a child's start or end) is appended right behind it.
-// A3. Nothing is written that follows from something else: a run's end frees tokens by ending, not by touching them.
+// MA1. All refusals come first: after the fence has been judged, everything is appended or, if something breaks, nothing.
+// MA2. Nothing is written that follows from something else: a run's end frees tokens by ending, not by touching them.
 
 import type { HookCreated, NewRun, Recorded, RunEvent } from "../../core/event.ts";
 import { assertKeyText, disposed, hasEnded, hookState, isSameStart, mayWrite, originOf, settle, unborn } from "../../core/run-row.ts";

@@ -1,7 +1,4 @@
-// Facts from outside: deliveries, deadlines and cancel requests. They need no lease, and each wakes its run (P2).
-//
-// D1. The key is asked before the state: a repeat is a repeat, whatever became of hook and run (G2).
-// D2. A deadline is reached by the clock, not by who noticed: a late delivery records the timeout itself, once.
+// Facts from outside: deliveries, deadlines and cancel requests (P2, P7, P8).
 
 import { RingbackError } from "../../core/errors.ts";
 import { assertKeyText, hasEnded, hookState, keyScope, timedOut } from "../../core/run-row.ts";
@@ -77,7 +74,7 @@ export function fire(change: Change, command: Fire): FireOutcome {
   return { type: "fired", worker: change.progress(run).worker, event };
 }
 
-/** From here on the run's hooks are closed by their run's state alone (R3); only their deadlines are rows to remove. */
+/** From here on the run's hooks are closed by their run's state alone (RR3); only their deadlines are rows to remove. */
 export function cancel(change: Change, command: Cancel): CancelOutcome {
   const { run } = command;
   const stored = change.state.runs.get(run);

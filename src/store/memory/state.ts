@@ -1,6 +1,6 @@
 // What the memory store holds, and the one way to change it.
 //
-// M1. Values in the tables are never mutated, only replaced, through a `Change`; `undo` puts everything back, so a member that breaks
+// MS1. Values in the tables are never mutated, only replaced, through a `Change`; `undo` puts everything back, so a member that breaks
 //     half-way leaves nothing behind (P1).
 
 import type { HookCreated, InputEvent, Recorded, RunEvent } from "../../core/event.ts";

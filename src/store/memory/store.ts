@@ -59,7 +59,7 @@ class MemoryStore implements Store {
     return this.#clock.now();
   }
 
-  /** A member that throws has undone its own changes (M1), so the others stand. */
+  /** A member that throws has undone its own changes (MS1), so the others stand. */
   async commit(group: readonly Command[]): Promise<readonly Outcome[]> {
     this.#assertOpen();
     const now = this.#clock.now();

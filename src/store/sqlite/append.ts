@@ -1,8 +1,7 @@
-// What a run's code decided: the fence, the events in order, and the inputs that the store itself adds to them.
+// What a run's code decided: the fence, the events in order, and the inputs that the store itself adds to them (P9).
 //
-// A1. What the store answers to an event (a token's holder, a child's start or end) is appended right behind it.
-// A2. Nothing is written that follows from something else: a run's end frees tokens by ending. So the usual end is two statements.
-// A3. The run's row is written once, after all events; until then `Author` alone knows it, and nothing else may read it.
+// SA1. Nothing is written that follows from something else: a run's end frees tokens by ending. So the usual end is two statements.
+// SA2. The run's row is written once, after all events; until then `Author` alone knows it, and nothing else may read it.
 
 import type { HookCreated, NewRun, Recorded, RunEvent } from "../../core/event.ts";
 import {
@@ -31,7 +30,7 @@ export function append(work: Work, command: Append): AppendOutcome {
   return { type: "appended", events: author.events };
 }
 
-/** One append under way (A3). */
+/** One append under way (SA2). */
 class Author {
   readonly events: Recorded[] = [];
   readonly #work: Work;

@@ -1,6 +1,6 @@
 // A connection as the store needs it: durable settings set and asserted each time, tables brought up to date.
 //
-// S1. A WAL commit is synced. Some builds of SQLite default to `synchronous=NORMAL` for every process but the one that made the file, so
+// SQ1. A WAL commit is synced. Some builds of SQLite default to `synchronous=NORMAL` for every process but the one that made the file, so
 //     no connection is used before it has answered FULL.
 
 import { RingbackError } from "../../core/errors.ts";

@@ -1,10 +1,7 @@
-// Facts from outside: deliveries, deadlines and cancel requests. They need no lease, and each wakes its run (P2).
+// Facts from outside: deliveries, deadlines and cancel requests (P2, P7, P8).
 //
-// D1. The key is asked before the state: a repeat is a repeat, whatever became of hook and run (G2). Where the hook is open the insert
-//     itself asks, so that the usual delivery does not look twice.
-// D2. A deadline is reached by the clock, not by who noticed: a late delivery records the timeout itself, once.
-// D3. An accepted delivery is two statements where run and hook are kept in memory: event (with its key) and run row. A refusal dirties
-//     no page.
+// SD1. An accepted delivery is two statements where run and hook are kept in memory: event (with its key) and run row. A refusal dirties
+//     no page. Where the hook is open the insert itself asks for the key (P7), so that the usual delivery does not look twice.
 
 import { RingbackError } from "../../core/errors.ts";
 import type { InputEvent, Recorded } from "../../core/event.ts";
@@ -118,7 +115,7 @@ export function fire(work: Work, command: Fire): FireOutcome {
   return { type: "fired", worker, event: work.inform(run, progress, { kind: "timer_fired", position }) };
 }
 
-/** From here on the run's hooks are closed by their run's state alone (R3); only their deadlines are rows to remove. */
+/** From here on the run's hooks are closed by their run's state alone (RR3); only their deadlines are rows to remove. */
 export function cancel(work: Work, command: Cancel): CancelOutcome {
   const { tables, now } = work;
   const { run } = command;

@@ -30,7 +30,7 @@ export function claim(work: Work, command: Claim): ClaimOutcome {
   const progress = tables.held(run);
   const origin = tables.origin("run", run);
   if (progress === null || origin === null) return { type: "refused", row: null };
-  // S2: every other worker is a dead one.
+  // SQ2: every other worker is a dead one.
   if (!mayClaim(progress, worker, () => true)) return { type: "refused", row: rowOf(origin, progress) };
   const after = claimed(progress, worker);
   tables.writeProgress(run, after);

@@ -1,8 +1,8 @@
 // The SQLite store: one file, one worker process, any number of doors beside it.
 //
-// S2. The one worker holds the file's owner lock, so leases are moot: whoever held a run before is dead.
-// S3. Other processes write too: their commits are seen by polling `data_version`, and told as `changed`.
-// S4. After a failed read or write of the disk nothing more is committed: whether the last commit is on it cannot be known.
+// SQ2. The one worker holds the file's owner lock, so leases are moot: whoever held a run before is dead.
+// SQ3. Other processes write too: their commits are seen by polling `data_version`, and told as `changed`.
+// SQ4. After a failed read or write of the disk nothing more is committed: whether the last commit is on it cannot be known.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -200,7 +200,7 @@ class SqliteStore implements Store {
     }
   }
 
-  /** The error for the store as a whole (S4), or null. */
+  /** The error for the store as a whole (SQ4), or null. */
   #noted(error: unknown): RingbackError | null {
     const known = storeError(error, this.name);
     if (known !== null && isIoError(error)) this.#failed = known;

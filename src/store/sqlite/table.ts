@@ -1,9 +1,9 @@
 // Rows in and out: the prepared statements that a transaction uses, and how a row becomes a value. Decides nothing.
 //
-// T1. What never changes (origins, `hook_created`, worker numbers) is kept in memory once read or written.
-// T2. A run's row is kept too, but only while no other connection has written: `begin` asks SQLite, under the write lock.
-// T3. Every write of a run's row goes through `insertProgress`, `writeProgress` or `writeInput`, which keep what is kept true.
-// T4. After a rollback nothing is kept: it may never have been committed.
+// TB1. What never changes (origins, `hook_created`, worker numbers) is kept in memory once read or written.
+// TB2. A run's row is kept too, but only while no other connection has written: `begin` asks SQLite, under the write lock.
+// TB3. Every write of a run's row goes through `insertProgress`, `writeProgress` or `writeInput`, which keep what is kept true.
+// TB4. After a rollback nothing is kept: it may never have been committed.
 
 import { ByPosition } from "../../core/by-position.ts";
 import { type EventRow, decodeEvent, encodeEvent } from "../../core/event-codec.ts";
@@ -82,7 +82,7 @@ const kept = 100_000;
 class Kept {
   origin: RunOrigin | null = null;
   progress: Progress | null = null;
-  /** T2: the state of the file that `progress` is good for. */
+  /** TB2: the state of the file that `progress` is good for. */
   version: SqlValue = null;
   readonly hooks: ByPosition<Recorded<HookCreated>> = new ByPosition();
 }
@@ -134,7 +134,7 @@ export class Tables {
     this.sql(sql).get(...values);
   }
 
-  /** T4 */
+  /** TB4 */
   forget(): void {
     this.#runs.clear();
     this.#byKey.clear();
@@ -179,7 +179,7 @@ export class Tables {
     this.#workerNumbers.set(id, number);
   }
 
-  /** T2. To be called first in a transaction. */
+  /** TB2. To be called first in a transaction. */
   begin(): void {
     this.#version = this.row("pragma data_version")![0] as number;
   }

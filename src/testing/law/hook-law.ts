@@ -72,7 +72,7 @@ export const deliverLaws: readonly Law[] = [
     },
   },
   {
-    name: "G2: a key outlives the hook and the run that took it: a repeat is a repeat before it is late",
+    name: "G2, P7: a key outlives the hook and the run that took it: a repeat is a repeat before it is late",
     holds: async (world) => {
       for (const end of [disposeOf(1, 2), runEnded(), runBlocked("code-1")]) {
         const id = `run-${end.kind}`;
@@ -120,7 +120,7 @@ export const deliverLaws: readonly Law[] = [
     },
   },
   {
-    name: "deliver: a closed hook says by what, and since when",
+    name: "RR3: a closed hook says by what, and since when",
     holds: async (world) => {
       const began = world.clock.now();
       const disposed = await world.waiting("disposed");
@@ -219,7 +219,7 @@ function plain(payload: Payload): unknown {
 
 export const tokenLaws: readonly Law[] = [
   {
-    name: "P4: a token has one open hook; who comes second is told the holder, in the same append",
+    name: "P4, P9: a token has one open hook; who comes second is told the holder, in the same append",
     holds: async (world) => {
       const one = await world.waiting("run-1", held);
       const two = await world.begin("run-2");

@@ -81,7 +81,7 @@ export const startLaws: readonly Law[] = [
 
 export const appendLaws: readonly Law[] = [
   {
-    name: "G4: under another fence nothing is appended, parked or changed",
+    name: "G4, P2: under another fence nothing is appended, parked or changed",
     holds: async (world) => {
       const row = await world.begin("run-1");
       const outcomes = await world.commit(
@@ -164,7 +164,7 @@ export const appendLaws: readonly Law[] = [
     },
   },
   {
-    name: "P5: wake goes only when code has seen the last input",
+    name: "P5, RR2: wake goes only when code has seen the last input",
     holds: async (world) => {
       const { run, fence } = await world.begin("run-1");
       await world.commit({ op: "append", run, fence, events: [hookCreated(1)], seen: 1 });

@@ -61,7 +61,7 @@ export const timeLaws: readonly Law[] = [
     },
   },
   {
-    name: "deadline: a delivery at or after it is late though nobody fired it; that transaction records the timeout, once",
+    name: "P8: a delivery at or after the deadline is late though nobody fired it; that transaction records the timeout, once",
     holds: async (world) => {
       const expiresAt = world.clock.now() + 100;
       const { run } = await world.waiting("run-1", deadline);
@@ -154,7 +154,7 @@ export const timeLaws: readonly Law[] = [
 
 export const childLaws: readonly Law[] = [
   {
-    name: "child_scheduled: begins a run for nobody, or finds it, or is refused",
+    name: "P9: child_scheduled begins a run for nobody, or finds it, or is refused",
     holds: async (world) => {
       const parent = await world.begin("parent");
       await world.begin("other", { args: '["else"]' });
@@ -182,7 +182,7 @@ export const childLaws: readonly Law[] = [
     },
   },
   {
-    name: "child_awaited: an end that is there comes at once, one to come wakes all who await it and have not ended",
+    name: "P9: child_awaited is answered: an end that is there comes at once, one to come wakes all who await it and have not ended",
     holds: async (world) => {
       const wait = (runId: string, position = 1) => ({ kind: "child_awaited", ...asked(position), runId }) as const;
       const outcome = { type: "completed", result: '["done"]' } as const;
