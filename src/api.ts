@@ -8,11 +8,26 @@ export { RunHandle as Run, type RunStatus } from "./engine/run-handle.ts";
 export type { Disposition, Receipt } from "./core/receipt.ts";
 export type { TimelineEntry } from "./core/timeline.ts";
 
-/** See `EngineApi.start`. */
+/**
+ * Starts a run; resolves when it is committed. With an `id` that is taken by a run of the same workflow and arguments it resolves with
+ * that run, else rejects `run_conflict`. In workflow code it starts a child, durably. Arguments are serialised, ≤ 4 MiB.
+ */
 export const start: EngineApi["start"] = (workflow, args, options) => defaultApi().start(workflow, args, options);
+/** A run by its id, at once and without asking the store: whether there is one shows when it is asked something. */
 export const getRun: EngineApi["getRun"] = (runId) => defaultApi().getRun(runId);
+/**
+ * Delivers a value to the hook with this token; resolves when it is committed (G1), also for a repeat of a `key` (G2). Rejects
+ * `HookNotFoundError`, `HookClosedError`, `InvalidPayloadError`, `schema_unavailable`.
+ */
 export const resumeHook: EngineApi["resumeHook"] = (target, payload, options) => defaultApi().resumeHook(target, payload, options);
+/**
+ * Hands a request to a webhook, and gives back what its sender is to be told; for your own route, and for webhooks with a custom token.
+ * Never rejects for what became of it: statuses say that. The body is read up to the cap, 1 MiB.
+ */
 export const resumeWebhook: EngineApi["resumeWebhook"] = (token, request) => defaultApi().resumeWebhook(token, request);
+/** The hook that has this token, or had it last. Rejects `HookNotFoundError`. */
 export const getHookByToken: EngineApi["getHookByToken"] = (token) => defaultApi().getHookByToken(token);
+/** Runs, newest first: at most `limit` (1 to 1,000; 100 unless told), of one `workflow` or `status` where asked. */
 export const listRuns: EngineApi["listRuns"] = (filter) => defaultApi().listRuns(filter);
+/** Hooks, those of the newest run first: open ones, or `all`; of one run where `runId` is given; 100 unless `limit` says otherwise. */
 export const listHooks: EngineApi["listHooks"] = (filter) => defaultApi().listHooks(filter);

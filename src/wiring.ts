@@ -20,21 +20,29 @@ import { memoryStore } from "./store/memory/store.ts";
 import type { Store } from "./store/port.ts";
 import { sqliteStore } from "./store/sqlite/store.ts";
 
+/** How an engine is made; all of it has a default. */
 export interface EngineOptions {
   /** `sqlite:path`, `memory:`, or a store. Default: `RINGBACK_DATABASE_URL`, else `sqlite:.ringback/ringback.db`. */
   readonly store?: string | Store;
   /** The workflows this engine runs. Default: all that are declared in this process. */
   readonly workflows?: readonly Workflow<never[], unknown>[];
-  /** Where the outside reaches `ingress`, such as `https://api.example.com`. Default: `RINGBACK_BASE_URL`; in production one is required, or `null` where no webhooks are made. */
+  /**
+   * Where the outside reaches `ingress`, such as `https://api.example.com`. Default: `RINGBACK_BASE_URL`, else `http://localhost:$PORT`; in
+   * production one is required, or `null` where no webhooks are made.
+   */
   readonly baseUrl?: string | null;
   /** Builds a webhook's public URL from its token, in place of `baseUrl` and the standard route. */
   readonly webhookUrl?: (token: string) => string;
-  /** `kid=secret,…`, the current key first. Default: `RINGBACK_KEYS`, else a key file beside the SQLite database. */
+  /**
+   * `kid=secret,…`, the current key first; secrets are ≥ 32 bytes in hex or base64. Default: `RINGBACK_KEYS`, else a key file beside the
+   * SQLite database, made once.
+   */
   readonly keys?: string | KeyRing;
   /** `worker` runs workflows, `door` only starts, delivers and reads. Default: `worker`, unless `RINGBACK_ROLE` is `ingress`. */
   readonly role?: "worker" | "door";
   /** Where lines about failed and blocked runs go; `false` for nowhere. Default: stderr, in development. */
   readonly logger?: LogSink | false;
+  /** Where time comes from, for tests: `createManualClock()`. Default: the system's. */
   readonly clock?: Clock;
   /** Where unpredictable bytes come from. Default: the operating system. */
   readonly random?: RandomBytes;
@@ -46,7 +54,7 @@ export interface EngineOptions {
   readonly leaseMs?: number;
   /** How long a cancelled run may clean up. Default 1 min. */
   readonly cancelGraceMs?: number;
-  /** The cap on request bodies. Default 1 MiB. */
+  /** The cap on request bodies, in bytes; beyond it a sender gets 413. Default 1 MiB. */
   readonly bodyBytes?: number;
   /** Classes whose instances may pass through journals, by name. */
   readonly classes?: { readonly [name: string]: RegisteredClass<object> };
@@ -94,7 +102,10 @@ class WiredEngine extends EngineApi implements Engine {
   }
 }
 
-/** An engine of your own: nothing is opened until it is asked something, or `open()`. Throws `bad_argument`, `bad_store_url`, `bad_keys`. */
+/**
+ * An engine of your own: nothing is opened until it is asked something, or `open()`. Throws `bad_argument`, `bad_store_url`, `bad_keys`,
+ * `base_url_required`.
+ */
 export function createEngine(options: EngineOptions = {}): Engine {
   const core = createCore(options);
   const { registry } = core.parts;

@@ -4,17 +4,21 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { AddressInfo } from "node:net";
 import type { Answer, Ingress } from "../http/ingress.ts";
 
+/** Where to listen. */
 export interface ServeOptions {
-  /** Default: the environment's `PORT`, else 3000. 0 takes a free one. */
+  /** The TCP port. Default: the environment's `PORT`, else 3000. 0 takes a free one. */
   readonly port?: number;
-  /** Default: all interfaces. */
+  /** The address to listen at. Default: all interfaces. */
   readonly host?: string;
 }
 
+/** A server that listens. */
 export interface Served {
+  /** Node's own. */
   readonly server: Server;
+  /** The port it listens at, also where 0 was asked for. */
   readonly port: number;
-  /** Takes no new connection, and resolves when the open requests are answered. */
+  /** Takes no new connection, and resolves when the open requests are answered. The engine stays open: close it next. */
   close(): Promise<void>;
 }
 
@@ -32,7 +36,10 @@ export interface Patience {
 
 const patience: Patience = { headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 1_000 };
 
-/** Opens the engine and serves its callbacks. Slow senders are cut off: 10 s for headers, 15 s for a request. */
+/**
+ * Opens the engine and serves its callbacks over HTTP; resolves when it listens, rejects where it cannot. Slow senders are cut off: 10 s
+ * for headers, 15 s for a request. TLS is a proxy's business.
+ */
 export async function serve(engine: { open(): Promise<void>; readonly ingress: Ingress }, options: ServeOptions = {}): Promise<Served> {
   return serveWithin(patience, engine, options);
 }

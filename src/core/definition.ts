@@ -18,6 +18,7 @@ export interface StepDefinition {
   readonly options: StepOptions;
 }
 
+/** How a workflow is declared. */
 export interface WorkflowOptions {
   /** Your own name for this code, in place of a hash of its source: runs set aside under one version are tried again under another. */
   readonly version?: string;
@@ -31,6 +32,7 @@ export interface WorkflowDefinition {
 
 /** The part of Standard Schema (https://standardschema.dev, version 1) that the engine calls. */
 export interface StandardSchema<Input = unknown, Output = Input> {
+  /** As the specification has it; the validator libraries provide it. */
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;

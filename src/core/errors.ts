@@ -50,6 +50,7 @@ export interface ErrorDetails {
   engine_closed: Record<never, never>;
   unknown_protocol: { found: number; known: number };
 }
+/** The stable name of an error; each has a page under `docs/errors/`. */
 export type ErrorCode = keyof ErrorDetails;
 
 interface Options<C extends ErrorCode> {
@@ -68,7 +69,9 @@ export class RingbackError<C extends ErrorCode = ErrorCode> extends Error {
     Object.defineProperty(this.prototype, brand, { value: true });
     this.prototype.name = "RingbackError";
   }
+  /** Which error it is. */
   readonly code: C;
+  /** What it is about; the shape belongs to the code. */
   readonly details: ErrorDetails[C];
 
   constructor(code: C, message: string, options: Options<C>) {
@@ -82,6 +85,7 @@ export class RingbackError<C extends ErrorCode = ErrorCode> extends Error {
     return `https://github.com/ringback/ringback/blob/main/docs/errors/${this.code}.md`;
   }
 
+  /** Whether a value is an error of the engine, of this code where one is given, from whatever copy of the package. Never throws. */
   static is<C extends ErrorCode = ErrorCode>(value: unknown, code?: C): value is RingbackError<C> {
     return holds(
       () =>
@@ -198,13 +202,16 @@ export class FatalError extends Error {
   static {
     this.prototype.name = "FatalError";
   }
+  /** What `FatalError.is` looks for. */
   readonly fatal: true = true;
+  /** Yours. */
   readonly code?: string;
   constructor(message: string, options?: string | { code?: string; cause?: unknown }) {
     const { code, ...rest } = typeof options === "string" ? { code: options } : (options ?? {});
     super(message, rest);
     if (code !== undefined) this.code = code;
   }
+  /** Whether a value is one, from whatever copy of the package. Never throws. */
   static is(value: unknown): value is FatalError {
     return holds(() => value instanceof Error && (value as { fatal?: unknown }).fatal === true);
   }
@@ -215,7 +222,9 @@ export class RetryableError extends Error {
   static {
     this.prototype.name = "RetryableError";
   }
+  /** When the next attempt starts; the step's backoff where it is absent. */
   readonly retryAfter?: string | number | Date;
+  /** Yours. */
   readonly code?: string;
   constructor(message: string, options: { retryAfter?: string | number | Date; code?: string; cause?: unknown } = {}) {
     const { code, retryAfter, ...rest } = options;
@@ -223,6 +232,7 @@ export class RetryableError extends Error {
     if (code !== undefined) this.code = code;
     if (retryAfter !== undefined) this.retryAfter = retryAfter;
   }
+  /** Whether a value is one, from whatever copy of the package. Never throws. */
   static is(value: unknown): value is RetryableError {
     return holds(() => value instanceof Error && value.name === "RetryableError");
   }

@@ -23,6 +23,7 @@ export type RespondResult = { readonly sent: true } | { readonly sent: false; re
 
 /** A webhook's request. `respondWith` answers its sender where the webhook was made with `respondWith: "manual"`. */
 export interface RequestWithResponse extends Request {
+  /** Answers the sender, once; the body is read within the turn and ≤ 1 MiB. In workflow code it is a step of its own. */
   respondWith(response: Response): Promise<RespondResult>;
 }
 

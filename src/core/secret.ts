@@ -45,7 +45,7 @@ export class SecretReference {
   }
 }
 
-/** A reference to the environment variable, or registered secret, of this name. */
+/** A reference to the environment variable of this name: journals and logs hold the name, `read()` in a step gives the value. */
 export function env(name: string): SecretReference {
   return new SecretReference(name);
 }

@@ -7,6 +7,7 @@ import { deliveryId } from "./receipt.ts";
 export interface TimelineEntry {
   /** By the store's clock. */
   readonly at: Date;
+  /** What happened, in the past tense: `run_started`, `hook_received`, `step_completed` … */
   readonly event: EventKind;
   /** The operation it belongs to: the position of the step, hook, timer or child within its run. */
   readonly position?: number;

@@ -11,51 +11,74 @@ import { callingRun, durably } from "./realm.ts";
 import { RunHandle } from "./run-handle.ts";
 import { definitionOf, type Workflow } from "./workflow.ts";
 
+/** How a run is started. */
 export interface StartOptions {
   /** Your own id, ≤ 255 bytes. Starting again with the same id, workflow and arguments gives the run that exists. */
   readonly id?: string;
 }
 
+/** How a value is delivered. */
 export interface ResumeOptions {
-  /** Delivers once: a repeat with the same key at the same token changes nothing and resolves as `duplicate`. */
+  /** Delivers once: a repeat with the same key, ≤ 255 bytes, at the same token changes nothing and resolves as `duplicate`. */
   readonly key?: string;
-  /** Keep the payload for a hook that does not exist yet. */
+  /** To keep the payload for a hook that does not exist yet. Not possible in this version: `not_yet`. */
   readonly early?: boolean;
 }
 
 /** What a resumed hook is, and what became of the delivery. */
 export interface ResumedHook {
+  /** The run the hook belongs to. */
   readonly runId: string;
+  /** The hook's place in its run, as text: the same in every process, and no secret. */
   readonly hookId: string;
+  /** The token as it was given. */
   readonly token: string;
+  /** What the workflow said of the hook; undefined where it said nothing. */
   readonly metadata: unknown;
+  /** What became of the delivery: accepted, or a duplicate. */
   readonly delivery: Receipt;
 }
 
 /** A hook as lists and look-ups show it. A minted token is shown only to who named it. */
 export interface HookInfo {
+  /** The run it belongs to. */
   readonly runId: string;
+  /** Its place in its run, as text: the same in every process, and no secret. */
   readonly hookId: string;
+  /** The workflow of that run. */
   readonly workflowName: string;
+  /** A custom token, or the one that was asked for; null for other minted ones. */
   readonly token: string | null;
+  /** Whether its payloads are requests. */
   readonly isWebhook: boolean;
+  /** What the workflow said of it; undefined where it said nothing. */
   readonly metadata: unknown;
+  /** Whether it takes deliveries; `lost` where another run held the custom token. */
   readonly state: "open" | "closed" | "lost";
+  /** By the store's clock. */
   readonly createdAt: Date;
+  /** When its `timeout` closes it; null where it has none. */
   readonly expiresAt: Date | null;
 }
 
+/** A run as lists show it. */
 export interface RunInfo {
+  /** The id given at `start`, or made there. */
   readonly runId: string;
+  /** What it is a run of. */
   readonly workflowName: string;
+  /** One of seven: pending, running, waiting, completed, failed, cancelled, blocked. */
   readonly state: RunStateName;
+  /** By the store's clock. */
   readonly createdAt: Date;
+  /** When it ended, however it did; null while it has not. */
   readonly completedAt: Date | null;
 }
 
 /** How HTTP hands a request to a hook and says what became of it. */
 export type Forward = (engine: EngineCore, token: string, request: Request) => Promise<Response>;
 
+/** What an engine can be asked, your own or the default one. Each call opens the engine where it is not open. */
 export class EngineApi {
   readonly #engine: () => EngineCore | Promise<EngineCore>;
   readonly #forward: Forward;
@@ -65,7 +88,10 @@ export class EngineApi {
     this.#forward = forward;
   }
 
-  /** Starts a run; resolves when it is committed. In workflow code it starts a child, durably. Rejects `run_conflict`. */
+  /**
+   * Starts a run; resolves when it is committed. With an `id` that is taken by a run of the same workflow and arguments it resolves with
+   * that run, else rejects `run_conflict`. In workflow code it starts a child, durably.
+   */
   async start<A extends unknown[], R>(workflow: Workflow<A, R>, args: A, options: StartOptions = {}): Promise<RunHandle<R>> {
     const definition = definitionOf(workflow);
     if (callingRun()) {
@@ -117,7 +143,7 @@ export class EngineApi {
     return engine.alive.during(this.#forward(engine, token, request));
   }
 
-  /** Rejects `HookNotFoundError`. */
+  /** The hook that has this token, or had it last. Rejects `HookNotFoundError`. */
   async getHookByToken(token: string): Promise<HookInfo> {
     const engine = await this.#engine();
     const address = engine.door.address(token);
@@ -126,14 +152,14 @@ export class EngineApi {
     return { ...hookInfo(engine, hook), token };
   }
 
-  /** Newest first, 100 unless `limit` says otherwise. */
+  /** Runs, newest first, 100 unless `limit` says otherwise. */
   async listRuns(filter: Partial<RunFilter> = {}): Promise<RunInfo[]> {
     const engine = await this.#engine();
     const rows = await engine.parts.store.runs({ ...filter, limit: filter.limit ?? 100 });
     return rows.map(runInfo);
   }
 
-  /** Newest first; of one run, or of all. Open ones unless `all`. */
+  /** Hooks, those of the newest run first; of one run, or of all. Open ones unless `all`; 100 unless `limit` says otherwise. */
   async listHooks(filter: { readonly runId?: string; readonly all?: boolean; readonly limit?: number } = {}): Promise<HookInfo[]> {
     const engine = await this.#engine();
     const { store } = engine.parts;

@@ -12,7 +12,9 @@ import { callingRun, durably } from "./realm.ts";
 /** How far a run is, in Workflow DevKit's words: waiting and blocked runs read `running`. */
 export type RunStatus = "pending" | "running" | "completed" | "failed" | "cancelled";
 
+/** A run, by its id. Every property asks the store anew, and rejects `RunNotFoundError` where there is no such run. */
 export class RunHandle<R = unknown> {
+  /** The id given at `start`, or made there. */
   readonly runId: string;
   readonly #engine: () => EngineCore | Promise<EngineCore>;
 
@@ -21,24 +23,27 @@ export class RunHandle<R = unknown> {
     this.#engine = engine;
   }
 
+  /** Whether the store has it; does not reject. */
   get exists(): Promise<boolean> {
     return this.#find().then((row) => row !== null);
   }
 
-  /** Rejects `RunNotFoundError`. */
+  /** How far it is, in five words. */
   get status(): Promise<RunStatus> {
     return this.state.then((state) => (state === "waiting" || state === "blocked" ? "running" : state));
   }
 
-  /** All seven states. Rejects `RunNotFoundError`. */
+  /** How far it is, in all seven: `waiting` is parked, `blocked` is set aside. */
   get state(): Promise<RunStateName> {
     return this.#row().then(runStateName);
   }
 
+  /** What it is a run of. */
   get workflowName(): Promise<string> {
     return this.#row().then((row) => row.workflow);
   }
 
+  /** When it was started, by the store's clock. */
   get createdAt(): Promise<Date> {
     return this.#row().then((row) => new Date(row.createdAt));
   }
@@ -53,7 +58,7 @@ export class RunHandle<R = unknown> {
     return this.#blocked();
   }
 
-  /** All that is in the run's journal so far, in order, without payloads and without any token. Rejects `RunNotFoundError`. */
+  /** All that is in the run's journal so far, in order, without payloads and without any token. */
   get timeline(): Promise<readonly TimelineEntry[]> {
     return this.#timeline();
   }
@@ -68,7 +73,7 @@ export class RunHandle<R = unknown> {
   }
 
   /**
-   * Asks the run to end: its pending waits reject with `RunCancelledError`, so that it can clean up, for a minute. A second call ends it
+   * Asks the run to end: its pending waits reject with `RunCancelledError`, so that it can clean up, for `cancelGraceMs`. A second call ends it
    * at once. Resolves when that is committed; on a run that has ended it does nothing.
    */
   async cancel(): Promise<void> {
@@ -76,7 +81,7 @@ export class RunHandle<R = unknown> {
     if (!(await engine.cancel(this.runId)) && !(await this.exists)) throw notFound(this.runId);
   }
 
-  /** Ends the run's sleeps now. */
+  /** Ends the run's sleeps now, and says how many there were. */
   async wakeUp(): Promise<{ readonly stoppedCount: number }> {
     await this.#row();
     return { stoppedCount: await (await this.#engine()).wakeUp(this.runId) };

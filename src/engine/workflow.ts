@@ -9,7 +9,9 @@ const definition: unique symbol = Symbol.for("ringback/workflow") as never;
 
 /** Start it with `start(workflow, args)`. Called inside another workflow it runs inline, as part of that run. */
 export interface Workflow<A extends unknown[] = unknown[], R = unknown> {
+  /** Runs inline, as part of the calling run. Outside a run it throws `workflow_called_directly`. */
   (...args: A): Promise<R>;
+  /** @internal */
   readonly [definition]: WorkflowDefinition;
 }
 

@@ -11,12 +11,13 @@ import { createManualClock, type ManualClock } from "./manual-clock.ts";
 
 export type { ExpectFunction, StoreSubject, TestFunction } from "./law/world.ts";
 
+/** How long the random part of the suite is. */
 export interface ConformanceOptions {
-  /** How many random sequences are compared with the memory store. */
+  /** How many random sequences are compared with the memory store. Default 20. */
   readonly sequences?: number;
-  /** Groups in each. */
+  /** Groups in each. Default 60. */
   readonly groups?: number;
-  /** The first sequence's seed; the others' follow. */
+  /** The first sequence's seed; the others' follow. Default 1. */
   readonly seed?: number;
 }
 

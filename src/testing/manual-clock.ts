@@ -2,6 +2,7 @@
 
 import type { Clock } from "../core/clock.ts";
 
+/** A clock that stands still until it is moved; instants are milliseconds since the epoch. */
 export interface ManualClock extends Clock {
   /** Moves time on by `ms`. */
   advance(ms: number): void;

@@ -13,6 +13,7 @@ import { defaultApi } from "../../engine/default.ts";
 import type { ResumedHook, ResumeOptions } from "../../engine/engine-api.ts";
 import { checkCustomToken } from "../../core/custom-token.ts";
 
+/** How a hook is opened. Options that cannot be used throw `bad_argument`, `too_large` or `unserialisable`, and open nothing. */
 export interface HookOptions {
   /** An address of your own, ≤ 255 bytes, for `resumeHook` in server code. Without one, a secret one is minted. */
   readonly token?: string;
@@ -22,10 +23,14 @@ export interface HookOptions {
   readonly timeout?: string | number | Date;
 }
 
+/** How a webhook is opened. */
 export interface WebhookOptions extends HookOptions {
-  /** Who answers the sender: nobody (202), always the same `Response`, or the workflow (`"manual"`) through `request.respondWith()`. */
+  /**
+   * Who answers the sender: nobody (202, at commit), always the same `Response` (its body ≤ 1 MiB), or the workflow (`"manual"`) through
+   * `request.respondWith()`. With a `token` of your own the default is `"manual"`.
+   */
   readonly respondWith?: Response | "manual";
-  /** How long the sender of a manual webhook waits before it gets 202. Default 25 s. */
+  /** How long the sender of a manual webhook waits before it gets 202: a duration ("10s") or milliseconds. Default 25 s. */
   readonly respondWithin?: string | number;
   /** Methods that resume. Default POST, PUT and PATCH; others get 405. */
   readonly methods?: readonly string[];
@@ -33,9 +38,13 @@ export interface WebhookOptions extends HookOptions {
 
 /** What a hook is, without being awaitable: safe to return from an async function or to keep in an object. */
 export interface HookHandle {
+  /** The hook's address; a minted one is a secret. */
   readonly token: string;
+  /** As given when the hook was opened. */
   readonly metadata: unknown;
+  /** Whether the hook has been disposed or has timed out, as far as this code has come. */
   readonly isClosed: boolean;
+  /** Closes the hook, as `hook.dispose()` does. */
   dispose(): void;
 }
 
@@ -57,10 +66,12 @@ export class Hook<T = unknown> extends HookBase<T> implements Disposable {
     return this.#part.token;
   }
 
+  /** As given when the hook was opened. */
   get metadata(): unknown {
     return this.#metadata;
   }
 
+  /** The hook without its `then`, to return from an async function: returning the hook itself would wait for a payload. */
   get handle(): HookHandle {
     this.#isShown = true;
     const part = this.#part;
@@ -89,6 +100,7 @@ export class Hook<T = unknown> extends HookBase<T> implements Disposable {
     if (!this.#own("hook.dispose()").fault) this.#part.dispose();
   }
 
+  /** For `using hook = createHook()`: disposes it at the end of the block, while its run goes on. */
   [Symbol.dispose](): void {
     const { run } = this.#part;
     if (!run.ended && !run.fault && callingRun() === run) this.dispose();
@@ -140,7 +152,10 @@ export class Webhook extends Hook<RequestWithResponse> {
   }
 }
 
-/** Opens a hook that server code resumes with `resumeHook(token, payload)`. In workflow code only. */
+/**
+ * Opens a hook that server code resumes with `resumeHook(token, payload)`. In workflow code only, else `outside_turn`. Where another open
+ * hook holds the custom token, reading rejects `HookConflictError`.
+ */
 export function createHook<T = unknown>(options: HookOptions = {}): Hook<T> {
   return openHook<T>(options, null);
 }
@@ -161,7 +176,10 @@ function openHook<T>(options: HookOptions, definition: HookDefinition | null): H
   return new Hook(callHook(run, call), options.metadata);
 }
 
-/** Opens a hook with a public URL. In workflow code only. */
+/**
+ * Opens a hook with a public URL, to be handed to a third party; a 2xx to it means that the request is kept (G1). In workflow code only,
+ * else `outside_turn`. Throws `base_url_required` in production without a base URL.
+ */
 export function createWebhook(options: WebhookOptions = {}): Webhook {
   const run = here("createWebhook()");
   const { token, respondWith, methods = ["POST", "PUT", "PATCH"], metadata, timeout } = options;
@@ -188,21 +206,24 @@ export function createWebhook(options: WebhookOptions = {}): Webhook {
 
 /** A kind of hook: typed, and validated at every door. */
 export interface DefinedHook<Input, Output> {
+  /** Opens a hook of this kind, as `createHook` does. */
   create(options?: HookOptions): Hook<Output>;
   /** Delivers to a hook of this kind, as `resumeHook` does; the schema has the last word on the payload. */
   resume(target: string | { readonly token: string }, payload: Input, options?: ResumeOptions): Promise<ResumedHook>;
 }
 
+/** What a kind of hook asks of its payloads. */
 export interface DefineHookOptions<Input, Output> {
   /** Any Standard Schema (zod, valibot, arktype …). It runs once, at the door; what it returns is the payload. */
   readonly schema?: StandardSchema<Input, Output>;
 }
 
 /**
- * Declares a kind of hook. With a name, doors in any process that has loaded the declaration can judge a payload; without one, the
- * workflow's code must be registered where the payload arrives.
+ * Declares a kind of hook: typed, and judged by a schema wherever payloads arrive. Without a name, the workflow's code must be registered
+ * there, else the delivery is refused as `schema_unavailable`.
  */
 export function defineHook<Input = unknown, Output = Input>(options?: DefineHookOptions<Input, Output>): DefinedHook<Input, Output>;
+/** With a name, ≤ 255 bytes and one per process (else `duplicate_name`): any process that loaded the declaration can judge payloads. */
 export function defineHook<Input = unknown, Output = Input>(
   name: string,
   options?: DefineHookOptions<Input, Output>,

@@ -3,23 +3,30 @@
 import { RingbackError } from "../../core/errors.ts";
 import { callingRun, callingStep, here } from "../../engine/realm.ts";
 
+/** What code knows of the run it belongs to. */
 export interface WorkflowMetadata {
+  /** What it is a run of. */
   readonly workflowName: string;
+  /** The id given at `start`, or made there. */
   readonly workflowRunId: string;
+  /** When the run was started, by the store's clock. */
   readonly workflowStartedAt: Date;
 }
 
-/** The run this code belongs to: in workflow code, and in a step's body. */
+/** The run this code belongs to: in workflow code, and in a step's body. Elsewhere it throws `outside_turn`. */
 export function getWorkflowMetadata(): WorkflowMetadata {
   const run = callingStep()?.run ?? callingRun()?.identity;
   if (!run) throw nowhere("getWorkflowMetadata()");
   return { workflowName: run.workflow, workflowRunId: run.id, workflowStartedAt: new Date(run.createdAt) };
 }
 
+/** What a step's body knows of this attempt. */
 export interface StepMetadata {
+  /** As given to `step()`. */
   readonly stepName: string;
   /** The same for every attempt of this step, and for no other step. */
   readonly stepId: string;
+  /** When the attempt began, by the engine's clock. */
   readonly stepStartedAt: Date;
   /** From 1. */
   readonly attempt: number;
@@ -29,7 +36,7 @@ export interface StepMetadata {
   readonly signal: AbortSignal;
 }
 
-/** The attempt whose body this is. In a step only. */
+/** The attempt whose body this is. Outside a step it throws `outside_turn`. */
 export function getStepMetadata(): StepMetadata {
   const step = callingStep();
   if (!step) throw nowhere("getStepMetadata()");
@@ -37,12 +44,12 @@ export function getStepMetadata(): StepMetadata {
   return { stepName: name, stepId: idempotencyKey, stepStartedAt: new Date(startedAt), attempt, idempotencyKey, signal };
 }
 
-/** A version 4 UUID that replays the same. Public: not a secret. */
+/** A version 4 UUID that replays the same; outside a run an ordinary one. Public: not a secret. */
 export function uuid(): string {
   return callingRun() ? (here("uuid()").random?.uuid() as string) : crypto.randomUUID();
 }
 
-/** A number in [0, 1) that replays the same. */
+/** A number in [0, 1) that replays the same; outside a run an ordinary one. */
 export function random(): number {
   return callingRun() ? (here("random()").random?.next() as number) : Math.random();
 }

@@ -8,6 +8,7 @@ import { checkName } from "../../engine/registry.ts";
 
 /** A function whose outcome is recorded once. */
 export interface Step<A extends unknown[] = unknown[], R = unknown> {
+  /** In workflow code: the recorded outcome of one durable call. Elsewhere: a plain call. */
   (...args: A): Promise<R>;
 }
 
@@ -32,6 +33,7 @@ function run<R>(name: string, body: () => Promise<R> | R, options: StepOptions =
   return define<[], R>(name, body, options)();
 }
 
+/** `step(name, fn, options?)` names a function as a step; `step.run(name, fn, options?)` runs one inline. What finished, stands (G3). */
 export const step: typeof define & { readonly run: typeof run } = Object.assign(define, { run });
 
 function declare(name: string, body: unknown, options: StepOptions): StepDefinition {

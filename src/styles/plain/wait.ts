@@ -4,7 +4,7 @@ import * as core from "../../core/branch.ts";
 import { callSleep } from "../../core/call.ts";
 import { durably } from "../../engine/realm.ts";
 
-/** Waits, durably: a duration ("30s", "3d"), milliseconds, or until a `Date`. The process may restart meanwhile. */
+/** Waits, durably: a duration ("30s", "3d"), milliseconds, or until a `Date`; at most 10 years. The process may restart meanwhile. */
 export function sleep(duration: string | number | Date): Promise<void> {
   return durably("sleep()", (run) => callSleep(run, duration));
 }

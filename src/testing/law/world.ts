@@ -24,6 +24,7 @@ export type ExpectFunction = (actual: unknown) => { toEqual(expected: unknown): 
 
 /** A store to be held against the laws, not opened yet, on data of its own. */
 export interface StoreSubject {
+  /** The store, not opened. */
   readonly store: Store;
   /** Another store on the same data, not opened yet. The first one is closed by then. */
   reopen?(): Promise<Store>;
