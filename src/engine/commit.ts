@@ -65,7 +65,7 @@ export class Committer {
   #arm(): void {
     this.#isArmed = true;
     this.#passes = 0;
-    this.#looked = 0;
+    this.#looked = this.#queue.length;
     setImmediate(this.#look);
   }
 
