@@ -1,8 +1,10 @@
 // Runs begin once per id, tell what they are doing, and end in one way.
 
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { createHook, getWorkflowMetadata, random, sleep, step, uuid, workflow } from "../src/index.ts";
-import { createWorld, modes } from "./harness.ts";
+import { sqliteStore } from "../src/store/sqlite/store.ts";
+import { createEngine } from "../src/wiring.ts";
+import { createWorld, modes, testKeys } from "./harness.ts";
 
 describe.each(modes)("runs (%s)", (mode) => {
   test("the same id, workflow and arguments give the run that exists; other arguments are a conflict", async () => {
@@ -135,6 +137,23 @@ describe.each(modes)("runs (%s)", (mode) => {
     await world.restart();
     await world.advance(1);
     expect(await world.engine.getRun(slow.runId).status).toBe("cancelled");
+  });
+
+  test("a second cancel ends the run at once, whoever asks: a door, or a worker that does not hold it", async () => {
+    const wf = workflow("stubborn everywhere", async () => {
+      for (;;) await sleep("1y").catch(() => {});
+    });
+    const world = await createWorld([wf], { mode });
+    const { clock, path, store } = world;
+    const beside = path ? sqliteStore({ path, clock }) : store;
+    const door = createEngine({ store: beside, role: "door", clock, keys: testKeys, baseUrl: null, logger: false, workflows: [wf] });
+    onTestFinished(() => door.close());
+    const byDoor = await world.start(wf);
+    const byOther = await world.start(wf);
+    for (const engine of [world.engine, door]) await engine.getRun(byDoor.runId).cancel();
+    for (const engine of [world.engine, world.engine]) await engine.getRun(byOther.runId).cancel();
+    await world.advance(200); // the worker looks for what other processes wrote
+    expect([await byDoor.status, await byOther.status]).toEqual(["cancelled", "cancelled"]);
   });
 
   test("what is first asked for in the turn that ends a run never starts; payloads nobody read are recorded", async () => {

@@ -292,7 +292,7 @@ export class EngineCore {
     if (outcome.type === "requested" && outcome.worker === this.id) this.worker.arrived(row.run, outcome.event);
     if (this.parts.role === "worker") {
       if (outcome.type === "requested") this.timers.note(this.parts.store.now() + this.parts.cancelGraceMs);
-      else if (outcome.type === "again") await this.worker.endFromOutside(row.run);
+      else if (outcome.type === "again") await this.worker.endFromOutside(row.run); // another's run: it was told that the grace is over
     }
     return outcome.type === "requested";
   }

@@ -419,14 +419,17 @@ export class Worker {
     if (this.#byKey.get(live.run.identity.key) === live) this.#byKey.delete(live.run.identity.key);
   }
 
-  /** Ends a cancelled run without its code: its grace is over, or its code cannot run. */
+  /**
+   * Ends a cancelled run without its code: its grace is over. A run that another worker holds is left alone, in memory too: that worker
+   * has the same timer, which stays due until the run has ended.
+   */
   async endFromOutside(number: RunNumber): Promise<void> {
-    const live = this.#hot.get(number);
-    const { seq, unread } = live && !live.isLoading ? { seq: live.run.seq, unread: live.run.unread() } : { seq: 0, unread: [] };
-    this.forget(number);
     const claim = await this.#committer.commit({ op: "claim", run: number, worker: this.id });
     if (claim.type === "refused") return;
     const { row } = claim;
+    const live = this.#hot.get(number);
+    const { seq, unread } = live && !live.isLoading ? { seq: live.run.seq, unread: live.run.unread() } : { seq: 0, unread: [] };
+    this.forget(number);
     const ended: NoteEvent = {
       kind: "run_ended",
       turn: 0,

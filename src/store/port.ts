@@ -122,7 +122,7 @@ export type FireOutcome =
 
 /**
  * Asks a run to end. From here on its hooks answer `closed (cancelled)`. Sets a timer at position 0, the run itself, due in `graceMs`: it
- * is not fired, but tells a worker to end the run from outside.
+ * is not fired, but tells a worker to end the run from outside. Asked again, it makes that timer due now, whoever asks.
  */
 export interface Cancel {
   readonly op: "cancel";

@@ -81,11 +81,15 @@ export function cancel(change: Change, command: Cancel): CancelOutcome {
   if (stored === undefined)
     throw new RingbackError("run_not_found", `There is no run number ${run} to cancel.`, { details: { run: String(run) } });
   if (hasEnded(stored.progress)) return { type: "ended", row: runRow(stored) };
-  if (stored.progress.cancelRequestedAt !== null) return { type: "again", row: runRow(stored) };
+  const grace = { run, position: 0, isDeadline: false } as const;
+  if (stored.progress.cancelRequestedAt !== null) {
+    change.setTimer({ ...grace, dueAt: change.now });
+    return { type: "again", row: runRow(stored) };
+  }
   const { event } = change.inform(run, { kind: "cancel_requested" });
   for (const timer of change.state.timers.get(run)?.values() ?? []) {
     if (timer.isDeadline) change.delete(change.state.timers.get(run)!, timer.position);
   }
-  change.setTimer({ run, position: 0, dueAt: change.now + command.graceMs, isDeadline: false });
+  change.setTimer({ ...grace, dueAt: change.now + command.graceMs });
   return { type: "requested", worker: change.progress(run).worker, event };
 }

@@ -124,7 +124,11 @@ export function cancel(work: Work, command: Cancel): CancelOutcome {
     throw new RingbackError("run_not_found", `There is no run number ${run} to cancel.`, { details: { run: String(run) } });
   const progress = tables.held(run)!;
   if (hasEnded(progress)) return { type: "ended", row: rowOf(origin, progress) };
-  if (progress.cancelRequestedAt !== null) return { type: "again", row: rowOf(origin, progress) };
+  if (progress.cancelRequestedAt !== null) {
+    tables.write("update timers set due_at = ?2 where run = ?1 and position = 0", run, now);
+    work.notices.push({ type: "due", at: now });
+    return { type: "again", row: rowOf(origin, progress) };
+  }
   const event = work.inform(run, { ...progress, flags: progress.flags | flag.timers }, { kind: "cancel_requested" });
   tables.write("delete from timers where run = ? and is_deadline = 1", run);
   const graceOver = now + command.graceMs;

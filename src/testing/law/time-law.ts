@@ -135,7 +135,6 @@ export const timeLaws: readonly Law[] = [
       ]);
       const row = await world.row(run);
       world.like(row, { status: "open", cancelRequestedAt: now, wake: true });
-      world.equal(await world.do(cancel(run)), { type: "again", row });
       await world.append(run, hookCreated(3, deadline));
       world.equal(await world.store.due(now + 1e9, 10), [
         { run, position: 2, dueAt: now + 50 },
@@ -148,6 +147,22 @@ export const timeLaws: readonly Law[] = [
       await world.append(run, runEnded({ type: "cancelled" }));
       world.equal(await world.store.nextDue(), null);
       world.equal(await world.do(cancel(run)), { type: "ended", row: await world.row(run) });
+    },
+  },
+  {
+    name: "cancel: asked again, the grace is over now, and every worker is told; nothing is appended",
+    holds: async (world) => {
+      const { run } = await world.begin("run-1");
+      await world.do(cancel(run));
+      world.clock.advance(10);
+      const now = world.clock.now();
+      world.equal(await world.store.due(now, 10), []);
+      const row = await world.row(run);
+      world.notices.length = 0;
+      world.equal(await world.do(cancel(run)), { type: "again", row });
+      world.equal(world.notices, [{ type: "due", at: now }]);
+      world.equal([await world.store.due(now, 10), await world.store.nextDue()], [[{ run, position: 0, dueAt: now }], now]);
+      world.equal(await world.kinds(run), ["run_started", "cancel_requested"]);
     },
   },
 ];
