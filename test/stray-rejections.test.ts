@@ -1,7 +1,7 @@
 // A rejection in a run's code that nobody handles is the run's: it ends no process. Everybody else's keeps Node's default (M4).
 
 import { describe, expect, test } from "vitest";
-import { createHook, step, workflow } from "../src/index.ts";
+import { branch, createHook, step, workflow } from "../src/index.ts";
 import { type Ended, runChild } from "./child/child.ts";
 import { createWorld, modes } from "./harness.ts";
 
@@ -59,6 +59,47 @@ describe.each(modes)("a rejection in a run's code (%s)", (mode) => {
     await world.settled();
     expect((await world.journal(run)).at(-1)).toMatchObject({ kind: "run_ended", warnings });
     expect(world.lines).toEqual(warnings.map((warning) => `ringback: run ${run.runId} (never): ${warning}`));
+  });
+
+  test("thrown in a hook's callback, or in what was made from a hook, it is one like any other; what a hook's end brings is none", async () => {
+    const wf = workflow("callbacks", async () => {
+      const fails = (text: string) => () => {
+        throw new Error(text);
+      };
+      const hook = createHook({ token: "go" });
+      const [kept, inherited] = [hook.then(fails("kept")), hook.then(fails("inherited"))];
+      void inherited.then((value) => value);
+      void hook.then(fails("dropped"));
+      void hook.then(() => Promise.reject(new Error("returned")));
+      void Promise.all([hook, Promise.resolve()]).then(fails("of a combinator"));
+      void branch(async () => {
+        await hook;
+        throw new Error("of a branch");
+      });
+      const closed = createHook();
+      void closed.token;
+      void closed.then(fails("never called"));
+      const again = closed.catch((error) => {
+        throw error;
+      });
+      void Promise.race([again, closed.finally(() => {})]);
+      void closed[Symbol.asyncIterator]().next();
+      closed.dispose();
+      await hook;
+      await createHook({ token: "end" });
+      return kept.catch((error) => `handled ${(error as Error).message}`);
+    });
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    for (let payload = 0; payload < 7; payload++) await world.engine.resumeHook("go", payload);
+    await world.settled();
+    await world.restart();
+    await world.engine.resumeHook("end", null);
+    expect(await world.engine.getRun(run.runId).returnValue).toBe("handled kept");
+    await world.settled();
+    const ended = (await world.journal(run)).at(-1) as { readonly warnings: readonly string[] };
+    const errors = ["inherited", "dropped", "returned", "of a combinator", "of a branch"];
+    expect([...ended.warnings].sort()).toEqual(errors.map((error) => `Nobody handled a rejection: Error: ${error}`).sort());
   });
 
   test("a warning belongs to the run whose code it was, not to the one whose turn it was", async () => {

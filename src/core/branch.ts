@@ -6,7 +6,7 @@
 
 import { Combined, sourceOf } from "./combinator.ts";
 import { RingbackError } from "./errors.ts";
-import { Interest, type Outcome, type Reading, type Source, whenSettled } from "./reader.ts";
+import { Interest, type Outcome, type Reading, type Source, thrown, whenSettled } from "./reader.ts";
 import { hasLost, lose, Scope } from "./scope.ts";
 import { current, scopes } from "./turn.ts";
 
@@ -23,7 +23,7 @@ class Branch extends Interest {
     whenSettled(
       result,
       (value) => this.settle({ ok: true, value }),
-      (value) => this.settle({ ok: false, value }),
+      (value) => this.settle(thrown(value)),
     );
   }
 
@@ -126,7 +126,7 @@ class KeyedRace extends Combined {
     try {
       for (const side of sides) if (side !== winner) side.lose();
     } catch (value) {
-      this.settle({ ok: false, value });
+      this.settle(thrown(value));
       return;
     }
     this.settle(outcome.ok ? { ok: true, value: { key: winner.key, value: outcome.value } } : outcome);

@@ -14,6 +14,7 @@ import {
   type Outcome,
   type Reading,
   Source,
+  thrown,
   whenSettled,
 } from "./reader.ts";
 import { caller } from "./turn.ts";
@@ -49,7 +50,7 @@ class Foreign extends Source {
       whenSettled(
         promise,
         (value) => this.#settle({ ok: true, value }),
-        (value) => this.#settle({ ok: false, value }),
+        (value) => this.#settle(thrown(value)),
       );
   }
 

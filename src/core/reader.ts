@@ -7,6 +7,8 @@
 //     payload has gone into runs on, as in plain JavaScript.
 // N2. Being asked for again moves the reads at the root into the current epoch (H4).
 // N3. What is asleep stands in no list of anybody: only its own promise keeps it in memory.
+// N4. A rejection that the engine brings (a hook's end, a payload that cannot be read) counts as handled. One that code threw is code's to
+//     handle, as in plain JavaScript: whatever was made from the promise has that duty from then on.
 
 import { added, type Few, listed, removed } from "./few.ts";
 import type { Mailbox } from "./mailbox.ts";
@@ -22,7 +24,14 @@ export interface Reading {
   readonly ready: { readonly size: number; add(mailbox: Mailbox<unknown>): void; delete(mailbox: Mailbox<unknown>): void };
 }
 
-export type Outcome<T = unknown> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly value: unknown };
+export type Outcome<T = unknown> =
+  | { readonly ok: true; readonly value: T }
+  /** `isThrown`: by code, or by a promise that is not made from a hook (N4). */
+  | { readonly ok: false; readonly value: unknown; readonly isThrown?: true };
+
+export function thrown(value: unknown): Outcome<never> {
+  return { ok: false, value, isThrown: true };
+}
 
 /** What is told when a source is decided: once, and never in the tick that decides it. */
 export interface Listener {
@@ -90,6 +99,7 @@ export abstract class Interest<T = unknown> extends Source<T> implements Member 
   #holds = 0;
   #own: Own = "none";
   #epoch = -1;
+  #isFollowed = false;
   #promise: Promise<T> | null = null;
   #resolve: Settler | null = null;
   #reject: Settler | null = null;
@@ -109,6 +119,14 @@ export abstract class Interest<T = unknown> extends Source<T> implements Member 
   protected abstract drop(): void;
   /** Pass `touch` on to the sources. */
   protected abstract refresh(): void;
+
+  override listen(listener: Listener): void {
+    if (!this.#isFollowed) {
+      this.#isFollowed = true;
+      if (this.outcome?.ok === false) this.#markHandled();
+    }
+    super.listen(listener);
+  }
 
   hold(): void {
     if (this.#own === "floating") this.#holds--;
@@ -208,10 +226,14 @@ export abstract class Interest<T = unknown> extends Source<T> implements Member 
   #settlePromise(outcome: Outcome<T>): void {
     if (outcome.ok) this.#resolve?.(outcome.value);
     else {
-      // What the engine hands out counts as handled. Only when it rejects, as the mark costs a promise.
-      if (this.#promise instanceof Tracked) void nativeThen.call(this.#promise, ignore, ignore);
+      if (this.#isFollowed || !outcome.isThrown) this.#markHandled();
       this.#reject?.(outcome.value);
     }
+  }
+
+  /** N4. Only when it rejects, as the mark costs a promise. */
+  #markHandled(): void {
+    if (this.#promise instanceof Tracked) void nativeThen.call(this.#promise, ignore, ignore);
   }
 }
 
@@ -359,7 +381,7 @@ class Derived extends Interest implements Listener {
     try {
       this.#goOn(this.#call(callback, outcome.value));
     } catch (value) {
-      this.settle({ ok: false, value });
+      this.settle(!outcome.ok && value === outcome.value ? outcome : thrown(value)); // thrown again, it is what it was
     }
   }
 
@@ -376,7 +398,7 @@ class Derived extends Interest implements Listener {
       whenSettled(
         asPromise(result),
         (value) => this.settle({ ok: true, value }),
-        (value) => this.settle({ ok: false, value }),
+        (value) => this.settle(thrown(value)),
       );
     } else this.settle({ ok: true, value: result });
   }
