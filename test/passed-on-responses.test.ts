@@ -20,6 +20,7 @@ const zstd = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 1, 2, 3]);
 /** Answers in the coding its path names, with headers that are nobody else's business. */
 const upstream = createServer((request, response) => {
   const coding = (request.url ?? "/").slice(1);
+  if (coding === "redirect") return void response.writeHead(302, { location: "/identity" }).end();
   const body = encoders[coding]?.(text) ?? zstd;
   response.writeHead(201, {
     "content-type": "text/plain",
@@ -86,6 +87,53 @@ describe("a response from elsewhere reaches the sender", () => {
   });
 });
 
+describe("a response from elsewhere that a step returns", () => {
+  const ask = step("ask", async (path: string) => fetch(`${origin}/${path}`));
+
+  test.each(["identity", "gzip", "deflate", "br"])("is what fetch gave, with headers that fit its decoded body (%s)", async (coding) => {
+    const wf = workflow("asks", async () => {
+      const response = await ask(coding);
+      const copy = response.clone();
+      const { status, statusText, ok, url, redirected, headers } = copy;
+      const told = ["content-type", "x-own", "content-encoding", "content-length"].map((name) => headers.get(name));
+      return { status, statusText, ok, url, redirected, told, body: await copy.text(), again: await response.text(), own: response.url };
+    });
+    const world = await createWorld([wf]);
+    const run = await world.engine.start(wf, []);
+    expect(await run.returnValue).toEqual({
+      status: 201,
+      statusText: "Created",
+      ok: true,
+      url: `${origin}/${coding}`,
+      redirected: false,
+      told: ["text/plain", "kept", null, coding === "identity" ? String(text.length) : null],
+      body: text,
+      again: text,
+      own: `${origin}/${coding}`,
+    });
+  });
+
+  test("tells that it was redirected, also where it is stored again; one that the author made keeps its coding and has no address", async () => {
+    const gzipped = encoders["gzip"]?.(text) as Uint8Array<ArrayBuffer>;
+    const pass = step("pass", async (response: Response) => response);
+    const make = step("make", async () => new Response(gzipped, { headers: { "content-encoding": "gzip" } }));
+    const wf = workflow("goes round", async () => {
+      const first = await ask("redirect");
+      const { url, redirected } = await pass(first);
+      const own = await make();
+      return { url, redirected, own: [own.url, own.redirected, own.headers.get("content-encoding")], bytes: await own.arrayBuffer() };
+    });
+    const world = await createWorld([wf], { mode: "evict" });
+    const run = await world.engine.start(wf, []);
+    expect(await run.returnValue).toEqual({
+      url: `${origin}/identity`,
+      redirected: true,
+      own: ["", false, "gzip"],
+      bytes: new Uint8Array(gzipped).buffer,
+    });
+  });
+});
+
 describe("the coding of an answer's body", () => {
   const codingOf = async (response: Response): Promise<string | undefined> => {
     const { headers } = await readResponse(response, "The answer");
@@ -131,4 +179,22 @@ test("a response without a status is refused at the call", async () => {
   const response = await world.engine.ingress(new Request(path, { method: "POST", body: "b" }));
   expect([response.status, await response.text()]).toEqual([299, "at last"]);
   expect(new Set(codes)).toEqual(new Set(["bad_argument"]));
+});
+
+test("a static response without a status is refused where the webhook is made, before anything is asked for", async () => {
+  const wf = workflow("refused at once", async () => {
+    try {
+      createWebhook({ respondWith: Response.error() });
+    } catch (error) {
+      return [(error as { code: string }).code, (error as Error).message];
+    }
+    return null;
+  });
+  const world = await createWorld([wf]);
+  const run = await world.engine.start(wf, []);
+  const message =
+    "the webhook's static response has status 0, which cannot be sent: Response.error() and opaque responses have none. Pass a Response with a status from 200 to 599.";
+  expect(await run.returnValue).toEqual(["bad_argument", message]);
+  await world.settled();
+  expect((await world.journal(run)).map((event) => event.kind)).toEqual(["run_started", "run_ended"]);
 });

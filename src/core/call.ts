@@ -7,7 +7,7 @@ import type { HookCreated, ResponsePolicy } from "./event.ts";
 import { HookPart } from "./hook.ts";
 import { limits, tooLarge } from "./limits.ts";
 import { whenSettled } from "./reader.ts";
-import { readResponse } from "./request.ts";
+import { checkAnswer, readResponse } from "./request.ts";
 import type { Run } from "./run.ts";
 import { checkRunId } from "./run-id.ts";
 import { joinScope, onLost } from "./scope.ts";
@@ -62,6 +62,7 @@ export function callHook(run: Run, call: HookCall): HookPart {
   const metadata = call.metadata === undefined ? null : run.host.serialise(call.metadata, "the hook's metadata");
   const bytes = metadata === null ? 0 : new TextEncoder().encode(metadata).length;
   if (bytes > limits.metadataBytes) throw tooLarge("The hook's metadata", limits.metadataBytes, bytes);
+  if (call.response.mode === "static") checkAnswer(call.response.response, "the webhook's static response");
   const timeout = call.timeout === undefined ? null : toDue(call.timeout, "timeout");
   const written = call.timeout instanceof Date ? call.timeout.toISOString() : (call.timeout ?? null);
   const shape = [call.purpose, call.payload, written, metadata, call.definition?.name ?? null, call.methods, call.response.mode];

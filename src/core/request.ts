@@ -189,16 +189,20 @@ function platformGetter(name: keyof Request): (this: CapturedRequest) => unknown
  * a stream or a `Blob` need not be, and whoever waits decides how long.
  */
 export async function readResponse(response: Response, what: string): Promise<Answer> {
+  checkAnswer(response, what);
   const { status, url } = response;
-  if (status < 200) {
-    const message = `${what} has status ${status}, which cannot be sent: Response.error() and opaque responses have none. Pass a Response with a status from 200 to 599.`;
-    throw new RingbackError("bad_argument", message, { details: { argument: "response", value: `Response of status ${status}` } });
-  }
   const reading = bodyOf(response, what, "$");
   const headers = new Headers(response.headers);
   const body = new Uint8Array(await reading);
   if (body.length > limits.answerBytes) throw tooLarge(what, limits.answerBytes, body.length);
   return { status, headers: flatten(answerHeaders(headers, body, url !== "")), body };
+}
+
+/** Refuses what no sender can be told: `bad_argument`. */
+export function checkAnswer({ status }: Response, what: string): void {
+  if (status >= 200) return;
+  const message = `${what} has status ${status}, which cannot be sent: Response.error() and opaque responses have none. Pass a Response with a status from 200 to 599.`;
+  throw new RingbackError("bad_argument", message, { details: { argument: "response", value: `Response of status ${status}` } });
 }
 
 /** What of `headers` may be passed on: nothing that speaks of another's connection, or of bytes as they were before `fetch` decoded them. */
@@ -239,11 +243,39 @@ function wordsOf(list: string | null): string[] {
 }
 
 /** An answer as the platform's `Response`. */
-export function toResponse(answer: Answer, statusText: string = ""): Response {
-  return new Response(answer.body.length > 0 ? (answer.body as Uint8Array<ArrayBuffer>) : null, {
-    status: answer.status,
-    statusText,
-    headers: pairs(answer.headers),
+export function toResponse({ status, headers, body }: Answer, statusText: string = ""): Response {
+  return new Response(body.length > 0 ? (body as Uint8Array<ArrayBuffer>) : null, { status, statusText, headers: pairs(headers) });
+}
+
+/** A `Response` as it is stored. One that came from elsewhere says from where. */
+export interface ResponseRecord {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: readonly string[];
+  readonly url?: string;
+  readonly redirected?: boolean;
+}
+
+/** A stored response as code sees it, with headers that are true of the bytes at hand; an answer without a body keeps all. */
+export function storedResponse(
+  { status, statusText, headers: stored, url, redirected }: ResponseRecord,
+  body: ArrayBuffer | null,
+): Response {
+  const headers = new Headers(pairs(stored));
+  const bytes = new Uint8Array(body ?? []);
+  const codings = wordsOf(headers.get("content-encoding"));
+  if (body !== null && codings.length > 0 && isDecoded(codings, bytes, url !== undefined)) headers.delete("content-encoding");
+  if (body !== null && headers.get("content-length") !== String(bytes.length)) headers.delete("content-length");
+  const response = toResponse({ status, headers: flatten(headers), body: bytes }, statusText);
+  return url === undefined ? response : from(response, { url, redirected: redirected === true });
+}
+
+/** The platform makes no response that knows its address: this one, and what is cloned of it, is told. */
+function from(response: Response, origin: { readonly url: string; readonly redirected: boolean }): Response {
+  return Object.defineProperties(response, {
+    url: { value: origin.url },
+    redirected: { value: origin.redirected },
+    clone: { value: () => from(Response.prototype.clone.call(response), origin) },
   });
 }
 

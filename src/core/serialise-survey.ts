@@ -3,7 +3,7 @@
 
 import { RingbackError } from "./errors.ts";
 import { limits } from "./limits.ts";
-import { bodyOf, CapturedRequest, flatten } from "./request.ts";
+import { bodyOf, CapturedRequest, flatten, type ResponseRecord } from "./request.ts";
 import { SecretReference } from "./secret.ts";
 import type { Classes } from "./serialise-class.ts";
 import { errorData, isError } from "./serialise-error.ts";
@@ -260,9 +260,10 @@ function standInForRequest(state: State, request: Request): void {
 }
 
 function standInForResponse(state: State, response: Response): void {
-  const { status, statusText } = response;
+  const { status, statusText, url, redirected } = response;
   if (status < 200) throw refusal(state.what, pathOf(state), `Response of status ${status}`);
-  standIn(state, response, "Response", { status, statusText, headers: flatten(response.headers), body: body(state, response) });
+  const record: ResponseRecord = { status, statusText, headers: flatten(response.headers), ...(url === "" ? {} : { url, redirected }) };
+  standIn(state, response, "Response", { ...record, body: body(state, response) });
 }
 
 /** The place of a body in its stand-in. Bytes come in microtasks at best, so they are filled in afterwards. */

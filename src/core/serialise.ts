@@ -12,7 +12,7 @@ import { defaultStringifyOperations, parse as parseText, stringify } from "deval
 import { RingbackError } from "./errors.ts";
 import type { Serialised } from "./event.ts";
 import { limits, tooLarge } from "./limits.ts";
-import { CapturedRequest, pairs, toResponse } from "./request.ts";
+import { CapturedRequest, pairs, type ResponseRecord, storedResponse } from "./request.ts";
 import type { Seal } from "./seal.ts";
 import { SecretReference } from "./secret.ts";
 import { type Classes, createClasses } from "./serialise-class.ts";
@@ -202,7 +202,9 @@ function bytesOf(body: ArrayBuffer | null): Uint8Array {
   return body === null ? new Uint8Array() : new Uint8Array(body);
 }
 
-interface HttpData {
+interface RequestData {
+  readonly method: string;
+  readonly url: string;
   readonly headers: string[];
   readonly body: ArrayBuffer | null;
 }
@@ -232,10 +234,8 @@ function createRevivers(
     },
     Secret: (name: string) => new SecretReference(name),
     Headers: (headers: readonly string[]) => new Headers(pairs(headers)),
-    Request: ({ method, url, headers, body }: HttpData & { method: string; url: string }) =>
-      new CapturedRequest({ method, url, headers, body: bytesOf(body) }),
-    Response: ({ status, statusText, headers, body }: HttpData & { status: number; statusText: string }) =>
-      toResponse({ status, headers, body: bytesOf(body) }, statusText),
+    Request: ({ method, url, headers, body }: RequestData) => new CapturedRequest({ method, url, headers, body: bytesOf(body) }),
+    Response: ({ body, ...record }: ResponseRecord & { readonly body: ArrayBuffer | null }) => storedResponse(record, body),
     Delivery: (delivery: number) => {
       const request = revive(delivery);
       if (request !== undefined) return request;
