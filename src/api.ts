@@ -3,7 +3,7 @@
 import { defaultApi } from "./wiring.ts";
 import type { EngineApi } from "./engine/engine-api.ts";
 
-export type { HookInfo, ResumedHook, ResumeOptions, RunInfo, StartOptions } from "./engine/engine-api.ts";
+export type { HookInfo, ResumedHook, ResumeOptions, RunInfo, StartArguments, StartOptions } from "./engine/engine-api.ts";
 export { RunHandle as Run, type RunStatus } from "./engine/run-handle.ts";
 export type { Disposition, Receipt } from "./core/receipt.ts";
 export type { TimelineEntry } from "./core/timeline.ts";
@@ -12,7 +12,7 @@ export type { TimelineEntry } from "./core/timeline.ts";
  * Starts a run; resolves when it is committed. With an `id` that is taken by a run of the same workflow and arguments it resolves with
  * that run, else rejects `run_conflict`. In workflow code it starts a child, durably. Arguments are serialised, ≤ 4 MiB.
  */
-export const start: EngineApi["start"] = (workflow, args, options) => defaultApi().start(workflow, args, options);
+export const start: EngineApi["start"] = (workflow, ...rest) => defaultApi().start(workflow, ...rest);
 /** A run by its id, at once and without asking the store: whether there is one shows when it is asked something. */
 export const getRun: EngineApi["getRun"] = (runId) => defaultApi().getRun(runId);
 /**

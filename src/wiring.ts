@@ -1,6 +1,7 @@
 // Joins what layers may not know of each other: the store for a URL, the handlers onto an engine, the default engine from the environment.
 
 import { dirname, join } from "node:path";
+import { badArgument, checkOptions, type OptionNames } from "./core/argument.ts";
 import type { Clock, RandomBytes } from "./core/clock.ts";
 import { RingbackError } from "./core/errors.ts";
 import { limits } from "./core/limits.ts";
@@ -59,6 +60,24 @@ export interface EngineOptions {
   /** Classes whose instances may pass through journals, by name. */
   readonly classes?: { readonly [name: string]: RegisteredClass<object> };
 }
+
+const engineOptions: OptionNames<EngineOptions> = {
+  store: true,
+  workflows: true,
+  baseUrl: true,
+  webhookUrl: true,
+  keys: true,
+  role: true,
+  logger: true,
+  clock: true,
+  random: true,
+  hotRuns: true,
+  concurrency: true,
+  leaseMs: true,
+  cancelGraceMs: true,
+  bodyBytes: true,
+  classes: true,
+};
 
 /** An engine of your own. */
 export interface Engine extends EngineApi {
@@ -121,6 +140,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
 }
 
 function createCore(options: EngineOptions): EngineCore {
+  checkOptions("createEngine()", options, engineOptions);
   for (const [name, least] of [
     ["hotRuns", 0],
     ["concurrency", 1],
@@ -140,7 +160,7 @@ function createCore(options: EngineOptions): EngineCore {
     ring: ringFor(options.keys ?? env["RINGBACK_KEYS"], url),
     clock,
     random: options.random ?? native.randomBytes,
-    role: options.role ?? (env["RINGBACK_ROLE"] === "ingress" ? "door" : "worker"),
+    role: roleFrom(options.role, env["RINGBACK_ROLE"]),
     urlOf: options.webhookUrl ?? urlBuilder(options.baseUrl),
     logger: new Logger(sinkFor(options.logger)),
     hotRuns: options.hotRuns ?? 20_000,
@@ -159,11 +179,26 @@ function checkNumber(argument: string, value: number | undefined, least: number)
   throw new RingbackError("bad_argument", message, { details: { argument, value: String(value) } });
 }
 
+/** A role that is mistyped would make a process run what it should only deliver to, or the reverse. */
+function roleFrom(option: unknown, variable: string | undefined): "worker" | "door" {
+  if (option === "worker" || option === "door") return option;
+  if (option !== undefined) {
+    const message = `createEngine({ role }) takes "worker", which runs workflows, or "door", which only starts, delivers and reads; got ${JSON.stringify(option)}.`;
+    throw badArgument("role", option, message);
+  }
+  if (variable === undefined || variable === "" || variable === "worker") return "worker";
+  if (variable === "ingress") return "door";
+  const message = `RINGBACK_ROLE takes "worker", which runs workflows, or "ingress", which only starts, delivers and reads; got ${JSON.stringify(variable)}.`;
+  throw badArgument("RINGBACK_ROLE", variable, message);
+}
+
 function storeFor(url: string, clock: Clock): Store {
   if (url === "memory:" || url === "memory") return memoryStore({ clock });
   if (url.startsWith("sqlite:") && url.length > "sqlite:".length) return sqliteStore({ path: sqlitePath(url), clock });
-  const message = `"${url.split("@").at(-1)}" is not a store this version knows. Use sqlite:path/to/file.db, or memory: for tests.`;
-  throw new RingbackError("bad_store_url", message, { details: { url: url.split("@").at(-1) ?? "" } });
+  const shown = url.split("@").at(-1) ?? "";
+  const file = /^(?:file:)?(?![\w-]{2,}:)([^:@][^@]*)$/.exec(url)?.[1] ?? "path/to/file.db";
+  const message = `"${shown}" is not a store this version knows. Use sqlite:${file}, or memory: for tests.`;
+  throw new RingbackError("bad_store_url", message, { details: { url: shown } });
 }
 
 function sqlitePath(url: string): string {

@@ -1,8 +1,10 @@
 // What host code asks of an engine: start and find runs, resume hooks, list what there is.
 
 import type { webcrypto } from "node:crypto";
+import { badArgument, checkOptions, kindOf, type OptionNames } from "../core/argument.ts";
 import { callStart } from "../core/call.ts";
 import { HookClosedError, HookNotFoundError, InvalidPayloadError, RingbackError } from "../core/errors.ts";
+import type { WorkflowDefinition } from "../core/definition.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { type RunStateName, runStateName } from "../core/run-row.ts";
 import type { HookRow, RunFilter, RunRow } from "../store/port.ts";
@@ -17,6 +19,11 @@ export interface StartOptions {
   readonly id?: string;
 }
 
+const startOptions: OptionNames<StartOptions> = { id: true };
+
+/** What follows the workflow in `start()`: its arguments, which may be left out where it takes none, then options. */
+export type StartArguments<A extends unknown[]> = [] extends A ? [args?: A, options?: StartOptions] : [args: A, options?: StartOptions];
+
 /** How a value is delivered. */
 export interface ResumeOptions {
   /** Delivers once: a repeat with the same key, ≤ 255 bytes, at the same token changes nothing and resolves as `duplicate`. */
@@ -24,6 +31,8 @@ export interface ResumeOptions {
   /** To keep the payload for a hook that does not exist yet. Not possible in this version: `not_yet`. */
   readonly early?: boolean;
 }
+
+const resumeOptions: OptionNames<ResumeOptions> = { key: true, early: true };
 
 /** What a resumed hook is, and what became of the delivery. */
 export interface ResumedHook {
@@ -92,8 +101,11 @@ export class EngineApi {
    * Starts a run; resolves when it is committed. With an `id` that is taken by a run of the same workflow and arguments it resolves with
    * that run, else rejects `run_conflict`. In workflow code it starts a child, durably.
    */
-  async start<A extends unknown[], R>(workflow: Workflow<A, R>, args: A, options: StartOptions = {}): Promise<RunHandle<R>> {
+  async start<A extends unknown[], R>(workflow: Workflow<A, R>, ...rest: StartArguments<A>): Promise<RunHandle<R>> {
     const definition = definitionOf(workflow);
+    const [given, options = {}] = rest;
+    const args = argumentsFor(definition, given);
+    checkOptions("start()", options, startOptions);
     if (callingRun()) {
       const { runId } = await durably("start()", (run) => callStart(run, definition, args, options.id));
       return new RunHandle(runId, this.#engine);
@@ -108,6 +120,7 @@ export class EngineApi {
 
   /** A run by its id, at once; whether it exists shows when it is asked something. */
   getRun<R = unknown>(runId: string): RunHandle<R> {
+    if (typeof runId !== "string") throw badArgument("runId", runId, `getRun() takes the id of a run, got ${kindOf(runId)}.`);
     return new RunHandle(runId, this.#engine);
   }
 
@@ -120,7 +133,7 @@ export class EngineApi {
     payload: T,
     options: ResumeOptions | webcrypto.CryptoKey = {},
   ): Promise<ResumedHook> {
-    const token = typeof target === "string" ? target : target.token;
+    const token = tokenOf(target, "resumeHook()");
     const engine = await this.#engine();
     const { receipt, hook } = await engine.alive.during(engine.door.signal(token, payload, keyOf(options)));
     if (hook && (receipt.disposition === "accepted" || receipt.disposition === "duplicate")) {
@@ -132,21 +145,23 @@ export class EngineApi {
 
   /** The same without errors for what may become of a delivery: the receipt says it. */
   async signal(token: string, payload: unknown, options: ResumeOptions = {}): Promise<Receipt> {
+    const address = tokenOf(token, "signal()");
     const engine = await this.#engine();
-    const { receipt } = await engine.alive.during(engine.door.signal(token, payload, keyOf(options)));
+    const { receipt } = await engine.alive.during(engine.door.signal(address, payload, keyOf(options)));
     return receipt;
   }
 
   /** Hands a request to a webhook, minted or custom, and gives back what its sender is to be told. Never rejects for what became of it. */
   async resumeWebhook(token: string, request: Request): Promise<Response> {
+    const address = tokenOf(token, "resumeWebhook()");
     const engine = await this.#engine();
-    return engine.alive.during(this.#forward(engine, token, request));
+    return engine.alive.during(this.#forward(engine, address, request));
   }
 
   /** The hook that has this token, or had it last. Rejects `HookNotFoundError`. */
   async getHookByToken(token: string): Promise<HookInfo> {
     const engine = await this.#engine();
-    const address = engine.door.address(token);
+    const address = engine.door.address(tokenOf(token, "getHookByToken()"));
     const hook = address && (await engine.parts.store.hook(address));
     if (!hook) throw refusal(engine, token, { disposition: "unknown", keyed: false }, null);
     return { ...hookInfo(engine, hook), token };
@@ -170,10 +185,26 @@ export class EngineApi {
   }
 }
 
+function argumentsFor({ name, body }: WorkflowDefinition, args: unknown): readonly unknown[] {
+  if (args === undefined && body.length === 0) return [];
+  if (Array.isArray(args)) return args;
+  const message = `start() takes the arguments of workflow "${name}" as an array, got ${kindOf(args)}: start(workflow, [${body.length > 0 ? "first, …" : ""}], options).`;
+  throw badArgument("args", args, message);
+}
+
+/** A token is a secret: a message tells what was given in its place, not its value. */
+function tokenOf(target: unknown, call: string): string {
+  const token = typeof target === "object" && target !== null ? (target as { readonly token?: unknown }).token : target;
+  if (typeof token === "string") return token;
+  const given = typeof target === "object" && target !== null ? `an object whose token is ${kindOf(token)}` : kindOf(target);
+  throw badArgument("token", target, `${call} takes a hook's token, as text, got ${given}.`);
+}
+
 function keyOf(options: ResumeOptions | webcrypto.CryptoKey): string | null {
-  if ("algorithm" in options && "extractable" in options)
+  if (typeof options === "object" && options !== null && "algorithm" in options && "extractable" in options)
     throw notYet("resumeHook() with a CryptoKey", "payloads at rest are not encrypted yet");
-  const { key, early } = options as ResumeOptions;
+  checkOptions<ResumeOptions>("resumeHook()", options, resumeOptions);
+  const { key, early } = options;
   if (early) throw notYet("early delivery", "deliver once the hook exists, or retry while it is not found");
   return key ?? null;
 }

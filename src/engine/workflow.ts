@@ -1,10 +1,12 @@
 // A workflow as a value: the function its author wrote, callable inside a run, known by name everywhere else.
 
+import { checkOptions, type OptionNames } from "../core/argument.ts";
 import type { WorkflowDefinition, WorkflowOptions } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
 import { callingRun } from "./realm.ts";
 import { checkName, processWorkflows, sourceId } from "./registry.ts";
 
+const workflowOptions: OptionNames<WorkflowOptions> = { version: true };
 const definition: unique symbol = Symbol.for("ringback/workflow") as never;
 
 /** Start it with `start(workflow, args)`. Called inside another workflow it runs inline, as part of that run. */
@@ -30,6 +32,7 @@ export function workflow<A extends unknown[], R>(
       details: { argument: "body", value: typeof body },
     });
   }
+  checkOptions(`workflow("${name}")`, options, workflowOptions);
   const declared: WorkflowDefinition = {
     name,
     body: body as WorkflowDefinition["body"],

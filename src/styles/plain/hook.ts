@@ -1,5 +1,6 @@
 // Hooks and webhooks in the plain style: what code awaits, and what it hands out.
 
+import { badArgument, checkOptions, kindOf, type OptionNames } from "../../core/argument.ts";
 import { callHook, type HookCall, responseWithin } from "../../core/call.ts";
 import type { HookDefinition, StandardSchema } from "../../core/definition.ts";
 import { RingbackError } from "../../core/errors.ts";
@@ -35,6 +36,9 @@ export interface WebhookOptions extends HookOptions {
   /** Methods that resume. Default POST, PUT and PATCH; others get 405. */
   readonly methods?: readonly string[];
 }
+
+const hookOptions: OptionNames<HookOptions> = { token: true, metadata: true, timeout: true };
+const webhookOptions: OptionNames<WebhookOptions> = { ...hookOptions, respondWith: true, respondWithin: true, methods: true };
 
 /** What a hook is, without being awaitable: safe to return from an async function or to keep in an object. */
 export interface HookHandle {
@@ -162,6 +166,7 @@ export function createHook<T = unknown>(options: HookOptions = {}): Hook<T> {
 
 function openHook<T>(options: HookOptions, definition: HookDefinition | null): Hook<T> {
   const run = here("createHook()");
+  checkOptions("createHook()", options, hookOptions);
   if (options.token !== undefined) checkCustomToken(options.token);
   const call: HookCall = {
     purpose: "hook",
@@ -182,26 +187,32 @@ function openHook<T>(options: HookOptions, definition: HookDefinition | null): H
  */
 export function createWebhook(options: WebhookOptions = {}): Webhook {
   const run = here("createWebhook()");
-  const { token, respondWith, methods = ["POST", "PUT", "PATCH"], metadata, timeout } = options;
+  checkOptions("createWebhook()", options, webhookOptions);
+  const { token, methods = ["POST", "PUT", "PATCH"], metadata, timeout } = options;
   if (token !== undefined) checkCustomToken(token);
-  const isManual = respondWith === "manual" || (respondWith === undefined && token !== undefined);
-  const within = responseWithin(options.respondWithin);
-  const response: HookCall["response"] = isManual
-    ? { mode: "manual", withinMs: within }
-    : respondWith instanceof Response
-      ? { mode: "static", response: respondWith }
-      : { mode: "accepted" };
+  if (!Array.isArray(methods) || methods.some((method) => typeof method !== "string"))
+    throw badArgument("methods", methods, `createWebhook({ methods }) takes an array such as ["GET", "POST"], got ${kindOf(methods)}.`);
   const call: HookCall = {
     purpose: "webhook",
     token,
     payload: "request",
     methods: methods.map((method) => method.toUpperCase()),
-    response,
+    response: responseOf(options),
     metadata,
     timeout,
     definition: null,
   };
   return new Webhook(callHook(run, call), metadata);
+}
+
+function responseOf({ token, respondWith, respondWithin }: WebhookOptions): HookCall["response"] {
+  const withinMs = responseWithin(respondWithin);
+  if (respondWith === "manual" || (respondWith === undefined && token !== undefined)) return { mode: "manual", withinMs };
+  if (respondWith === undefined) return { mode: "accepted" };
+  // By its tag: a Response may be of another copy of fetch.
+  if (Object.prototype.toString.call(respondWith) === "[object Response]") return { mode: "static", response: respondWith };
+  const given = typeof respondWith === "string" ? JSON.stringify(respondWith) : kindOf(respondWith);
+  throw badArgument("respondWith", respondWith, `createWebhook({ respondWith }) takes a Response or "manual", got ${given}.`);
 }
 
 /** A kind of hook: typed, and validated at every door. */
@@ -218,6 +229,8 @@ export interface DefineHookOptions<Input, Output> {
   readonly schema?: StandardSchema<Input, Output>;
 }
 
+const defineOptions: OptionNames<DefineHookOptions<unknown, unknown>> = { schema: true };
+
 /**
  * Declares a kind of hook: typed, and judged by a schema wherever payloads arrive. Without a name, the workflow's code must be registered
  * there, else the delivery is refused as `schema_unavailable`.
@@ -233,7 +246,9 @@ export function defineHook<Input, Output>(
   second: DefineHookOptions<Input, Output> = {},
 ): DefinedHook<Input, Output> {
   const name = typeof first === "string" ? checkName("hook", first) : null;
-  const { schema = null } = typeof first === "string" ? second : first;
+  const given = typeof first === "string" ? second : first;
+  checkOptions("defineHook()", given, defineOptions);
+  const { schema = null } = given;
   const definition: HookDefinition = { name, schema: schema as StandardSchema | null };
   if (name !== null) processHooks.add({ name, schema: definition.schema });
   return {

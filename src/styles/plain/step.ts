@@ -1,5 +1,6 @@
 // Steps in the plain style.
 
+import { checkOptions, type OptionNames } from "../../core/argument.ts";
 import { callStep } from "../../core/call.ts";
 import type { StepDefinition, StepOptions } from "../../core/definition.ts";
 import { RingbackError } from "../../core/errors.ts";
@@ -36,6 +37,8 @@ function run<R>(name: string, body: () => Promise<R> | R, options: StepOptions =
 /** `step(name, fn, options?)` names a function as a step; `step.run(name, fn, options?)` runs one inline. What finished, stands (G3). */
 export const step: typeof define & { readonly run: typeof run } = Object.assign(define, { run });
 
+const stepOptions: OptionNames<StepOptions> = { maxRetries: true, backoff: true, maxBackoff: true, timeout: true };
+
 function declare(name: string, body: unknown, options: StepOptions): StepDefinition {
   checkName("step", name);
   if (typeof body !== "function") {
@@ -43,6 +46,7 @@ function declare(name: string, body: unknown, options: StepOptions): StepDefinit
       details: { argument: "body", value: typeof body },
     });
   }
+  checkOptions(`step("${name}")`, options, stepOptions);
   const { maxRetries } = options;
   if (maxRetries !== undefined && !(Number.isInteger(maxRetries) && maxRetries >= 0)) {
     const message = `maxRetries of step "${name}" must be a whole number from 0, got ${maxRetries}.`;

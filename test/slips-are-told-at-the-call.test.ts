@@ -1,0 +1,141 @@
+// Bad input is refused where it is given, with what, which and what to do, and nothing is stored.
+
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { createHook, createWebhook, defineHook, step, workflow } from "../src/index.ts";
+import { createEngine, type EngineOptions } from "../src/wiring.ts";
+import { createWorld, testKeys } from "./harness.ts";
+
+/** What callers without types may pass. */
+const any = (value: unknown): never => value as never;
+
+/** The code and the whole text of what a call throws, or rejects with. */
+async function refused(call: () => unknown): Promise<string> {
+  try {
+    await call();
+  } catch (error) {
+    return `${(error as { code: string }).code}: ${(error as Error).message}`;
+  }
+  return "nothing";
+}
+
+const engineOf = (options: EngineOptions) => () => createEngine({ store: "memory:", keys: testKeys, baseUrl: null, ...options });
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+describe("createEngine()", () => {
+  test("a role is one of two; so is RINGBACK_ROLE", async () => {
+    expect(await refused(engineOf({ role: any("ingress") }))).toBe(
+      'bad_argument: createEngine({ role }) takes "worker", which runs workflows, or "door", which only starts, delivers and reads; got "ingress".',
+    );
+    vi.stubEnv("RINGBACK_ROLE", "door");
+    expect(await refused(engineOf({}))).toBe(
+      'bad_argument: RINGBACK_ROLE takes "worker", which runs workflows, or "ingress", which only starts, delivers and reads; got "door".',
+    );
+    expect(engineOf({ role: "worker" })().core.parts.role).toBe("worker");
+    const roles = ["", "worker", "ingress"].map((role) => {
+      vi.stubEnv("RINGBACK_ROLE", role);
+      return engineOf({})().core.parts.role;
+    });
+    expect(roles).toEqual(["worker", "worker", "door"]);
+  });
+
+  test.each([
+    ["./x.db", "sqlite:./x.db"],
+    ["/var/x.db", "sqlite:/var/x.db"],
+    ["file:x.db", "sqlite:x.db"],
+    ["C:\\x.db", "sqlite:C:\\x.db"],
+    ["mysql://me:secret@host/db", "sqlite:path/to/file.db"],
+    [":memory:", "sqlite:path/to/file.db"],
+  ])("a store that is no address says which it may be (%s)", async (store, advised) => {
+    const shown = store.replace("mysql://me:secret@", "");
+    expect(await refused(engineOf({ store }))).toBe(
+      `bad_store_url: "${shown}" is not a store this version knows. Use ${advised}, or memory: for tests.`,
+    );
+  });
+
+  test("options have the names they have", async () => {
+    expect(await refused(engineOf(any({ baseURL: "http://x" })))).toBe(
+      'bad_argument: createEngine() has no option "baseURL". Did you mean "baseUrl"? It takes store, workflows, baseUrl, webhookUrl, keys, role, logger, clock, random, hotRuns, concurrency, leaseMs, cancelGraceMs, bodyBytes, classes.',
+    );
+    expect(await refused(() => createEngine(any("memory:")))).toBe(
+      "bad_argument: createEngine() takes its options as an object, got string.",
+    );
+  });
+});
+
+test.each([
+  [
+    () => workflow("w", async () => {}, any({ versoin: "1" })),
+    'workflow("w") has no option "versoin". Did you mean "version"? It takes version.',
+  ],
+  [
+    () => step("s", async () => {}, any({ retries: 3 })),
+    'step("s") has no option "retries". It takes maxRetries, backoff, maxBackoff, timeout.',
+  ],
+  [() => step("s", async () => {}, any({ timeOut: 3 })), /Did you mean "timeout"/],
+  [() => defineHook(any({ shema: {} })), 'defineHook() has no option "shema". Did you mean "schema"? It takes schema.'],
+  [() => defineHook("kind", any(null)), "defineHook() takes its options as an object, got null."],
+])("declarations refuse options they do not know (%#)", async (call, message) => {
+  const told = await refused(call);
+  if (typeof message === "string") expect(told).toBe(`bad_argument: ${message}`);
+  else expect(told).toMatch(message);
+});
+
+test("hooks refuse what they would ignore, in workflow code, and take no position for it", async () => {
+  const wf = workflow("slips", async () => [
+    await refused(() => createHook(any({ tokn: "t" }))),
+    await refused(() => createHook(any("t"))),
+    await refused(() => createWebhook(any({ respondWith: "Manual" }))),
+    await refused(() => createWebhook(any({ respondWith: null }))),
+    await refused(() => createWebhook(any({ methods: "GET" }))),
+    await refused(() => createWebhook(any({ timeuot: "3d" }))),
+  ]);
+  const world = await createWorld([wf]);
+  const run = await world.start(wf);
+  expect(await run.returnValue).toEqual([
+    'bad_argument: createHook() has no option "tokn". Did you mean "token"? It takes token, metadata, timeout.',
+    "bad_argument: createHook() takes its options as an object, got string.",
+    'bad_argument: createWebhook({ respondWith }) takes a Response or "manual", got "Manual".',
+    'bad_argument: createWebhook({ respondWith }) takes a Response or "manual", got null.',
+    'bad_argument: createWebhook({ methods }) takes an array such as ["GET", "POST"], got string.',
+    'bad_argument: createWebhook() has no option "timeuot". Did you mean "timeout"? It takes token, metadata, timeout, respondWith, respondWithin, methods.',
+  ]);
+  expect((await world.journal(run)).map((event) => event.kind)).toEqual(["run_started", "run_ended"]);
+});
+
+test("host calls refuse what names no run, no hook and no arguments; a token is never shown", async () => {
+  const takes = workflow("takes", async (order: string) => order);
+  const none = workflow("takes none", async () => "none");
+  const world = await createWorld([takes, none]);
+  const { engine } = world;
+  const start = engine.start.bind(engine) as (...args: unknown[]) => Promise<unknown>;
+  const calls: [() => unknown, string][] = [
+    [() => engine.getRun(any(undefined)), "getRun() takes the id of a run, got undefined."],
+    [() => engine.resumeHook(any(42), 1), "resumeHook() takes a hook's token, as text, got number."],
+    [() => engine.resumeHook(any({ token: 42 }), 1), "resumeHook() takes a hook's token, as text, got an object whose token is number."],
+    [() => engine.resumeHook("t", 1, any({ idempotencyKey: "k" })), 'resumeHook() has no option "idempotencyKey". It takes key, early.'],
+    [() => engine.signal(any(undefined), 1), "signal() takes a hook's token, as text, got undefined."],
+    [() => engine.resumeWebhook(any(null), any({})), "resumeWebhook() takes a hook's token, as text, got null."],
+    [() => engine.getHookByToken(any(42)), "getHookByToken() takes a hook's token, as text, got number."],
+    [
+      () => start(takes),
+      'start() takes the arguments of workflow "takes" as an array, got undefined: start(workflow, [first, …], options).',
+    ],
+    [() => start(takes, "order"), /as an array, got string/],
+    [
+      () => start(none, { id: "x" }),
+      'start() takes the arguments of workflow "takes none" as an array, got object: start(workflow, [], options).',
+    ],
+    [() => start(none, [], { ID: "x" }), 'start() has no option "ID". Did you mean "id"? It takes id.'],
+    [() => start(none, [], { id: 42 }), 'A run id is text, such as "order-42", got number.'],
+  ] as [() => unknown, string][];
+  for (const [call, message] of calls) {
+    const told = await refused(call);
+    if (typeof message === "string") expect(told).toBe(`bad_argument: ${message}`);
+    else expect(told).toMatch(message);
+  }
+  expect(await engine.listRuns()).toEqual([]);
+  expect(await (await engine.start(none)).returnValue).toBe("none");
+});
