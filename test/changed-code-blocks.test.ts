@@ -68,6 +68,30 @@ describe.each(modes)("changed code (%s)", (mode) => {
     expect(calls).toEqual(["a", "b", "end"]);
   });
 
+  test("the difference says what the journal has and what the code has, in whole sentences", async () => {
+    const early = (isAsking: boolean, version: string): Any =>
+      workflow(
+        "changing",
+        async () => {
+          const nap = sleep("1h");
+          if (isAsking) void say("a");
+          await nap;
+        },
+        { version },
+      );
+    const cases = [
+      [early(true, "v1"), early(false, "v2"), "the journal has step say, the code has nothing more in this turn"],
+      [early(false, "v1"), early(true, "v2"), "the journal has nothing more in this turn, the code has step say"],
+    ] as const;
+    for (const [before, after, difference] of cases) {
+      const { world, runId } = await change(before, after, mode);
+      const message = (await world.engine.getRun(runId).blocked)?.message.replace(/ at \S+:\d+(?=:)/, "");
+      expect(message).toBe(
+        `Run ${runId} (changing): the code has changed under it. Turn 1: ${difference}. The run is kept as it is; it goes on when code that fits is registered.`,
+      );
+    }
+  });
+
   test("the difference names file and line of the call", async () => {
     const { world, runId } = await change(
       original,

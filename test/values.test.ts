@@ -327,6 +327,9 @@ describe("registered classes", () => {
   test("a subclass, an instance in itself, and what a class gives that cannot be stored are refused", () => {
     class Rich extends Money {}
     expect(refused(new Rich(1, "EUR"), serialiser).details).toEqual({ path: "$", type: "Rich" });
+    expect(refused(new Rich(1, "EUR"), serialiser).message).toBe(
+      "The value cannot be stored: $ is a Rich. Pass plain data, or name its class in createEngine({ classes }).",
+    );
     class Node {
       next: unknown = this;
     }

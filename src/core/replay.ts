@@ -67,7 +67,7 @@ export class Recording {
     const left = this.#left(turn);
     this.#turns?.delete(turn);
     if (!left) return null;
-    return { turn, position: left.position, expected: describe(left.kind, left.name), found: "the code did not ask for it", site: null };
+    return { turn, position: left.position, expected: describe(left.kind, left.name), found: "nothing more in this turn", site: null };
   }
 
   #left(turn: number): OutputEvent | null {

@@ -32,7 +32,7 @@ export class SecretReference {
   read(): string {
     const value = readSecret(this.name);
     if (value !== undefined && value !== "") return value;
-    const message = `Secret ${JSON.stringify(this.name)} is not set. Set the environment variable of that name, or pass it in createEngine({ secrets }).`;
+    const message = `Secret ${JSON.stringify(this.name)} is not set. Set the environment variable of that name in every process that reads it.`;
     throw new RingbackError("secret_missing", message, { details: { name: this.name } });
   }
 

@@ -125,7 +125,7 @@ export function survey(value: unknown, what: string, classes: Classes, mayWait: 
 
 /** `what` holds something that cannot be stored. */
 export function refusal(what: string, path: string, type: string, cause?: unknown): RingbackError<"unserialisable"> {
-  const message = `${what} cannot be stored: ${path} is a ${type}. Pass plain data, or register the class with registerClass().`;
+  const message = `${what} cannot be stored: ${path} is a ${type}. Pass plain data, or name its class in createEngine({ classes }).`;
   return new RingbackError("unserialisable", message, { details: { path, type }, ...(cause === undefined ? {} : { cause }) });
 }
 

@@ -228,7 +228,7 @@ function createRevivers(
       if (registered !== undefined) return registered.parse(data);
       throw new RingbackError(
         "unknown_class",
-        `A stored value is an instance of class "${name}", which is not registered here. Call registerClass("${name}", …) at start.`,
+        `A stored value is an instance of class "${name}", which is not registered here. Add it to createEngine({ classes }) under that name.`,
         { details: { name } },
       );
     },
