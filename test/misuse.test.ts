@@ -4,6 +4,8 @@ import { setImmediate } from "node:timers";
 import { describe, expect, test } from "vitest";
 import { branch, createHook, random, race, sleep, step, type Workflow, workflow } from "../src/index.ts";
 import { limits } from "../src/core/limits.ts";
+import { Run, type RunHost } from "../src/core/run.ts";
+import { takeTurn } from "../src/engine/realm.ts";
 import type { RunHandle } from "../src/engine/run-handle.ts";
 import { createWorld, defaultMode, modes, type World } from "./harness.ts";
 
@@ -220,4 +222,21 @@ describe.each(modes)("a hundred good runs beside bad ones (%s)", (mode) => {
     for (const run of bads) expect(await reason(world, run)).toBe("misuse");
     await restsForGood(world, bads[2] as RunHandle);
   });
+});
+
+test("what the engine itself throws while it advances a run is no misuse of the code's: internal_error, with its cause", async () => {
+  const run = new Run(
+    { id: "r", key: "k", workflow: "w", codeId: "c", createdAt: 0 },
+    { name: "w", body: () => {}, codeId: "c" },
+    {} as RunHost,
+  );
+  const cause = new TypeError("no such event");
+  const fails = (): never => {
+    throw cause;
+  };
+  await new Promise<void>((resolve) => takeTurn(run, fails, resolve));
+  expect(run.fault).toMatchObject({ error: { code: "internal_error", details: { run: "r", workflow: "w" }, cause } });
+  expect(run.fault?.error.message).toBe(
+    "Run r (w) could not be advanced, by no fault of its code: TypeError: no such event. It is kept as it is. Please report this, with the journal where you can.",
+  );
 });

@@ -48,6 +48,7 @@ export interface ErrorDetails {
   unsafe_durability: { store: string; setting: string };
   bad_store_url: { url: string };
   engine_closed: Record<never, never>;
+  internal_error: { run: string; workflow: string };
   unknown_protocol: { found: number; known: number };
 }
 /** The stable name of an error; each has a page under `docs/errors/`. */

@@ -84,8 +84,8 @@ function endMacrotask(): void {
 function asMisuse(run: Run, error: unknown): RingbackError {
   if (RingbackError.is(error)) return error;
   const { id, workflow } = run.identity;
-  const message = `Run ${id} could not be advanced: ${textOf(error)}`;
-  return new RingbackError("nothing_pending", message, { details: { run: id, workflow }, cause: error });
+  const message = `Run ${id} (${workflow}) could not be advanced, by no fault of its code: ${textOf(error)}. It is kept as it is. Please report this, with the journal where you can.`;
+  return new RingbackError("internal_error", message, { details: { run: id, workflow }, cause: error });
 }
 
 /** Puts `process.nextTick` under M1. It stays under others' wrappers, and where vitest puts Node's own back, which it saw before. */
