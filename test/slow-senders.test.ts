@@ -2,6 +2,7 @@ import { connect, type Socket } from "node:net";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { serve, serveWithin } from "../src/adapters/node.ts";
 import type { Ingress } from "../src/http/ingress.ts";
+import { bodyTooLarge } from "../src/http/status.ts";
 
 const paths: string[] = [];
 beforeEach(() => void paths.splice(0));
@@ -11,7 +12,7 @@ const handle: Ingress["handle"] = ({ path, search }, answered) => {
 };
 const engine = {
   open: async () => {},
-  ingress: Object.assign(async () => new Response(), { handle, bodyBytes: 1024 }) as Ingress,
+  ingress: Object.assign(async () => new Response(), { handle, bodyBytes: 1024, tooLarge: bodyTooLarge(1024) }) as Ingress,
 };
 const address = { port: 0, host: "127.0.0.1" };
 const short = { headersTimeout: 60, requestTimeout: 120, connectionsCheckingInterval: 20 };
@@ -68,4 +69,12 @@ test("a target in absolute form is routed by its path", async () => {
     expect(answer).toMatch(/^HTTP\/1\.1 202 /);
   }
   expect(paths).toEqual(["/a/b?c=1", "/a//b", "/", "/?c=http://d/e", "/http://host/a", "//host/a"]);
+});
+
+test("who sends more than the cap is told so, in the handler's words, and cut off", async () => {
+  const { port } = await started(serve(engine, address));
+  const answer = await sent(port, `POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n${"x".repeat(2_000)}`);
+  expect(answer).toMatch(/^HTTP\/1\.1 413 .*\r\nContent-Type: application\/json\r\nConnection: close\r\n/);
+  expect(answer).toContain('{"code":"too_large","message":"The request body has more than 1024 bytes."}');
+  expect(paths).toEqual([]);
 });

@@ -71,7 +71,7 @@ export function toListener(handler: Ingress): RequestListener {
     const cut = url.indexOf("?");
     const path = cut < 0 ? url : url.slice(0, cut);
     const search = cut < 0 ? "" : url.slice(cut);
-    readBody(request, response, handler.bodyBytes, (body) => {
+    readBody(request, response, handler, (body) => {
       handler.handle({ method, path, search, headers: request.rawHeaders, body }, (answer) => write(response, answer));
     });
   };
@@ -94,16 +94,20 @@ function write(response: ServerResponse, { status, headers, body }: Answer): voi
 }
 
 /** A sender that aborts leaves nothing behind: `read` is called with whole bodies only. */
-function readBody(request: IncomingMessage, response: ServerResponse, limit: number, read: (body: Uint8Array) => void): void {
+function readBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { bodyBytes: limit, tooLarge }: Pick<Ingress, "bodyBytes" | "tooLarge">,
+  read: (body: Uint8Array) => void,
+): void {
   const chunks: Buffer[] = [];
   let length = 0;
   request.on("data", (chunk: Buffer) => {
     length += chunk.length;
     if (length <= limit) chunks.push(chunk);
     else if (!response.headersSent) {
-      const body = JSON.stringify({ code: "too_large", message: `The request body has more than ${limit} bytes.` });
-      response.writeHead(413, { "content-type": "application/json", "content-length": Buffer.byteLength(body), connection: "close" });
-      response.end(body, () => request.destroy());
+      response.once("finish", () => request.destroy());
+      write(response, { ...tooLarge, headers: [...tooLarge.headers, "Connection", "close"] });
     }
   });
   request.on("end", () => {

@@ -4,7 +4,7 @@ import type { Answer } from "../core/event.ts";
 import { toResponse } from "../core/request.ts";
 import type { EngineCore } from "../engine/engine.ts";
 import { type Capture, captureRequest } from "../ingress/capture.ts";
-import { answerFor, answerForError, noContent, notFound } from "./status.ts";
+import { answerFor, answerForError, bodyTooLarge, noContent, notFound } from "./status.ts";
 
 export type { Answer } from "../core/event.ts";
 
@@ -16,8 +16,9 @@ export interface Ingress {
   (request: Request): Promise<Response>;
   /** Calls `answered` once. */
   readonly handle: (request: Capture, answered: (answer: Answer) => void) => void;
-  /** The cap on bodies; whoever reads one for `handle` holds to it and answers 413. */
+  /** The cap on bodies; whoever reads one for `handle` holds to it, and answers a larger one with `tooLarge`. */
   readonly bodyBytes: number;
+  readonly tooLarge: Answer;
 }
 
 /** `basePath` is the path of the base URL: callbacks come in below it, or, behind a proxy that takes it off, without it. */
@@ -47,7 +48,7 @@ export function createIngress(engine: () => EngineCore | Promise<EngineCore>, bo
       return toResponse(answerForError(error));
     }
   };
-  return Object.assign(ingress, { handle, bodyBytes });
+  return Object.assign(ingress, { handle, bodyBytes, tooLarge: bodyTooLarge(bodyBytes) });
 }
 
 /** `resumeWebhook`: the same answers for a request that server code hands over. */

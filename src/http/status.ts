@@ -49,6 +49,11 @@ export function answerForError(error: unknown): Answer {
 export const notFound: Answer = { status: 404, headers: ["Ringback-Disposition", "unknown"], body: empty };
 export const noContent: Answer = { status: 204, headers: [], body: empty };
 
+/** Under this cap, what a body over it is answered with. */
+export function bodyTooLarge(limitBytes: number): Answer {
+  return problem(413, "too_large", `The request body has more than ${limitBytes} bytes.`);
+}
+
 function problem(status: number, code: string, message: string): Answer {
   return { status, headers: ["Content-Type", "application/json"], body: new TextEncoder().encode(JSON.stringify({ code, message })) };
 }

@@ -1,7 +1,7 @@
 // What the rules about imports must refuse and allow.
 
 import { bad, good, many, type Canary } from "./canary.ts";
-import { cycleRule, layerRule, wiringRule } from "./rule-layer.ts";
+import { cycleRule, layerRule, statusRule, wiringRule } from "./rule-layer.ts";
 
 export const layerCanaries: readonly Canary[] = [
   bad(layerRule, "src/core/a.ts", 'import "node:fs/promises";'),
@@ -82,6 +82,12 @@ export const layerCanaries: readonly Canary[] = [
     "src/adapters/nest/module.ts",
     'import { Module } from "@nestjs/common"; import { Context } from "../../styles/context/context.ts";',
   ),
+
+  bad(statusRule, "src/adapters/node.ts", "response.writeHead(413, {});"),
+  bad(statusRule, "src/adapters/node.ts", "response.statusCode = 413;"),
+  bad(statusRule, "src/http/ingress.ts", "const gone = { status: 410 };"),
+  good(statusRule, "src/http/status.ts", "const gone = { status: 410 };"),
+  good(statusRule, "src/adapters/node.ts", "if (status === 204 || status >= 200) response.writeHead(status);"),
 
   bad(layerRule, "src/testing/conformance.ts", 'import { test } from "vitest";'),
   bad(layerRule, "src/testing/conformance.ts", 'import type { TestAPI } from "vitest";'),

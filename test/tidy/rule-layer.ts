@@ -92,6 +92,22 @@ export const wiringRule: Rule = {
     ),
 };
 
+const statusFile = "src/http/status.ts";
+const status = /\b(?:writeHead\(\s*|status(?:Code)?\s*[:=]\s*)[1-5]\d\d\b/g;
+
+export const statusRule: Rule = {
+  name: `whoever speaks HTTP takes statuses from ${statusFile}`,
+  check: (project) =>
+    [...project.sources("src/http/"), ...project.sources("src/adapters/")].flatMap((source) => {
+      if (source.path === statusFile) return [];
+      return [...source.text.matchAll(status)].map(({ index }) => ({
+        file: source.path,
+        line: source.line(index),
+        message: `a status of its own: let ${statusFile} say it`,
+      }));
+    }),
+};
+
 export const cycleRule: Rule = {
   name: "no cycle among value imports",
   check: (project) => {
