@@ -3,7 +3,16 @@
 import { defaultApi } from "./wiring.ts";
 import type { EngineApi } from "./engine/engine-api.ts";
 
-export type { HookInfo, ResumedHook, ResumeOptions, RunInfo, StartArguments, StartOptions } from "./engine/engine-api.ts";
+export type {
+  HookInfo,
+  ListHooksOptions,
+  ListRunsOptions,
+  ResumedHook,
+  ResumeOptions,
+  RunInfo,
+  StartArguments,
+  StartOptions,
+} from "./engine/engine-api.ts";
 export { RunHandle as Run, type RunStatus } from "./engine/run-handle.ts";
 export type { Disposition, Receipt } from "./core/receipt.ts";
 export type { TimelineEntry } from "./core/timeline.ts";
@@ -27,7 +36,7 @@ export const resumeHook: EngineApi["resumeHook"] = (target, payload, options) =>
 export const resumeWebhook: EngineApi["resumeWebhook"] = (token, request) => defaultApi().resumeWebhook(token, request);
 /** The hook that has this token, or had it last. Rejects `HookNotFoundError`. */
 export const getHookByToken: EngineApi["getHookByToken"] = (token) => defaultApi().getHookByToken(token);
-/** Runs, newest first: at most `limit` (1 to 1,000; 100 unless told), of one `workflow` or `status` where asked. */
-export const listRuns: EngineApi["listRuns"] = (filter) => defaultApi().listRuns(filter);
+/** Runs, newest first: at most `limit` (1 to 1,000; 100 unless told), of one `workflow` or `state` where asked; those `before` a run, to read on. */
+export const listRuns: EngineApi["listRuns"] = (options) => defaultApi().listRuns(options);
 /** Hooks, those of the newest run first: open ones, or `all`; of one run where `runId` is given; 100 unless `limit` says otherwise. */
-export const listHooks: EngineApi["listHooks"] = (filter) => defaultApi().listHooks(filter);
+export const listHooks: EngineApi["listHooks"] = (options) => defaultApi().listHooks(options);

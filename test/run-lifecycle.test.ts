@@ -3,6 +3,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createHook, getWorkflowMetadata, random, sleep, step, uuid, workflow } from "../src/index.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
+import type { ListRunsOptions } from "../src/api.ts";
 import { createEngine } from "../src/wiring.ts";
 import { createWorld, modes, testKeys } from "./harness.ts";
 
@@ -34,6 +35,24 @@ describe.each(modes)("runs (%s)", (mode) => {
     expect(await none.exists).toBe(false);
     for (const asked of [none.status, none.returnValue, none.cancel(), none.wakeUp()])
       await expect(asked).rejects.toMatchObject({ code: "run_not_found" });
+  });
+
+  test("runs are listed newest first, by workflow and state, a page at a time", async () => {
+    const done = workflow("listed done", async () => {});
+    const parked = workflow("listed parked", async () => sleep("1h"));
+    const world = await createWorld([done, parked], { mode });
+    const ids: string[] = [];
+    for (const wf of [parked, done, parked, done]) ids.unshift((await world.start(wf)).runId);
+    const listed = async (options: ListRunsOptions): Promise<number[]> =>
+      (await world.engine.listRuns(options)).map((info) => ids.indexOf(info.runId));
+    expect(await listed({})).toEqual([0, 1, 2, 3]);
+    expect([await listed({ state: "open" }), await listed({ state: "completed" })]).toEqual([
+      [1, 3],
+      [0, 2],
+    ]);
+    expect([await listed({ limit: 1 }), await listed({ before: ids[1] as string, limit: 1 })]).toEqual([[0], [2]]);
+    expect([await listed({ workflow: "listed done", before: ids[0] as string }), await listed({ before: "none" })]).toEqual([[2], []]);
+    await expect(listed({ status: "open" } as never)).rejects.toMatchObject({ code: "bad_argument" });
   });
 
   test("a sleep takes a duration, milliseconds or a date, survives a restart, and wakeUp ends it", async () => {

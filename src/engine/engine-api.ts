@@ -7,7 +7,7 @@ import { HookClosedError, HookNotFoundError, InvalidPayloadError, RingbackError 
 import type { WorkflowDefinition } from "../core/definition.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { type RunStateName, runStateName } from "../core/run-row.ts";
-import type { HookRow, RunFilter, RunRow } from "../store/port.ts";
+import type { HookRow, RunRow } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
 import { callingRun, durably } from "./realm.ts";
 import { RunHandle } from "./run-handle.ts";
@@ -83,6 +83,31 @@ export interface RunInfo {
   /** When it ended, however it did; null while it has not. */
   readonly completedAt: Date | null;
 }
+
+/** Which runs to list. */
+export interface ListRunsOptions {
+  /** Of the workflow of this name. */
+  readonly workflow?: string;
+  /** `open` runs have not ended and are not blocked: they are pending, running or waiting. */
+  readonly state?: "open" | "blocked" | "completed" | "failed" | "cancelled";
+  /** A run's id: only runs that were started before it. */
+  readonly before?: string;
+  /** At most so many, 1 to 1,000. Default 100. */
+  readonly limit?: number;
+}
+
+/** Which hooks to list. */
+export interface ListHooksOptions {
+  /** Of this run. */
+  readonly runId?: string;
+  /** Closed ones, too. */
+  readonly all?: boolean;
+  /** At most so many, 1 to 1,000. Default 100. */
+  readonly limit?: number;
+}
+
+const listRunsOptions: OptionNames<ListRunsOptions> = { workflow: true, state: true, before: true, limit: true };
+const listHooksOptions: OptionNames<ListHooksOptions> = { runId: true, all: true, limit: true };
 
 /** How HTTP hands a request to a hook and says what became of it. */
 export type Forward = (engine: EngineCore, token: string, request: Request) => Promise<Response>;
@@ -167,20 +192,29 @@ export class EngineApi {
     return { ...hookInfo(engine, hook), token };
   }
 
-  /** Runs, newest first, 100 unless `limit` says otherwise. */
-  async listRuns(filter: Partial<RunFilter> = {}): Promise<RunInfo[]> {
-    const engine = await this.#engine();
-    const rows = await engine.parts.store.runs({ ...filter, limit: filter.limit ?? 100 });
-    return rows.map(runInfo);
+  /** Runs, newest first, 100 unless `limit` says otherwise. To read on, give the last one's id as `before`. */
+  async listRuns(options: ListRunsOptions = {}): Promise<RunInfo[]> {
+    checkOptions("listRuns()", options, listRunsOptions);
+    const { workflow, state, before, limit = 100 } = options;
+    const { store } = (await this.#engine()).parts;
+    const last = before === undefined ? null : await store.run({ id: before });
+    if (before !== undefined && !last) return [];
+    const filter = { ...(workflow === undefined ? {} : { workflow }), ...(state === undefined ? {} : { status: state }) };
+    return (await store.runs({ ...filter, ...(last ? { before: last.run } : {}), limit })).map(runInfo);
   }
 
   /** Hooks, those of the newest run first; of one run, or of all. Open ones unless `all`; 100 unless `limit` says otherwise. */
-  async listHooks(filter: { readonly runId?: string; readonly all?: boolean; readonly limit?: number } = {}): Promise<HookInfo[]> {
+  async listHooks(options: ListHooksOptions = {}): Promise<HookInfo[]> {
+    checkOptions("listHooks()", options, listHooksOptions);
     const engine = await this.#engine();
     const { store } = engine.parts;
-    const run = filter.runId === undefined ? null : await store.run({ id: filter.runId });
-    if (filter.runId !== undefined && !run) return [];
-    const rows = await store.hooks({ ...(run ? { run: run.run } : {}), ...(filter.all ? {} : { open: true }), limit: filter.limit ?? 100 });
+    const run = options.runId === undefined ? null : await store.run({ id: options.runId });
+    if (options.runId !== undefined && !run) return [];
+    const rows = await store.hooks({
+      ...(run ? { run: run.run } : {}),
+      ...(options.all ? {} : { open: true }),
+      limit: options.limit ?? 100,
+    });
     return rows.map((hook) => hookInfo(engine, hook));
   }
 }
