@@ -18,6 +18,7 @@ interface Member {
 
 export class Committer {
   readonly #store: Store;
+  readonly #failed: (error: unknown) => void;
   #queue: Member[] = [];
   #isArmed = false;
   #isFlushing = false;
@@ -26,8 +27,10 @@ export class Committer {
   #looked = 0;
   #idle: (() => void)[] = [];
 
-  constructor(store: Store) {
+  /** `failed` is told why a whole group found no store. */
+  constructor(store: Store, failed: (error: unknown) => void) {
     this.#store = store;
+    this.#failed = failed;
   }
 
   /** Commits with the next group. `done` gets the outcome, or `broken` with the reason why there is none. */
@@ -95,6 +98,7 @@ export class Committer {
       if (isDoomed) passCrashPoints(group, "after_commit");
     } catch (error) {
       outcomes = group.map(() => ({ type: "broken", error }));
+      this.#failed(error);
     }
     this.#isFlushing = false;
     for (let index = 0; index < group.length; index++) (group[index] as Member).done(outcomes[index] as Outcome);

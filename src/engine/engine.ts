@@ -83,7 +83,7 @@ export class EngineCore {
     this.id = `w_${Buffer.from(parts.random(8)).toString("hex")}`;
     this.tokens = createTokens(parts.ring);
     const seal = createSeal(this.tokens.macs);
-    this.committer = new Committer(store);
+    this.committer = new Committer(store, (error) => this.#storeFailed(error));
     this.answers = new Answers(store, this.committer, clock, seal);
     this.host = new EngineRunHost({
       store,
@@ -103,7 +103,7 @@ export class EngineCore {
         this.waiters.ended(run.identity.id);
         parts.logger.ended(run.identity, outcome, warnings, this.host);
       },
-      onStranded: (run) => this.#sweep.again(run),
+      onStranded: (run, error) => this.#stranded(run, error),
       isAwaited: (id) => this.waiters.isAwaited(id),
       mustLoad: (text) => this.host.mustLoad(text),
       load: (text) => this.host.prepare(text),
@@ -135,9 +135,10 @@ export class EngineCore {
       isMoot: store.isExclusive,
       lost: () => this.worker.dropAll(),
     });
-    this.#sweep = new Sweep(store, this.worker, registry, clock, () =>
-      Promise.all([this.timers.look(), this.waiters.look(), this.answers.look()]),
-    );
+    this.#sweep = new Sweep(store, this.worker, registry, clock, {
+      look: () => Promise.all([this.timers.look(), this.waiters.look(), this.answers.look()]),
+      failed: (error) => this.#storeFailed(error),
+    });
   }
 
   #createSteps(): Steps {
@@ -148,9 +149,9 @@ export class EngineCore {
       chance: () => Buffer.from(random(4)).readUInt32LE() / 2 ** 32,
       arrived: (run, event) => this.worker.arrived(run, event),
       prepare: (input) => this.host.prepare(input),
-      stranded: (run) => {
+      stranded: (run, error) => {
         this.worker.forget(run);
-        this.#sweep.again(run);
+        this.#stranded(run, error);
       },
       alive: this.alive,
     });
@@ -328,6 +329,24 @@ export class EngineCore {
     this.parts.logger.blocked(run.identity, run.fault, this.host);
     this.#sweep.setAside(number, run.identity.codeId);
     if (run.fault?.reason === "misuse") this.#sweep.retryMisuse(number);
+  }
+
+  #storeFailed(error: unknown): void {
+    const { logger, store, clock } = this.parts;
+    logger.storeFailed(store.name, error, clock.now(), this.host);
+  }
+
+  /** A run was dropped, and is looked for again. Where the store is away it is the store that is told of, not each run. */
+  #stranded(run: RunNumber, error: unknown): void {
+    this.#sweep.again(run);
+    if (error === null || this.#state === "closing" || this.#state === "closed") return;
+    if (RingbackError.is(error, "store_unavailable") || RingbackError.is(error, "store_full")) return this.#storeFailed(error);
+    const { logger, store } = this.parts;
+    const tell = (name: string): void => logger.stranded(name, error, this.host);
+    store.run({ run }).then(
+      (row) => tell(row ? `${row.id} (${row.workflow})` : `number ${run}`),
+      () => tell(`number ${run}`),
+    );
   }
 
   #heard(notice: Notice): void {

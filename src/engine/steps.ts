@@ -43,7 +43,7 @@ export interface StepsOptions {
   /** Reads what a step's input refers to, before it is parsed. */
   readonly prepare: (input: Serialised) => Promise<void> | null;
   /** An outcome could not be stored: the run is to be loaded again. */
-  readonly stranded: (run: RunNumber) => void;
+  readonly stranded: (run: RunNumber, error: unknown) => void;
   /** A running body keeps the process alive. */
   readonly alive: KeepAlive;
 }
@@ -263,7 +263,7 @@ export class Steps {
       this.#committer.put({ op: "append", run, fence, events: [event], seen: 0 }, (outcome) => {
         if (isOutcome || outcome.type !== "appended") this.#known.delete(`${run}:${execution.position}`);
         if (outcome.type === "appended") for (const recorded of outcome.events) this.#options.arrived(run, recorded);
-        else if (outcome.type === "broken") this.#options.stranded(run);
+        else if (outcome.type === "broken") this.#options.stranded(run, outcome.error);
         resolve();
       });
     });

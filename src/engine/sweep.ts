@@ -13,13 +13,19 @@ const batch = 200;
 const misuseRetryMs = 1_000;
 const againMs = 1_000;
 
+export interface SweepListener {
+  /** What else may have been missed: timers, ends and answers that somebody waits for. */
+  look(): Promise<unknown>;
+  /** A look ended early: the next one finds what is there. */
+  failed(error: unknown): void;
+}
+
 export class Sweep {
   readonly #store: Store;
   readonly #worker: Worker;
   readonly #registry: Registry;
   readonly #clock: Clock;
-  /** What else may have been missed: timers, ends and answers that somebody waits for. */
-  readonly #look: () => Promise<unknown>;
+  readonly #listener: SweepListener;
   #takeBack: (() => void) | null = null;
   #isSweeping = false;
   #isAgain = false;
@@ -30,12 +36,12 @@ export class Sweep {
   readonly #tried = new Set<string>();
   readonly #lost = new Set<RunNumber>();
 
-  constructor(store: Store, worker: Worker, registry: Registry, clock: Clock, look: () => Promise<unknown>) {
+  constructor(store: Store, worker: Worker, registry: Registry, clock: Clock, listener: SweepListener) {
     this.#store = store;
     this.#worker = worker;
     this.#registry = registry;
     this.#clock = clock;
-    this.#look = look;
+    this.#listener = listener;
   }
 
   get isIdle(): boolean {
@@ -102,11 +108,11 @@ export class Sweep {
     this.#isSweeping = true;
     this.#isAgain = false;
     try {
-      await this.#look();
+      await this.#listener.look();
       await this.#runnable();
       await this.#blocked();
-    } catch {
-      // The store is away; the next look finds what is there.
+    } catch (error) {
+      if (!this.#isStopped) this.#listener.failed(error);
     }
     this.#isSweeping = false;
     if (!this.#isStopped) this.#alarm(this.#isAgain ? soonMs : everyMs);

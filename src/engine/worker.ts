@@ -29,16 +29,14 @@ export interface WorkerOptions {
   readonly hotRuns: number;
   readonly onBlocked: (run: Run, number: RunNumber) => void;
   readonly onEnded: (run: Run, outcome: RunOutcome, warnings: readonly string[]) => void;
-  /** The store did not answer: runs that were dropped are to be looked for again. */
-  readonly onStranded: (run: RunNumber) => void;
+  /** A run that was dropped is to be looked for again. With an error where there was one: the store's, or what reading it threw. */
+  readonly onStranded: (run: RunNumber, error: unknown) => void;
   /** Does anybody in this process wait for the run's end? */
   readonly isAwaited: (runId: string) => boolean;
   /** Does a value refer to requests that are not in memory? `load` brings them. */
   readonly mustLoad: (text: Serialised) => boolean;
   readonly load: (text: Serialised) => Promise<void>;
 }
-
-const unread: Broken = { type: "broken", error: null };
 
 export class Worker {
   readonly #store: Store;
@@ -105,7 +103,7 @@ export class Worker {
     if (preparing)
       void preparing.then(
         () => this.#receive(live, event),
-        () => this.#lose(live, unread),
+        (error: unknown) => this.#lose(live, { type: "broken", error }),
       );
     else if (live.receive(event)) this.#pump(live);
     else void this.#catchUp(live);
@@ -138,8 +136,8 @@ export class Worker {
     const under = this.#loading.get(number);
     if (under) return isRetry ? under.then((live) => live ?? this.load(number, true)) : under;
     const loading = this.#load(number, isRetry)
-      .catch(() => {
-        this.#options.onStranded(number);
+      .catch((error: unknown) => {
+        this.#options.onStranded(number, error);
         return null;
       })
       .finally(() => this.#loading.delete(number));
@@ -365,9 +363,9 @@ export class Worker {
       for (const event of events) live.receive(event);
       live.isCatchingUp = false;
       this.#pump(live);
-    } catch {
+    } catch (error) {
       this.#drop(live);
-      this.#options.onStranded(live.number);
+      this.#options.onStranded(live.number, error);
     }
   }
 
@@ -375,7 +373,7 @@ export class Worker {
   #lose(live: Live, outcome: { readonly type: "fenced" } | Broken): void {
     this.#drop(live);
     if (outcome.type === "fenced") this.steps.abort(live.number, "Another worker has taken the run over.");
-    this.#options.onStranded(live.number);
+    this.#options.onStranded(live.number, outcome.type === "broken" ? outcome.error : null);
   }
 
   #keep(row: RunRow): Live | null {
