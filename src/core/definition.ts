@@ -28,6 +28,8 @@ export interface WorkflowDefinition {
   readonly name: string;
   readonly body: (...args: never[]) => unknown;
   readonly codeId: string;
+  /** Where it was declared. */
+  readonly site?: string | null;
 }
 
 /** The part of Standard Schema (https://standardschema.dev, version 1) that the engine calls. */
@@ -50,4 +52,6 @@ export type SchemaResult<Output> = { readonly value: Output; readonly issues?: u
 export interface HookDefinition {
   readonly name: string | null;
   readonly schema: StandardSchema | null;
+  /** Where it was declared. */
+  readonly site?: string | null;
 }

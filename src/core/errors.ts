@@ -24,7 +24,7 @@ export interface ErrorDetails {
   not_yet: { feature: string };
   workflow_called_directly: { workflow: string };
   workflow_not_registered: { workflow: string };
-  duplicate_name: { kind: "workflow" | "step" | "hook"; name: string };
+  duplicate_name: { kind: "workflow" | "hook"; name: string };
   run_not_found: { run: string };
   run_conflict: { run: string; workflow: string };
   run_failed: { run: string };

@@ -1,13 +1,17 @@
 // The workflows and hook definitions of this process, by name. Steps are not here: a run holds the bodies its code named.
 
 import { createHash } from "node:crypto";
+import { isAlike } from "../core/alike.ts";
 import type { HookDefinition, WorkflowDefinition } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 
+/** A hook definition that doors can find. */
+export type NamedHook = HookDefinition & { readonly name: string };
+
 export class Registry {
   readonly #workflows = new Map<string, WorkflowDefinition>();
-  readonly #hooks = new Map<string, HookDefinition>();
+  readonly #hooks = new Map<string, NamedHook>();
   readonly #listeners = new Set<(workflow: WorkflowDefinition) => void>();
   /** The author named this engine's workflows: it takes no others. */
   readonly isClosed: boolean;
@@ -19,14 +23,18 @@ export class Registry {
   /** The same name with other code is an error: which of the two should a parked run go on with? */
   addWorkflow(workflow: WorkflowDefinition): void {
     const known = this.#workflows.get(workflow.name);
-    if (known && known.codeId !== workflow.codeId) throw duplicate("workflow", workflow.name);
+    if (known && known.codeId !== workflow.codeId) throw duplicate("workflow", known, workflow);
     if (known) return;
     this.#workflows.set(workflow.name, workflow);
     for (const listener of this.#listeners) listener(workflow);
   }
 
-  addHook(hook: HookDefinition & { readonly name: string }): void {
-    this.#hooks.set(hook.name, hook);
+  /** As with workflows: which of two schemas should a door judge by? The same one declared again, by a module loaded twice, is no second. */
+  addHook(hook: NamedHook): void {
+    const known = this.#hooks.get(hook.name);
+    if (known && known.schema !== hook.schema && (isOneFile(known, hook) || !isAlike(known.schema, hook.schema)))
+      throw duplicate("hook", known, hook);
+    if (!known) this.#hooks.set(hook.name, hook);
   }
 
   workflow(name: string): WorkflowDefinition | null {
@@ -51,8 +59,15 @@ export class Registry {
 class ProcessList<T> {
   readonly #all: T[] = [];
   readonly #listeners = new Set<(declared: T) => void>();
+  readonly #refuse: (declared: T) => void;
+
+  /** `refuse` throws where a declaration cannot stand beside those before. */
+  constructor(refuse: (declared: T) => void = () => {}) {
+    this.#refuse = refuse;
+  }
 
   add(declared: T): void {
+    this.#refuse(declared);
     this.#all.push(declared);
     for (const listener of this.#listeners) listener(declared);
   }
@@ -65,10 +80,29 @@ class ProcessList<T> {
   }
 }
 export const processWorkflows: ProcessList<WorkflowDefinition> = new ProcessList();
-export const processHooks: ProcessList<HookDefinition & { readonly name: string }> = new ProcessList();
+const namedHooks = new Registry(false);
+/** Every engine takes them all, so two that differ are refused where the second is declared. */
+export const processHooks: ProcessList<NamedHook> = new ProcessList((hook: NamedHook) => namedHooks.addHook(hook));
 
-function duplicate(kind: "workflow" | "step" | "hook", name: string): RingbackError {
-  const message = `Two ${kind}s with different code are called "${name}". Give each its own name; a run finds its code by it.`;
+interface Declared {
+  readonly name: string;
+  readonly site?: string | null;
+}
+
+/** Two lines of one file: no module that was loaded twice. */
+function isOneFile(first: Declared, second: Declared): boolean {
+  const [one, other] = [first.site ?? "", second.site ?? ""];
+  return one !== other && one !== "" && one.replace(/:\d+$/, "") === other.replace(/:\d+$/, "");
+}
+
+function duplicate(kind: "workflow" | "hook", first: Declared, second: Declared): RingbackError {
+  const { name } = second;
+  const [differ, why] =
+    kind === "workflow"
+      ? ["code", "a run finds its code by it"]
+      : ["schemas", "every door finds the schema by it, also in other processes"];
+  const places = `one at ${first.site ?? "an unknown place"}, one at ${second.site ?? "an unknown place"}`;
+  const message = `Two ${kind}s with different ${differ} are called "${name}": ${places}. Give each its own name; ${why}.`;
   return new RingbackError("duplicate_name", message, { details: { kind, name } });
 }
 

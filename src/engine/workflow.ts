@@ -1,6 +1,7 @@
 // A workflow as a value: the function its author wrote, callable inside a run, known by name everywhere else.
 
 import { checkOptions, type OptionNames } from "../core/argument.ts";
+import { callSite } from "../core/call-site.ts";
 import type { WorkflowDefinition, WorkflowOptions } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
 import { callingRun } from "./realm.ts";
@@ -37,6 +38,7 @@ export function workflow<A extends unknown[], R>(
     name,
     body: body as WorkflowDefinition["body"],
     codeId: options.version ?? sourceId(body as WorkflowDefinition["body"]),
+    site: callSite(),
   };
   const inline = async (...args: A): Promise<R> => {
     if (callingRun()) return body(...args);

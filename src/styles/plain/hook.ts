@@ -2,6 +2,7 @@
 
 import { badArgument, checkOptions, kindOf, type OptionNames } from "../../core/argument.ts";
 import { callHook, type HookCall, responseWithin } from "../../core/call.ts";
+import { callSite } from "../../core/call-site.ts";
 import type { HookDefinition, StandardSchema } from "../../core/definition.ts";
 import { RingbackError } from "../../core/errors.ts";
 import type { HookPart } from "../../core/hook.ts";
@@ -250,7 +251,7 @@ export function defineHook<Input, Output>(
   checkOptions("defineHook()", given, defineOptions);
   const { schema = null } = given;
   const definition: HookDefinition = { name, schema: schema as StandardSchema | null };
-  if (name !== null) processHooks.add({ name, schema: definition.schema });
+  if (name !== null) processHooks.add({ name, schema: definition.schema, site: callSite() });
   return {
     create: (options = {}) => openHook<Output>(options, definition),
     resume: (target, payload, options) => defaultApi().resumeHook(target, payload, options),
