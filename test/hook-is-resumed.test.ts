@@ -1,7 +1,8 @@
 // A hook takes what arrives while it is open, whenever anybody reads it, and refuses it when it is closed (D2, H6, RR3).
 
 import { describe, expect, test } from "vitest";
-import { createHook, defineHook, race, sleep, step, workflow } from "../src/index.ts";
+import { start } from "../src/api.ts";
+import { createHook, createWebhook, defineHook, race, sleep, type StandardSchema, step, workflow } from "../src/index.ts";
 import { RingbackError } from "../src/errors.ts";
 import { createWorld, modes } from "./harness.ts";
 
@@ -146,6 +147,40 @@ describe.each(modes)("hooks (%s)", (mode) => {
     expect(await world.engine.signal("judged", { ok: 2 })).toMatchObject({ disposition: "invalid" });
     await world.engine.resumeHook("judged", { ok: "yes" });
     expect(await world.engine.getRun(run.runId).returnValue).toEqual({ ok: true });
+  });
+
+  test("a schema that only a run's code holds judges after a restart, too, though the run was given a request of another", async () => {
+    const parts: StandardSchema<number> = {
+      "~standard": {
+        version: 1,
+        vendor: "test",
+        validate: (value) => (typeof value === "number" ? { value } : { issues: [{ message: "a number, please" }] }),
+      },
+    };
+    const child = workflow("child with a request", async (request: Request) => {
+      const hook = defineHook<number>({ schema: parts }).create({ token: "unnamed" });
+      return `${await request.text()} ${await hook}`;
+    });
+    let url = "";
+    const parent = workflow("parent with a request", async () => {
+      const webhook = createWebhook();
+      url = webhook.url;
+      return (await start(child, [await webhook])).returnValue;
+    });
+    const world = await createWorld([child, parent], { mode });
+    const run = await world.start(parent);
+    await world.engine.resumeWebhook(
+      new URL(url).pathname.split("/").at(-1) as string,
+      new Request(url, { method: "POST", body: "order" }),
+    );
+    await world.settled();
+    await world.restart({}, false);
+    expect(await world.engine.signal("unnamed", "text")).toMatchObject({
+      disposition: "invalid",
+      issues: [{ message: "a number, please" }],
+    });
+    expect(await world.engine.signal("unnamed", 7)).toMatchObject({ disposition: "accepted" });
+    expect(await world.engine.getRun(run.runId).returnValue).toBe("order 7");
   });
 
   test("a minted hook token is stable over restarts; look-ups and lists show the hook", async () => {

@@ -10,7 +10,6 @@ import { RingbackError } from "../core/errors.ts";
 import type { Answer, HookCreated, Payload } from "../core/event.ts";
 import { limits } from "../core/limits.ts";
 import { deliveryId, type Receipt } from "../core/receipt.ts";
-import type { RunHost } from "../core/run.ts";
 import { revealAnswer, type Seal, type TokenPurpose } from "../core/seal.ts";
 import { bodyDigest, type Capture, deliveryKey } from "../ingress/capture.ts";
 import { judge, type Verdict } from "../ingress/judge.ts";
@@ -20,6 +19,7 @@ import { accepted, type Answers } from "./answers.ts";
 import type { Committer } from "./commit.ts";
 import { inspect } from "./inspect.ts";
 import type { Registry } from "./registry.ts";
+import type { RevivingHost } from "./revive.ts";
 import type { Worker } from "./worker.ts";
 
 /** A hook as a door needs to know it, from memory or from the store. */
@@ -64,7 +64,7 @@ export interface DoorOptions {
   readonly answers: Answers;
   readonly tokens: Tokens;
   readonly seal: Seal;
-  readonly host: RunHost;
+  readonly host: RevivingHost;
 }
 
 const encoder = new TextEncoder();
@@ -203,10 +203,7 @@ export class Door {
   async #judge(target: Target, value: unknown, key: string | null): Promise<Verdict> {
     if (!target.created.hasSchema) return { type: "valid", value };
     if (key !== null && (await this.#isRepeat(target, key))) return { type: "valid", value };
-    const schema = await this.#schema(target);
-    if (schema) return judge(schema, value);
-    const message = `Hook ${target.created.name || `#${target.created.position}`} of run ${target.runId} has a schema that only its workflow's code holds, and that code is not registered here. Give defineHook a name, or deliver where the workflow runs.`;
-    throw new RingbackError("schema_unavailable", message, { details: { run: target.runId } });
+    return judge(await this.#schema(target), value);
   }
 
   /** A sender may well use the URL it was given as its key. */
@@ -219,13 +216,18 @@ export class Door {
     return (await this.#options.store.deliveryOf(target.address, key)) !== null;
   }
 
-  async #schema(target: Target): Promise<StandardSchema | null> {
+  /** A definition's, or the one that the run's code made its hook with: that run is taken up, or looked into where it is another's. */
+  async #schema(target: Target): Promise<StandardSchema> {
     const { registry, worker, store, host } = this.#options;
-    const named = target.created.definition === null ? null : registry.hook(target.created.definition);
-    if (named) return named.schema;
-    if (target.runNumber === null) return null;
-    const run = worker.hotRun(target.runNumber) ?? (await inspect(store, registry, host, target.runNumber));
-    return run?.hooks.get(target.created.position)?.schema ?? null;
+    const { created, runId, runNumber } = target;
+    const named = created.definition === null ? null : registry.hook(created.definition);
+    if (named?.schema) return named.schema;
+    const run = runNumber === null ? null : ((await worker.runOf(runNumber)) ?? (await inspect(store, registry, host, runNumber)));
+    const schema = run?.hooks.get(created.position)?.schema;
+    if (schema) return schema;
+    const reason = run?.fault ? `that code does not come to it: ${run.fault.error.message}` : "that code is not registered here";
+    const message = `Hook ${created.name || `#${created.position}`} of run ${runId} has a schema that only its workflow's code holds, and ${reason}. Give defineHook a name, or deliver where the workflow runs.`;
+    throw new RingbackError("schema_unavailable", message, { details: { run: runId } });
   }
 
   #valuePayload(created: HookCreated, value: unknown): Payload {

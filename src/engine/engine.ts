@@ -105,8 +105,6 @@ export class EngineCore {
       },
       onStranded: (run, error) => this.#stranded(run, error),
       isAwaited: (id) => this.waiters.isAwaited(id),
-      mustLoad: (text) => this.host.mustLoad(text),
-      load: (text) => this.host.prepare(text),
     });
     this.steps = this.#createSteps();
     this.timers = new Timers(store, this.committer, clock, {
@@ -119,6 +117,7 @@ export class EngineCore {
       durably("request.respondWith()", (run) => callStep(run, this.#respond, [delivery, answer])) as Promise<RespondResult>;
     this.worker.steps = this.steps;
     this.worker.timers = this.timers;
+    this.worker.isStopped = parts.role === "door";
     this.door = new Door({
       store,
       committer: this.committer,

@@ -6,22 +6,20 @@
 // W4. A parked run stays hot within the budget, least recently used out first; cold, it is its journal and nothing else.
 
 import { setImmediate } from "node:timers";
-import { type NoteEvent, type OutputEvent, type Recorded, type RunOutcome, type Serialised, valueIn } from "../core/event.ts";
+import type { NoteEvent, OutputEvent, Recorded, RunOutcome } from "../core/event.ts";
 import { RingbackError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
-import { Run, type RunHost } from "../core/run.ts";
+import type { Run } from "../core/run.ts";
 import type { AppendOutcome, Broken, RunNumber, RunRow, Store } from "../store/port.ts";
 import type { Committer } from "./commit.ts";
 import { crashPoint } from "./crash-point.ts";
 import { Live } from "./live.ts";
 import { nextTurn } from "./next-turn.ts";
-import { onMisuse, takeTurn, takeTurns } from "./realm.ts";
+import { onMisuse, takeTurn } from "./realm.ts";
 import type { Registry } from "./registry.ts";
+import { readInto, replay, requestsOf, revive, type RevivingHost } from "./revive.ts";
 import type { Steps } from "./steps.ts";
 import type { Timers } from "./timers.ts";
-
-/** Replay yields to the rest of the process after this long. */
-const replaySliceMs = 5;
 
 export interface WorkerOptions {
   readonly id: string;
@@ -33,16 +31,13 @@ export interface WorkerOptions {
   readonly onStranded: (run: RunNumber, error: unknown) => void;
   /** Does anybody in this process wait for the run's end? */
   readonly isAwaited: (runId: string) => boolean;
-  /** Does a value refer to requests that are not in memory? `load` brings them. */
-  readonly mustLoad: (text: Serialised) => boolean;
-  readonly load: (text: Serialised) => Promise<void>;
 }
 
 export class Worker {
   readonly #store: Store;
   readonly #committer: Committer;
   readonly #registry: Registry;
-  readonly #host: RunHost;
+  readonly #host: RevivingHost;
   readonly #options: WorkerOptions;
   readonly #hot = new Map<RunNumber, Live>();
   readonly #byKey = new Map<string, Live>();
@@ -50,9 +45,10 @@ export class Worker {
   #busy = 0;
   steps!: Steps;
   timers!: Timers;
+  /** Takes no run up: a door's never does. */
   isStopped = false;
 
-  constructor(store: Store, committer: Committer, registry: Registry, host: RunHost, options: WorkerOptions) {
+  constructor(store: Store, committer: Committer, registry: Registry, host: RevivingHost, options: WorkerOptions) {
     this.#store = store;
     this.#committer = committer;
     this.#registry = registry;
@@ -86,11 +82,6 @@ export class Worker {
     return this.#byKey.get(runKey) ?? null;
   }
 
-  hotRun(number: RunNumber): Run | null {
-    const live = this.#hot.get(number);
-    return live && !live.isLoading ? live.run : null;
-  }
-
   /** An event was committed for a run that this worker may hold. */
   arrived(number: RunNumber, event: Recorded): void {
     const live = this.#hot.get(number);
@@ -99,7 +90,7 @@ export class Worker {
   }
 
   #receive(live: Live, event: Recorded): void {
-    const preparing = this.#prepare([event]);
+    const preparing = requestsOf([event], this.#host);
     if (preparing)
       void preparing.then(
         () => this.#receive(live, event),
@@ -107,16 +98,6 @@ export class Worker {
       );
     else if (live.receive(event)) this.#pump(live);
     else void this.#catchUp(live);
-  }
-
-  /** Loads the requests that values in these events refer to, so that code can be given them in its turn; null where there are none. */
-  #prepare(events: readonly Recorded[]): Promise<void> | null {
-    let texts: string[] | null = null;
-    for (const event of events) {
-      const text = valueIn(event);
-      if (text !== null && this.#options.mustLoad(text)) (texts ??= []).push(text);
-    }
-    return texts && Promise.all(texts.map((text) => this.#options.load(text))).then(() => {});
   }
 
   /** The journal of a run has grown to `seq`, by another's hand. */
@@ -145,10 +126,17 @@ export class Worker {
     return loading;
   }
 
+  /** The run's code, at the end of what its journal said when this was asked; null where it is not to be run here. */
+  async runOf(number: RunNumber): Promise<Run | null> {
+    const live = await this.load(number);
+    while (live?.isLoading) await macrotask();
+    return live?.run ?? null;
+  }
+
   /** Loads a run of which a process may have died, and waits until what its code then does has been committed. */
   async loadAlone(number: RunNumber): Promise<void> {
     const live = await this.load(number);
-    while (live && !live.isGone && (live.isLoading || live.isBusy)) await new Promise<void>((resolve) => setImmediate(resolve));
+    while (live && !live.isGone && (live.isLoading || live.isBusy)) await macrotask();
     await this.#committer.commit({ op: "release", worker: this.id, runs: [] }); // of nothing: but what was put before it is in
   }
 
@@ -174,46 +162,24 @@ export class Worker {
       this.#block(live);
       return live;
     }
-    const journal = await this.#journalFor(live);
-    for (const event of journal) live.run.record(event);
-    for (const event of journal) live.receive(event);
-    live.isLoading = true;
-    this.#replay(live);
+    await this.#read(live);
+    replay(live, false, () => {
+      this.#rest(live);
+      this.#pump(live);
+    });
     return live;
   }
 
   /** A run that cannot be read now is not in memory: it is looked for again. */
-  async #journalFor(live: Live): Promise<readonly Recorded[]> {
+  async #read(live: Live): Promise<void> {
     try {
-      const journal = await this.#store.journal(live.number, 0);
-      await this.#prepare(journal);
-      return journal;
+      await readInto(live, this.#store, this.#host);
     } catch (error) {
       this.#drop(live);
       // The store, not the run, is what failed: this load does not count against it.
       this.#committer.put({ op: "park", run: live.number, fence: live.fence, seen: 0 }, () => {}, true);
       throw error;
     }
-  }
-
-  /** Cold: turns back to back in slices, until the journal is drained. */
-  #replay(live: Live): void {
-    takeTurns(
-      live.run,
-      () => {
-        if (live.isGone) return null;
-        this.#afterTurn(live);
-        return nextTurn(live);
-      },
-      replaySliceMs,
-      (isDrained) => {
-        if (!isDrained && !live.isGone) return this.#replay(live);
-        live.isLoading = false;
-        live.run.isReplaying = false;
-        this.#rest(live);
-        this.#pump(live);
-      },
-    );
   }
 
   #pump(live: Live): void {
@@ -359,7 +325,7 @@ export class Worker {
     live.isCatchingUp = true;
     try {
       const events = await this.#store.journal(live.number, live.known);
-      await this.#prepare(events);
+      await requestsOf(events, this.#host);
       for (const event of events) live.receive(event);
       live.isCatchingUp = false;
       this.#pump(live);
@@ -379,13 +345,8 @@ export class Worker {
   #keep(row: RunRow): Live | null {
     const definition = this.#registry.workflow(row.workflow);
     if (!definition) return null;
-    const run = new Run(
-      { id: row.id, key: row.key, workflow: row.workflow, codeId: definition.codeId, createdAt: row.createdAt },
-      definition,
-      this.#host,
-    );
-    const live = new Live(row, run);
-    onMisuse(run, this.#caught);
+    const live = revive(row, definition, this.#host);
+    onMisuse(live.run, this.#caught);
     this.#hot.set(row.run, live);
     this.#byKey.set(row.key, live);
     return live;
@@ -466,4 +427,8 @@ export class Worker {
     if (live.isBusy) this.#busy--;
     live.isBusy = false;
   }
+}
+
+function macrotask(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
