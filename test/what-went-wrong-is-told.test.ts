@@ -102,3 +102,11 @@ test("a store that fails is told of, once a minute while it does, and not for ea
   await settled(engine);
   expect((await engine.listRuns({ state: "completed" })).length).toBe(20);
 });
+
+test("a store that was closed with its engine has not failed, whatever still comes", async () => {
+  const world = await createWorld([]);
+  const { core } = world.engine;
+  await core.abandon();
+  await expect(core.committer.commit({ op: "release", worker: core.id })).rejects.toThrow("is not open");
+  expect(world.lines).toEqual([]);
+});

@@ -330,7 +330,9 @@ export class EngineCore {
     if (run.fault?.reason === "misuse") this.#sweep.retryMisuse(number);
   }
 
+  /** A store that was closed with its engine has not failed. */
   #storeFailed(error: unknown): void {
+    if (this.#state === "closed") return;
     const { logger, store, clock } = this.parts;
     logger.storeFailed(store.name, error, clock.now(), this.host);
   }
