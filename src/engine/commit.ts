@@ -11,15 +11,25 @@ import { crashPoint, isDoomed } from "./crash-point.ts";
 const passesAtMost = 4;
 const lazyMs = 1;
 
-interface Member {
+/**
+ * A class, and queues that are used again, for V8's sake: what object and array literals make it may put among the old at once, where
+ * many of them lived long before, and there each would keep the request behind it until the next full collection.
+ */
+class Member {
   readonly command: Command;
   readonly done: (outcome: Outcome) => void;
+
+  constructor(command: Command, done: (outcome: Outcome) => void) {
+    this.command = command;
+    this.done = done;
+  }
 }
 
 export class Committer {
   readonly #store: Store;
   readonly #failed: (error: unknown) => void;
   #queue: Member[] = [];
+  #spare: Member[] = [];
   #isArmed = false;
   #isFlushing = false;
   #lazy: NodeJS.Timeout | null = null;
@@ -35,7 +45,7 @@ export class Committer {
 
   /** Commits with the next group. `done` gets the outcome, or `broken` with the reason why there is none. */
   put<C extends Command>(command: C, done: (outcome: OutcomeOf<C> | Broken) => void, isLazy = false): void {
-    this.#queue.push({ command, done: done as (outcome: Outcome) => void });
+    this.#queue.push(new Member(command, done as (outcome: Outcome) => void));
     if (this.#isArmed || this.#isFlushing) return;
     if (isLazy) {
       this.#lazy ??= setTimeout(this.#flushLazy, lazyMs);
@@ -90,7 +100,8 @@ export class Committer {
     if (this.#lazy) clearTimeout(this.#lazy);
     this.#lazy = null;
     const group = this.#queue;
-    this.#queue = [];
+    this.#queue = this.#spare;
+    this.#spare = group;
     let outcomes: readonly Outcome[];
     if (isDoomed) passCrashPoints(group, "before_commit");
     try {
@@ -101,7 +112,11 @@ export class Committer {
       this.#failed(error);
     }
     this.#isFlushing = false;
-    for (let index = 0; index < group.length; index++) (group[index] as Member).done(outcomes[index] as Outcome);
+    try {
+      for (let index = 0; index < group.length; index++) (group[index] as Member).done(outcomes[index] as Outcome);
+    } finally {
+      group.length = 0;
+    }
     if (this.#queue.length > 0 && !this.#isArmed) this.#arm();
     else if (this.isIdle) for (const resolve of this.#idle.splice(0)) resolve();
   }

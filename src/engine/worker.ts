@@ -21,6 +21,8 @@ import { readInto, replay, requestsOf, revive, type RevivingHost } from "./reviv
 import type { Steps } from "./steps.ts";
 import type { Timers } from "./timers.ts";
 
+const none: readonly string[] = [];
+
 export interface WorkerOptions {
   readonly id: string;
   /** How many parked runs stay in memory; 0 evicts after every turn. */
@@ -229,10 +231,10 @@ export class Worker {
   #end(live: Live): void {
     const { run } = live;
     const outcome = run.ended as RunOutcome;
-    const isStart = (event: OutputEvent): boolean => event.kind === "step_scheduled" || event.kind === "timer_set";
-    const abandoned = run.asked.filter((event) => isStart(event) && event.turn === run.turn);
-    const kept = run.asked.filter((event) => !abandoned.includes(event));
-    const warnings = (run.warnings ?? []).map(this.#host.sealText);
+    const isAbandoned = ({ kind, turn }: OutputEvent): boolean => (kind === "step_scheduled" || kind === "timer_set") && turn === run.turn;
+    const abandoned = run.asked.filter(isAbandoned);
+    const kept = abandoned.length === 0 ? run.asked : run.asked.filter((event) => !isAbandoned(event));
+    const warnings = run.warnings === null ? none : run.warnings.map(this.#host.sealText);
     const ended: NoteEvent = {
       kind: "run_ended",
       turn: run.turn,
@@ -243,7 +245,7 @@ export class Worker {
       warnings,
     };
     run.asked = [];
-    this.#put(live, this.#unblocking(live, [...kept, ended]), !this.#options.isAwaited(run.identity.id), () => {
+    this.#put(live, this.#unblocking(live, kept.length === 0 ? [ended] : [...kept, ended]), !this.#options.isAwaited(run.identity.id), () => {
       this.#drop(live);
       this.steps.abort(live.number, "The run has ended.");
       this.#options.onEnded(run, outcome, warnings);
