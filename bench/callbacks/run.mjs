@@ -18,11 +18,23 @@ const warmUp = 5_000;
 /** One client waits for each commit, so a tenth of the callbacks says as much. */
 const loneClientShare = 10;
 
+const usage = `What a durable callback costs, beside the least that storing it could cost. Takes about half a minute for each repetition.
+
+Usage: npm run bench -- [options]
+  --clients <list>  how many callbacks are under way at a time, up to 256 (default 1,16,64)
+  --runs <n>        parked runs to call back, up to 200,000 (default 20000)
+  --reps <n>        repetitions, up to 100; figures are their medians (default 3)
+  --seed <n>        of the random order (default 1)
+  --dir <folder>    where the files go: the disk that is measured (default: the system's folder for temporary files)
+  --json            every figure of every repetition, as JSON
+  --help            this`;
+
 const options = readOptions();
 const folder = mkdtempSync(join(options.dir, "ringback-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
+progress("how much heap a parked run takes …");
 const about = { ...(await machine(folder)), ...options, heapBytesPerRun: await heapPerRun(options.runs) };
 const series = options.clients.map((clients) => ({ clients, floor: [], engine: [] }));
 for (let rep = 0; rep < options.reps; rep++) {
@@ -33,13 +45,20 @@ for (let rep = 0; rep < options.reps; rep++) {
       parked: options.runs,
       callbacks: clients === 1 ? Math.ceil(options.runs / loneClientShare) : options.runs,
     };
+    progress(`repetition ${rep + 1} of ${options.reps}, ${clients} client${clients === 1 ? "" : "s"} …`);
     // The order changes, so that neither is always the one the disk has just been busy for.
     if (rep % 2 === 0) floor.push(await measure("floor", work));
     engine.push(await measure("engine", work));
     if (rep % 2 === 1) floor.push(await measure("floor", work));
   }
 }
+progress("");
 print(about, series.map(summary), options.json);
+
+/** One line that is written over, for whoever watches. */
+function progress(text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
 
 async function measure(kind, { clients, seed, parked, callbacks }) {
   const place = mkdtempSync(join(folder, `${kind}-`));
@@ -104,8 +123,18 @@ function summary({ clients, floor, engine }) {
 }
 
 function readOptions() {
+  try {
+    return parseOptions();
+  } catch (error) {
+    console.error(`${error.message}\n\n${usage}`);
+    process.exit(2);
+  }
+}
+
+function parseOptions() {
   const { values } = parseArgs({
     options: {
+      help: { type: "boolean", default: false },
       runs: { type: "string", default: "20000" },
       reps: { type: "string", default: "3" },
       clients: { type: "string", default: "1,16,64" },
@@ -114,6 +143,10 @@ function readOptions() {
       json: { type: "boolean", default: false },
     },
   });
+  if (values.help) {
+    console.log(usage);
+    process.exit(0);
+  }
   const whole = (name, text, most) => {
     const number = Number(text);
     if (Number.isInteger(number) && number >= 1 && number <= most) return number;
