@@ -39,8 +39,8 @@ export interface EngineOptions {
    * SQLite database, made once.
    */
   readonly keys?: string | KeyRing;
-  /** `worker` runs workflows, `door` only starts, delivers and reads. Default: `worker`, unless `RINGBACK_ROLE` is `ingress`. */
-  readonly role?: "worker" | "door";
+  /** `worker` runs workflows, `ingress` only starts, delivers and reads. Default: `RINGBACK_ROLE`, else `worker`. */
+  readonly role?: "worker" | "ingress";
   /** Where lines about failed and blocked runs, and about a store that fails, go; `false` for nowhere. Default: stderr, but not in tests (`NODE_ENV=test`). */
   readonly logger?: LogSink | false;
   /** Where time comes from, for tests: `createManualClock()`. Default: the system's. */
@@ -181,15 +181,11 @@ function checkNumber(argument: string, value: number | undefined, least: number)
 
 /** A role that is mistyped would make a process run what it should only deliver to, or the reverse. */
 function roleFrom(option: unknown, variable: string | undefined): "worker" | "door" {
-  if (option === "worker" || option === "door") return option;
-  if (option !== undefined) {
-    const message = `createEngine({ role }) takes "worker", which runs workflows, or "door", which only starts, delivers and reads; got ${JSON.stringify(option)}.`;
-    throw badArgument("role", option, message);
-  }
-  if (variable === undefined || variable === "" || variable === "worker") return "worker";
-  if (variable === "ingress") return "door";
-  const message = `RINGBACK_ROLE takes "worker", which runs workflows, or "ingress", which only starts, delivers and reads; got ${JSON.stringify(variable)}.`;
-  throw badArgument("RINGBACK_ROLE", variable, message);
+  const [name, role] = option === undefined ? ["RINGBACK_ROLE", variable || "worker"] : ["createEngine({ role })", option];
+  if (role === "worker") return "worker";
+  if (role === "ingress") return "door";
+  const message = `${name} takes "worker", which runs workflows, or "ingress", which only starts, delivers and reads; got ${JSON.stringify(role)}.`;
+  throw badArgument(option === undefined ? "RINGBACK_ROLE" : "role", role, message);
 }
 
 function storeFor(url: string, clock: Clock): Store {

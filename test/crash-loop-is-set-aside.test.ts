@@ -21,7 +21,7 @@ test.each(modes)("a run whose process died at every load is set aside; others go
   const world = await createWorld([code("v1"), other], { mode });
   const run = await world.start(code("v1"));
   const good = await world.start(other);
-  await world.restart({ role: "door" });
+  await world.restart({ role: "ingress" });
   const { store } = world;
   const row = await store.run({ id: run.runId });
   // Three processes take the run up and die before its code gets anywhere.

@@ -71,7 +71,7 @@ describe.each(modes)("keys (%s)", (mode) => {
     const { workflow: wf, shown } = twoHooks();
     const world = await createWorld([wf], { mode });
     const run = await world.start(wf);
-    for (const role of ["worker", "door"] as const) {
+    for (const role of ["worker", "ingress"] as const) {
       const error = await refused(world.restart({ keys: newer, role }));
       expect(error).toMatchObject({ code: "missing_key", details: { kid: "t1" } });
       expect(error.message).toContain('"t1"');
@@ -87,7 +87,7 @@ describe.each(modes)("keys (%s)", (mode) => {
     const { workflow: wf, shown } = twoHooks();
     const world = await createWorld([wf], { mode });
     await world.start(wf);
-    for (const role of ["worker", "door"] as const) {
+    for (const role of ["worker", "ingress"] as const) {
       const error = await refused(world.restart({ keys: key("t1", "3c"), role }));
       expect(error).toMatchObject({ code: "key_mismatch", details: { kid: "t1" } });
       expect(error.message).not.toContain("3c3c");

@@ -148,7 +148,7 @@ describe("what nobody was told of", () => {
     const worker = create(store(true), { workflows: [waiting] });
     const run = await worker.start(waiting, ["t"]);
     await settled();
-    const door = create(store(false), { role: "door", workflows: [] });
+    const door = create(store(false), { role: "ingress", workflows: [] });
     await door.resumeHook("t", "payload");
     const started = await door.start(waiting, ["u"]);
     await settled();

@@ -8,7 +8,7 @@ const tail = 500;
 
 /** Opens the door. What it returns waits until all of `runs`, in the order they were called, have ended, and says how long it took. */
 export async function whenAllEnded(folder) {
-  const door = createEngine({ store: `sqlite:${join(folder, "bench.db")}`, role: "door", baseUrl: null });
+  const door = createEngine({ store: `sqlite:${join(folder, "bench.db")}`, role: "ingress", baseUrl: null });
   await door.open();
   const isOver = async ({ id }) => (await door.getRun(id).state) === "completed";
   return async (runs, beganAt) => {

@@ -12,8 +12,8 @@ const passesAtMost = 4;
 const lazyMs = 1;
 
 /**
- * A class, and queues that are used again, for V8's sake: what object and array literals make it may put among the old at once, where
- * many of them lived long before, and there each would keep the request behind it until the next full collection.
+ * A class, and queues that are used again, for the garbage collector's sake: what object and array literals make it may put among the
+ * old at once, where many of them lived long before, and there each would keep the request behind it until the next full collection.
  */
 class Member {
   readonly command: Command;

@@ -245,7 +245,8 @@ export class Worker {
       warnings,
     };
     run.asked = [];
-    this.#put(live, this.#unblocking(live, kept.length === 0 ? [ended] : [...kept, ended]), !this.#options.isAwaited(run.identity.id), () => {
+    const events = this.#unblocking(live, kept.length === 0 ? [ended] : [...kept, ended]);
+    this.#put(live, events, !this.#options.isAwaited(run.identity.id), () => {
       this.#drop(live);
       this.steps.abort(live.number, "The run has ended.");
       this.#options.onEnded(run, outcome, warnings);
