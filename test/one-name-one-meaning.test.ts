@@ -75,6 +75,11 @@ describe("what can be seen of a schema", () => {
     made.self = made;
     return made;
   };
+  const thrower = (): object => ({
+    get a(): never {
+      throw new Error("Not yet.");
+    },
+  });
   test.each<[string, unknown, unknown, boolean]>([
     ["one written once, twice", text(), text(), true],
     ["another member", { a: 1 }, { a: 1, b: 2 }, false],
@@ -85,6 +90,9 @@ describe("what can be seen of a schema", () => {
     ["nothing and something", null, text(), false],
     ["a cycle", cyclic(1), cyclic(1), true],
     ["a cycle with another value", cyclic(1), cyclic(2), false],
+    ["what was computed meanwhile", { a: 1, _cached: 2 }, { a: 1 }, true],
+    ["a constructor that is none", { constructor: null, a: 1 }, { constructor: null, a: 2 }, false],
+    ["what throws when it is looked at", thrower(), thrower(), true],
     ["no prototype", Object.create(null), Object.create(null), true],
   ])("%s", (_, one, other, expected) => {
     expect([isAlike(one, other), isAlike(other, one)]).toEqual([expected, expected]);

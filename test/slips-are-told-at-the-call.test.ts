@@ -117,23 +117,51 @@ test("host calls refuse what names no run, no hook and no arguments; a token is 
     [() => engine.signal(any(undefined), 1), "signal() takes a hook's token, as text, got undefined."],
     [() => engine.resumeWebhook(any(null), any({})), "resumeWebhook() takes a hook's token, as text, got null."],
     [() => engine.getHookByToken(any(42)), "getHookByToken() takes a hook's token, as text, got number."],
+    [() => engine.signal("t", 1, any(null)), "signal() takes its options as an object, got null."],
+    [() => engine.signal("t", 1, { key: any(42) }), "signal({ key }) takes text, got number."],
+    [() => engine.resumeHook("t", 1, { key: any(null) }), "resumeHook({ key }) takes text, got null."],
     [
-      () => start(takes),
-      'start() takes the arguments of workflow "takes" as an array, got undefined: start(workflow, [first, …], options).',
+      () => start(takes, "order"),
+      'start() takes the arguments of workflow "takes" as an array, got string: start(workflow, [first, …], options).',
     ],
-    [() => start(takes, "order"), /as an array, got string/],
     [
       () => start(none, { id: "x" }),
       'start() takes the arguments of workflow "takes none" as an array, got object: start(workflow, [], options).',
     ],
     [() => start(none, [], { ID: "x" }), 'start() has no option "ID". Did you mean "id"? It takes id.'],
     [() => start(none, [], { id: 42 }), 'A run id is text, such as "order-42", got number.'],
+    [() => engine.listRuns({ workflow: any(42) }), "listRuns({ workflow }) takes text, got number."],
+    [() => engine.listRuns({ before: any({}) }), "listRuns({ before }) takes text, got object."],
+    [
+      () => engine.listRuns({ state: any("running") }),
+      'listRuns({ state }) takes "open", "blocked", "completed", "failed", "cancelled"; got "running".',
+    ],
+    [() => engine.listHooks({ runId: any(42) }), "listHooks({ runId }) takes text, got number."],
+    ...[0, -1, 1.5, NaN, 1_001].map((limit) => [
+      () => engine.listRuns({ limit }),
+      `listRuns({ limit }) takes a whole number from 1 to 1,000, got ${limit}.`,
+    ]),
+    [() => engine.listHooks({ limit: any("5") }), "listHooks({ limit }) takes a whole number from 1 to 1,000, got string."],
   ] as [() => unknown, string][];
   for (const [call, message] of calls) {
     const told = await refused(call);
     if (typeof message === "string") expect(told).toBe(`bad_argument: ${message}`);
     else expect(told).toMatch(message);
   }
-  expect(await engine.listRuns()).toEqual([]);
+  expect(await engine.listRuns({ limit: 1_000 })).toEqual([]);
   expect(await (await engine.start(none)).returnValue).toBe("none");
+  expect(await engine.listHooks({ limit: 1_000 })).toEqual([]);
+});
+
+test("arguments may be left out where they are optional", async () => {
+  const greet = workflow("greet", async (name?: string) => `hello ${name ?? "you"}`);
+  const world = await createWorld([greet]);
+  expect(await (await world.engine.start(greet)).returnValue).toBe("hello you");
+  expect(await (await world.engine.start(greet, undefined, { id: "by id" })).returnValue).toBe("hello you");
+});
+
+test("what is no schema is refused where the hook is declared", async () => {
+  const message =
+    "bad_argument: defineHook({ schema }) takes a Standard Schema, as Zod, Valibot and ArkType make them, got object without it.";
+  for (const schema of [{}, { "~standard": {} }]) expect(await refused(() => defineHook({ schema: any(schema) }))).toBe(message);
 });

@@ -15,7 +15,8 @@ export type Limit =
   | "refusals"
   | "loadsWithoutProgress"
   | "stepRestarts"
-  | "answerBytes";
+  | "answerBytes"
+  | "rowsListed";
 
 export const limits: {
   readonly [name in Limit]: number;
@@ -46,6 +47,8 @@ export const limits: {
   stepRestarts: 10,
   /** A static or manual answer's body. */
   answerBytes: 1024 * 1024,
+  /** Rows of one list: one look at the store keeps no callback waiting. */
+  rowsListed: 1_000,
 };
 
 /** `what` is over a limit, in bytes. */

@@ -5,6 +5,7 @@ import { badArgument, checkOptions, kindOf, type OptionNames } from "../core/arg
 import { callStart } from "../core/call.ts";
 import { HookClosedError, HookNotFoundError, InvalidPayloadError, RingbackError } from "../core/errors.ts";
 import type { WorkflowDefinition } from "../core/definition.ts";
+import { limits } from "../core/limits.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { type RunStateName, runStateName } from "../core/run-row.ts";
 import type { HookRow, RunRow } from "../store/port.ts";
@@ -106,6 +107,10 @@ export interface ListHooksOptions {
   readonly limit?: number;
 }
 
+const rowsByDefault = 100;
+const runStates: readonly string[] = ["open", "blocked", "completed", "failed", "cancelled"] satisfies NonNullable<
+  ListRunsOptions["state"]
+>[];
 const listRunsOptions: OptionNames<ListRunsOptions> = { workflow: true, state: true, before: true, limit: true };
 const listHooksOptions: OptionNames<ListHooksOptions> = { runId: true, all: true, limit: true };
 
@@ -160,7 +165,7 @@ export class EngineApi {
   ): Promise<ResumedHook> {
     const token = tokenOf(target, "resumeHook()");
     const engine = await this.#engine();
-    const { receipt, hook } = await engine.alive.during(engine.door.signal(token, payload, keyOf(options)));
+    const { receipt, hook } = await engine.alive.during(engine.door.signal(token, payload, keyOf("resumeHook()", options)));
     if (hook && (receipt.disposition === "accepted" || receipt.disposition === "duplicate")) {
       const { runId, created } = hook;
       return { runId, hookId: hookId(hook), token, metadata: metadataOf(engine, created.metadata), delivery: receipt };
@@ -172,7 +177,7 @@ export class EngineApi {
   async signal(token: string, payload: unknown, options: ResumeOptions = {}): Promise<Receipt> {
     const address = tokenOf(token, "signal()");
     const engine = await this.#engine();
-    const { receipt } = await engine.alive.during(engine.door.signal(address, payload, keyOf(options)));
+    const { receipt } = await engine.alive.during(engine.door.signal(address, payload, keyOf("signal()", options)));
     return receipt;
   }
 
@@ -195,17 +200,31 @@ export class EngineApi {
   /** Runs, newest first, 100 unless `limit` says otherwise. To read on, give the last one's id as `before`. */
   async listRuns(options: ListRunsOptions = {}): Promise<RunInfo[]> {
     checkOptions("listRuns()", options, listRunsOptions);
-    const { workflow, state, before, limit = 100 } = options;
+    const { workflow, state, before, limit } = options;
+    checkText("listRuns()", "workflow", workflow);
+    checkText("listRuns()", "before", before);
+    if (state !== undefined && !runStates.includes(state))
+      throw badArgument(
+        "state",
+        state,
+        `listRuns({ state }) takes ${runStates.map((each) => `"${each}"`).join(", ")}; got ${JSON.stringify(state)}.`,
+      );
+    const filter = {
+      limit: limitOf("listRuns()", limit),
+      ...(workflow === undefined ? {} : { workflow }),
+      ...(state === undefined ? {} : { status: state }),
+    };
     const { store } = (await this.#engine()).parts;
     const last = before === undefined ? null : await store.run({ id: before });
     if (before !== undefined && !last) return [];
-    const filter = { ...(workflow === undefined ? {} : { workflow }), ...(state === undefined ? {} : { status: state }) };
-    return (await store.runs({ ...filter, ...(last ? { before: last.run } : {}), limit })).map(runInfo);
+    return (await store.runs({ ...filter, ...(last ? { before: last.run } : {}) })).map(runInfo);
   }
 
   /** Hooks, those of the newest run first; of one run, or of all. Open ones unless `all`; 100 unless `limit` says otherwise. */
   async listHooks(options: ListHooksOptions = {}): Promise<HookInfo[]> {
     checkOptions("listHooks()", options, listHooksOptions);
+    checkText("listHooks()", "runId", options.runId);
+    const limit = limitOf("listHooks()", options.limit);
     const engine = await this.#engine();
     const { store } = engine.parts;
     const run = options.runId === undefined ? null : await store.run({ id: options.runId });
@@ -213,14 +232,13 @@ export class EngineApi {
     const rows = await store.hooks({
       ...(run ? { run: run.run } : {}),
       ...(options.all ? {} : { open: true }),
-      limit: options.limit ?? 100,
+      limit,
     });
     return rows.map((hook) => hookInfo(engine, hook));
   }
 }
 
-function argumentsFor({ name, body }: WorkflowDefinition, args: unknown): readonly unknown[] {
-  if (args === undefined && body.length === 0) return [];
+function argumentsFor({ name, body }: WorkflowDefinition, args: unknown = []): readonly unknown[] {
   if (Array.isArray(args)) return args;
   const message = `start() takes the arguments of workflow "${name}" as an array, got ${kindOf(args)}: start(workflow, [${body.length > 0 ? "first, …" : ""}], options).`;
   throw badArgument("args", args, message);
@@ -234,12 +252,28 @@ function tokenOf(target: unknown, call: string): string {
   throw badArgument("token", target, `${call} takes a hook's token, as text, got ${given}.`);
 }
 
-function keyOf(options: ResumeOptions | webcrypto.CryptoKey): string | null {
+function checkText(call: string, option: string, value: unknown): void {
+  if (value === undefined || typeof value === "string") return;
+  throw badArgument(option, value, `${call.slice(0, -1)}{ ${option} }) takes text, got ${kindOf(value)}.`);
+}
+
+function limitOf(call: string, limit = rowsByDefault): number {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= limits.rowsListed) return limit;
+  const given = typeof limit === "number" ? limit : kindOf(limit);
+  throw badArgument(
+    "limit",
+    limit,
+    `${call.slice(0, -1)}{ limit }) takes a whole number from 1 to ${limits.rowsListed.toLocaleString("en")}, got ${given}.`,
+  );
+}
+
+function keyOf(call: string, options: ResumeOptions | webcrypto.CryptoKey): string | null {
   if (typeof options === "object" && options !== null && "algorithm" in options && "extractable" in options)
-    throw notYet("resumeHook() with a CryptoKey", "payloads at rest are not encrypted yet");
-  checkOptions<ResumeOptions>("resumeHook()", options, resumeOptions);
+    throw notYet(`${call} with a CryptoKey`, "payloads at rest are not encrypted yet");
+  checkOptions<ResumeOptions>(call, options, resumeOptions);
   const { key, early } = options;
   if (early) throw notYet("early delivery", "deliver once the hook exists, or retry while it is not found");
+  checkText(call, "key", key);
   return key ?? null;
 }
 

@@ -250,6 +250,12 @@ export function defineHook<Input, Output>(
   const given = typeof first === "string" ? second : first;
   checkOptions("defineHook()", given, defineOptions);
   const { schema = null } = given;
+  if (schema !== null && typeof schema["~standard"]?.validate !== "function")
+    throw badArgument(
+      "schema",
+      schema,
+      `defineHook({ schema }) takes a Standard Schema, as Zod, Valibot and ArkType make them, got ${kindOf(schema)} without it.`,
+    );
   const definition: HookDefinition = { name, schema: schema as StandardSchema | null };
   if (name !== null) processHooks.add({ name, schema: definition.schema, site: callSite() });
   return {
