@@ -23,4 +23,15 @@ export {
 export { getStepMetadata, getWorkflowMetadata, random, type StepMetadata, uuid, type WorkflowMetadata } from "./styles/plain/metadata.ts";
 export { type Step, step } from "./styles/plain/step.ts";
 export { branch, race, sleep } from "./styles/plain/wait.ts";
-export { createEngine, type Engine, type EngineOptions } from "./wiring.ts";
+export type {
+  DeliveryFact,
+  DoorName,
+  EngineEventName,
+  EngineEvents,
+  EngineListener,
+  RunEndFact,
+  RunFact,
+  StepFact,
+} from "./engine/observer.ts";
+export type { LogSink } from "./engine/logger.ts";
+export { createEngine, type Engine, type EngineOptions, type RateLimitOptions } from "./wiring.ts";

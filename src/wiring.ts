@@ -11,15 +11,20 @@ import { systemClock } from "./engine/clock.ts";
 import { bindApi, defaultApi, useDefaultApi } from "./engine/default.ts";
 import { EngineCore } from "./engine/engine.ts";
 import { EngineApi } from "./engine/engine-api.ts";
+import type { EngineEventName, EngineListener } from "./engine/observer.ts";
 import { type LogSink, Logger } from "./engine/logger.ts";
 import { native } from "./engine/realm/globals.ts";
 import { processHooks, processWorkflows, Registry } from "./engine/registry.ts";
 import { definitionOf, type Workflow } from "./engine/workflow.ts";
 import { createIngress, forward, type Ingress, webhookRoute } from "./http/ingress.ts";
 import { type KeyRing, loadKeyFile, parseKeys } from "./ingress/key-ring.ts";
+import { IngressLimit, type IngressRates, type Rate } from "./ingress/rate-limit.ts";
 import { memoryStore } from "./store/memory/store.ts";
 import type { Store } from "./store/port.ts";
 import { sqliteStore } from "./store/sqlite/store.ts";
+
+/** The rates of the public route; each has a default. */
+export type RateLimitOptions = Partial<IngressRates>;
 
 /** How an engine is made; all of it has a default. */
 export interface EngineOptions {
@@ -41,7 +46,10 @@ export interface EngineOptions {
   readonly keys?: string | KeyRing;
   /** `worker` runs workflows, `ingress` only starts, delivers and reads. Default: `RINGBACK_ROLE`, else `worker`. */
   readonly role?: "worker" | "ingress";
-  /** Where lines about failed and blocked runs, and about a store that fails, go; `false` for nowhere. Default: stderr, but not in tests (`NODE_ENV=test`). */
+  /**
+   * Where lines about failed and blocked runs, and about a store that fails, go: anything with `warn(line)` and `error(line)`; `false` for
+   * nowhere. Default: stderr, but not in tests (`NODE_ENV=test`).
+   */
   readonly logger?: LogSink | false;
   /** Where time comes from, for tests: `createManualClock()`. Default: the system's. */
   readonly clock?: Clock;
@@ -57,6 +65,11 @@ export interface EngineOptions {
   readonly cancelGraceMs?: number;
   /** The cap on request bodies, in bytes; beyond it a sender gets 413. Default 1 MiB. */
   readonly bodyBytes?: number;
+  /**
+   * How many requests the public route takes, per process; beyond it senders get 429 with `Retry-After`, and nothing is stored. `perToken`:
+   * at each of our tokens, 100 in a second after 1,000 at once; `forged`: of all whose token is not ours, the same. `false` for no limit.
+   */
+  readonly rateLimit?: RateLimitOptions | false;
   /** Classes whose instances may pass through journals, by name. */
   readonly classes?: { readonly [name: string]: RegisteredClass<object> };
 }
@@ -76,8 +89,11 @@ const engineOptions: OptionNames<EngineOptions> = {
   leaseMs: true,
   cancelGraceMs: true,
   bodyBytes: true,
+  rateLimit: true,
   classes: true,
 };
+const rateLimitOptions: OptionNames<RateLimitOptions> = { perToken: true, forged: true };
+const rateOptions: OptionNames<Rate> = { perSecond: true, burst: true };
 
 /** An engine of your own. */
 export interface Engine extends EngineApi {
@@ -87,6 +103,11 @@ export interface Engine extends EngineApi {
   close(options?: { readonly graceMs?: number }): Promise<void>;
   /** The public handler; mount it where `baseUrl` leads. */
   readonly ingress: Ingress;
+  /**
+   * Calls `listener` with each event of this name: what this engine did or saw, after it was committed. Returns what ends that. What a
+   * listener throws goes to the logger. Throws `bad_argument`.
+   */
+  on<E extends EngineEventName>(event: E, listener: EngineListener<E>): () => void;
   /** @internal For tests: the parts. */
   readonly core: EngineCore;
 }
@@ -104,6 +125,10 @@ class WiredEngine extends EngineApi implements Engine {
     this.ingress = createIngress(opened, core.parts.bodyBytes, basePath);
     this.#unfollow = unfollow;
     bindApi(core.host, this);
+  }
+
+  on<E extends EngineEventName>(event: E, listener: EngineListener<E>): () => void {
+    return this.core.report.observers.on(event, listener);
   }
 
   async open(): Promise<void> {
@@ -168,6 +193,7 @@ function createCore(options: EngineOptions): EngineCore {
     leaseMs: options.leaseMs ?? 15_000,
     bodyBytes: options.bodyBytes ?? limits.bodyBytes,
     cancelGraceMs: options.cancelGraceMs ?? 60_000,
+    limit: limitFrom(options.rateLimit ?? {}),
   });
   for (const [name, registered] of Object.entries(options.classes ?? {})) core.classes.register(name, registered);
   return core;
@@ -177,6 +203,21 @@ function checkNumber(argument: string, value: number | undefined, least: number)
   if (value === undefined || (typeof value === "number" && value >= least)) return;
   const message = `createEngine({ ${argument} }) takes a number from ${least}, got ${JSON.stringify(value)}.`;
   throw new RingbackError("bad_argument", message, { details: { argument, value: String(value) } });
+}
+
+function limitFrom(option: RateLimitOptions | false): IngressLimit | null {
+  if (option === false) return null;
+  checkOptions("createEngine({ rateLimit })", option, rateLimitOptions);
+  const perToken = { perSecond: limits.tokenPerSecond, burst: limits.tokenBurst, ...option.perToken };
+  const forged = { perSecond: limits.forgedPerSecond, burst: limits.forgedBurst, ...option.forged };
+  for (const [name, rate] of Object.entries({ perToken, forged })) {
+    const call = `createEngine({ rateLimit: { ${name} } })`;
+    checkOptions(call, rate, rateOptions);
+    if (rate.perSecond > 0 && rate.perSecond < Number.POSITIVE_INFINITY && Number.isSafeInteger(rate.burst) && rate.burst >= 1) continue;
+    const message = `${call} takes perSecond, a number above 0, and burst, a whole number from 1; got ${JSON.stringify(rate)}. rateLimit: false is no limit.`;
+    throw badArgument("rateLimit", option, message);
+  }
+  return new IngressLimit({ perToken, forged }, limits.rateBuckets);
 }
 
 /** A role that is mistyped would make a process run what it should only deliver to, or the reverse. */

@@ -7,6 +7,7 @@ export interface ErrorDetails {
   other_run: { call: string; run: string; workflow: string; other: string; otherWorkflow: string };
   nothing_pending: { run: string; workflow: string; suspect?: string };
   too_many_calls: { run: string; limit: number };
+  too_many_requests: Record<never, never>;
   forbidden_in_workflow: { call: string };
   body_not_in_hand: { path: string };
   changed_code: { run: string };

@@ -16,7 +16,16 @@ export type Limit =
   | "loadsWithoutProgress"
   | "stepRestarts"
   | "answerBytes"
-  | "rowsListed";
+  | "rowsListed"
+  | "tokenPerSecond"
+  | "tokenBurst"
+  | "forgedPerSecond"
+  | "forgedBurst"
+  | "rateBuckets"
+  | "schemaMs"
+  | "lookEvents"
+  | "lookMs"
+  | "issuesTold";
 
 export const limits: {
   readonly [name in Limit]: number;
@@ -49,6 +58,21 @@ export const limits: {
   answerBytes: 1024 * 1024,
   /** Rows of one list: one look at the store keeps no callback waiting. */
   rowsListed: 1_000,
+  /** Requests at one public token, in a second and at once: ten times what the busiest providers send to one address; journals are read whole. */
+  tokenPerSecond: 100,
+  tokenBurst: 1_000,
+  /** Requests whose token is not ours, all of them together: old links and mistakes are few, and who guesses is slowed down. */
+  forgedPerSecond: 100,
+  forgedBurst: 1_000,
+  /** Addresses whose rate is remembered: some 200 bytes each. */
+  rateBuckets: 20_000,
+  /** How long a door waits for a schema: most senders give up after 10 s. */
+  schemaMs: 5_000,
+  /** Events of a run that a door replays for the sake of a schema, and for how long: some 20 ms of the process, and its sender waits. */
+  lookEvents: 20_000,
+  lookMs: 2_000,
+  /** Issues that the answer to a refused payload lists: whoever sends nonsense is not sent a book. */
+  issuesTold: 50,
 };
 
 /** `what` is over a limit, in bytes. */

@@ -15,6 +15,11 @@ export function checkRunId(id: string, sealText: (text: string) => string): void
   if (bytes > limits.runIdBytes) throw tooLarge("A run id", limits.runIdBytes, bytes);
 }
 
+/** How the outside knows a hook: the same in every process, and no secret. */
+export function hookIdOf(runId: string, position: number): string {
+  return `${runId}:${position}`;
+}
+
 function badId(id: string, why: string): RingbackError<"bad_argument"> {
   const value = JSON.stringify(id);
   return new RingbackError("bad_argument", `Run id ${value} ${why}. Choose another, such as "order-42".`, {

@@ -25,9 +25,17 @@ class Member {
   }
 }
 
+export interface CommitterListener {
+  /** Why a whole group found no store. */
+  failed(error: unknown): void;
+  /** The first group that found it again. */
+  answered(): void;
+}
+
 export class Committer {
   readonly #store: Store;
-  readonly #failed: (error: unknown) => void;
+  readonly #listener: CommitterListener;
+  #hasFailed = false;
   #queue: Member[] = [];
   #spare: Member[] = [];
   #isArmed = false;
@@ -37,10 +45,19 @@ export class Committer {
   #looked = 0;
   #idle: (() => void)[] = [];
 
-  /** `failed` is told why a whole group found no store. */
-  constructor(store: Store, failed: (error: unknown) => void) {
+  constructor(store: Store, listener: CommitterListener) {
     this.#store = store;
-    this.#failed = failed;
+    this.#listener = listener;
+  }
+
+  /** The last group found no store. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  /** Commands that wait for the next group. */
+  get queueLength(): number {
+    return this.#queue.length;
   }
 
   /** Commits with the next group. `done` gets the outcome, or `broken` with the reason why there is none. */
@@ -103,15 +120,22 @@ export class Committer {
     this.#queue = this.#spare;
     this.#spare = group;
     let outcomes: readonly Outcome[];
+    let isAnswered = true;
     if (isDoomed) passCrashPoints(group, "before_commit");
     try {
       outcomes = await this.#store.commit(group.map((member) => member.command));
       if (isDoomed) passCrashPoints(group, "after_commit");
     } catch (error) {
       outcomes = group.map(() => ({ type: "broken", error }));
-      this.#failed(error);
+      isAnswered = false;
+      this.#hasFailed = true;
+      this.#listener.failed(error);
     }
     this.#isFlushing = false;
+    if (this.#hasFailed && isAnswered) {
+      this.#hasFailed = false;
+      this.#listener.answered();
+    }
     try {
       for (let index = 0; index < group.length; index++) (group[index] as Member).done(outcomes[index] as Outcome);
     } finally {

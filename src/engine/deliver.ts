@@ -6,6 +6,7 @@
 // D4. A token that does not verify is refused without touching the store.
 
 import type { StandardSchema } from "../core/definition.ts";
+import type { Clock } from "../core/clock.ts";
 import { RingbackError } from "../core/errors.ts";
 import type { Answer, HookCreated, Payload } from "../core/event.ts";
 import { limits } from "../core/limits.ts";
@@ -13,12 +14,15 @@ import { deliveryId, type Receipt } from "../core/receipt.ts";
 import { revealAnswer, type Seal, type TokenPurpose } from "../core/seal.ts";
 import { bodyDigest, type Capture, deliveryKey } from "../ingress/capture.ts";
 import { judge, type Verdict } from "../ingress/judge.ts";
+import type { IngressLimit } from "../ingress/rate-limit.ts";
 import type { TokenParts, Tokens } from "../ingress/token.ts";
 import type { Address, Deliver, DeliverOutcome, HookRow, Store } from "../store/port.ts";
 import { accepted, type Answers } from "./answers.ts";
 import type { Committer } from "./commit.ts";
 import { inspect } from "./inspect.ts";
+import type { DoorName } from "./observer.ts";
 import type { Registry } from "./registry.ts";
+import type { Report } from "./report.ts";
 import type { RevivingHost } from "./revive.ts";
 import type { Worker } from "./worker.ts";
 
@@ -43,7 +47,9 @@ export type Reply =
   | { readonly type: "answered"; readonly receipt: Receipt; readonly answer: Answer; readonly hook: HookRow }
   | { readonly type: "refused"; readonly receipt: Receipt }
   | { readonly type: "method"; readonly allow: readonly string[] }
-  | { readonly type: "key_reused"; readonly receipt: Receipt };
+  | { readonly type: "key_reused"; readonly receipt: Receipt }
+  /** Nothing was looked at: come again in so many ms. */
+  | { readonly type: "too_many"; readonly waitMs: number };
 
 export interface Delivered {
   readonly receipt: Receipt;
@@ -65,6 +71,10 @@ export interface DoorOptions {
   readonly tokens: Tokens;
   readonly seal: Seal;
   readonly host: RevivingHost;
+  readonly report: Report;
+  readonly clock: Clock;
+  /** Of the public route; null for none. */
+  readonly limit: IngressLimit | null;
 }
 
 const encoder = new TextEncoder();
@@ -79,32 +89,37 @@ export class Door {
   /** The public route: minted webhook tokens only. Where the run is hot nothing here waits but for the commit, and no promise is made. */
   callback(token: string, request: Capture, answer: Answering): void {
     const found = this.#verified(token);
-    if (found?.purpose !== "webhook") return answer.reply(unknown);
-    if (found.hot) return this.#request(found.hot, request, answer);
+    const isOurs = found?.purpose === "webhook";
+    const { limit, clock } = this.#options;
+    const waitMs = limit === null ? 0 : limit.take(isOurs ? token : null, clock.now());
+    if (waitMs > 0) return answer.reply({ type: "too_many", waitMs });
+    if (!isOurs) return this.#unknown("ingress", answer);
+    if (found.hot) return this.#request("ingress", found.hot, request, answer);
     this.#stored(found.parts)
-      .then((target) => this.#requestAt(target, request, answer))
+      .then((target) => this.#requestAt("ingress", target, request, answer))
       .catch(answer.fail);
   }
 
   /** `resumeWebhook`: a request handed over by server code, at a minted or custom token. */
   async forwarded(token: string, request: Capture): Promise<Reply> {
     const target = await this.#target(token);
-    return new Promise((reply, fail) => this.#requestAt(target?.created.purpose === "webhook" ? target : null, request, { reply, fail }));
+    const webhook = target?.created.purpose === "webhook" ? target : null;
+    return new Promise((reply, fail) => this.#requestAt("resumeWebhook", webhook, request, { reply, fail }));
   }
 
   /** `resumeHook`, `signal`: a value handed over by server code. */
-  async signal(token: string, value: unknown, key: string | null): Promise<Delivered> {
+  async signal(door: DoorName, token: string, value: unknown, key: string | null): Promise<Delivered> {
     if (key !== null) checkKey(key, this.#options.seal);
     const sealedKey = this.#sealedKey(key === null ? null : `key:${key}`);
     const target = await this.#target(token);
-    if (!target) return { receipt: { disposition: "unknown", keyed: key !== null }, hook: null };
+    if (!target) return this.#refused(door, { disposition: "unknown", keyed: key !== null });
     const judged = await this.#judge(target, value, sealedKey);
-    if (judged.type === "invalid") return { receipt: { disposition: "invalid", keyed: key !== null, issues: judged.issues }, hook: null };
+    if (judged.type === "invalid") return this.#refused(door, { disposition: "invalid", keyed: key !== null, issues: judged.issues });
     const payload = this.#valuePayload(target.created, judged.value);
     const text = payload.type === "value" ? payload.value : "";
     const digest = key === null ? null : bodyDigest(payload.type === "request" ? payload.body : encoder.encode(text));
     const command: Deliver = { op: "deliver", address: target.address, key: sealedKey, digest, payload };
-    const outcome = await new Promise<DeliverOutcome>((resolve, reject) => this.#deliver(command, resolve, reject));
+    const outcome = await new Promise<DeliverOutcome>((resolve, reject) => this.#deliver(door, command, resolve, reject));
     const receipt = this.#receipt(outcome, key !== null);
     if (outcome.type === "unknown") return { receipt, hook: null };
     const { hook } = outcome;
@@ -119,12 +134,22 @@ export class Door {
     return parsed ? { runKey: parsed.runKey, position: parsed.position } : null;
   }
 
-  #requestAt(target: Target | null, request: Capture, answer: Answering): void {
-    if (target) this.#request(target, request, answer);
-    else answer.reply(unknown);
+  #requestAt(door: DoorName, target: Target | null, request: Capture, answer: Answering): void {
+    if (target) this.#request(door, target, request, answer);
+    else this.#unknown(door, answer);
   }
 
-  #request(target: Target, request: Capture, { reply, fail }: Answering): void {
+  #unknown(door: DoorName, answer: Answering): void {
+    answer.reply(unknown);
+    if (this.#options.report.isWatched) this.#options.report.delivered(door, unknown.receipt, null);
+  }
+
+  #refused(door: DoorName, receipt: Receipt): Delivered {
+    if (this.#options.report.isWatched) this.#options.report.delivered(door, receipt, null);
+    return { receipt, hook: null };
+  }
+
+  #request(door: DoorName, target: Target, request: Capture, { reply, fail }: Answering): void {
     const { created } = target;
     if (!created.methods.includes(request.method)) return reply({ type: "method", allow: created.methods });
     let command: Deliver;
@@ -135,7 +160,7 @@ export class Door {
     } catch (error) {
       return fail(error);
     }
-    this.#deliver(command, (outcome) => this.#reply(command.key, outcome, reply, fail), fail);
+    this.#deliver(door, command, (outcome) => this.#reply(command.key, outcome, reply, fail), fail);
   }
 
   #reply(key: string | null, outcome: DeliverOutcome, reply: (reply: Reply) => void, fail: (error: unknown) => void): void {
@@ -151,12 +176,13 @@ export class Door {
     this.#options.answers.wait(outcome.delivery).then(answered, fail);
   }
 
-  #deliver(command: Deliver, done: (outcome: DeliverOutcome) => void, failed: (error: unknown) => void): void {
-    const { committer, worker } = this.#options;
+  #deliver(door: DoorName, command: Deliver, done: (outcome: DeliverOutcome) => void, failed: (error: unknown) => void): void {
+    const { committer, worker, report } = this.#options;
     committer.put(command, (outcome) => {
       if (outcome.type === "broken") return failed(outcome.error);
       if (outcome.type === "accepted" && outcome.worker === worker.id) worker.arrived(outcome.hook.run, outcome.event);
       done(outcome);
+      if (report.isWatched) report.delivered(door, this.#receipt(outcome, command.key !== null), "hook" in outcome ? outcome.hook : null);
     });
   }
 
@@ -261,7 +287,7 @@ function isSame(own: string, given: string): boolean {
 }
 
 /** The same for every token that is not ours, whatever else was sent with it. */
-const unknown: Reply = { type: "refused", receipt: { disposition: "unknown", keyed: false } };
+const unknown: Reply & { readonly type: "refused" } = { type: "refused", receipt: { disposition: "unknown", keyed: false } };
 
 function checkKey(key: string, seal: Seal): void {
   const actual = Buffer.byteLength(key);

@@ -7,6 +7,7 @@ import { HookClosedError, HookNotFoundError, InvalidPayloadError, RingbackError 
 import type { WorkflowDefinition } from "../core/definition.ts";
 import { limits } from "../core/limits.ts";
 import type { Receipt } from "../core/receipt.ts";
+import { hookIdOf } from "../core/run-id.ts";
 import { type RunStateName, runStateName } from "../core/run-row.ts";
 import type { HookRow, RunRow } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
@@ -165,7 +166,7 @@ export class EngineApi {
   ): Promise<ResumedHook> {
     const token = tokenOf(target, "resumeHook()");
     const engine = await this.#engine();
-    const { receipt, hook } = await engine.alive.during(engine.door.signal(token, payload, keyOf("resumeHook()", options)));
+    const { receipt, hook } = await engine.alive.during(engine.door.signal("resumeHook", token, payload, keyOf("resumeHook()", options)));
     if (hook && (receipt.disposition === "accepted" || receipt.disposition === "duplicate")) {
       const { runId, created } = hook;
       return { runId, hookId: hookId(hook), token, metadata: metadataOf(engine, created.metadata), delivery: receipt };
@@ -177,7 +178,7 @@ export class EngineApi {
   async signal(token: string, payload: unknown, options: ResumeOptions = {}): Promise<Receipt> {
     const address = tokenOf(token, "signal()");
     const engine = await this.#engine();
-    const { receipt } = await engine.alive.during(engine.door.signal(address, payload, keyOf("signal()", options)));
+    const { receipt } = await engine.alive.during(engine.door.signal("signal", address, payload, keyOf("signal()", options)));
     return receipt;
   }
 
@@ -315,7 +316,7 @@ function plainIssue(issue: NonNullable<Receipt["issues"]>[number]): { message: s
 }
 
 function hookId(hook: HookRow): string {
-  return `${hook.runId}:${hook.created.position}`;
+  return hookIdOf(hook.runId, hook.created.position);
 }
 
 function metadataOf(engine: EngineCore, metadata: string | null): unknown {

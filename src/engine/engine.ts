@@ -12,6 +12,7 @@ import { checkRunId } from "../core/run-id.ts";
 import { createSeal } from "../core/seal.ts";
 import { createClasses, type Classes } from "../core/serialise-class.ts";
 import type { KeyRing } from "../ingress/key-ring.ts";
+import type { IngressLimit } from "../ingress/rate-limit.ts";
 import { createTokens, type Tokens } from "../ingress/token.ts";
 import type { DeliveryNumber, Notice, RunNumber, Store } from "../store/port.ts";
 import { Answers } from "./answers.ts";
@@ -22,6 +23,7 @@ import { Lease } from "./lease.ts";
 import type { Logger } from "./logger.ts";
 import { durably } from "./realm.ts";
 import { Registry } from "./registry.ts";
+import { Report } from "./report.ts";
 import { EngineRunHost } from "./run-host.ts";
 import { Steps } from "./steps.ts";
 import { Sweep } from "./sweep.ts";
@@ -48,6 +50,8 @@ export interface EngineParts {
   readonly bodyBytes: number;
   /** How long a cancelled run may clean up. */
   readonly cancelGraceMs: number;
+  /** What the public route takes; null for all. */
+  readonly limit: IngressLimit | null;
 }
 
 export class EngineCore {
@@ -56,6 +60,7 @@ export class EngineCore {
   readonly tokens: Tokens;
   readonly classes: Classes = createClasses();
   readonly host: EngineRunHost;
+  readonly report: Report;
   readonly committer: Committer;
   readonly door: Door;
   readonly answers: Answers;
@@ -83,7 +88,10 @@ export class EngineCore {
     this.id = `w_${Buffer.from(parts.random(8)).toString("hex")}`;
     this.tokens = createTokens(parts.ring);
     const seal = createSeal(this.tokens.macs);
-    this.committer = new Committer(store, (error) => this.#storeFailed(error));
+    this.committer = new Committer(store, {
+      failed: (error) => this.#storeFailed(error),
+      answered: () => this.report.storeAnswered(),
+    });
     this.answers = new Answers(store, this.committer, clock, seal);
     this.host = new EngineRunHost({
       store,
@@ -94,25 +102,22 @@ export class EngineCore {
       answers: this.answers,
       random: parts.random,
     });
+    this.report = new Report({ store, clock, logger: parts.logger, host: this.host });
     this.waiters = new Waiters(store);
     this.worker = new Worker(store, this.committer, registry, this.host, {
       id: this.id,
       hotRuns: parts.hotRuns,
+      report: this.report,
       onBlocked: (run, number) => this.#blocked(run, number),
-      onEnded: (run, outcome, warnings) => {
-        this.waiters.ended(run.identity.id);
-        parts.logger.ended(run.identity, outcome, warnings, this.host);
+      onEnded: (run, ended) => {
+        this.waiters.ended(run.id);
+        this.report.ended(run, ended);
       },
       onStranded: (run, error) => this.#stranded(run, error),
       isAwaited: (id) => this.waiters.isAwaited(id),
     });
     this.steps = this.#createSteps();
-    this.timers = new Timers(store, this.committer, clock, {
-      fired: (run, worker, event) => {
-        if (worker === this.id) this.worker.arrived(run, event);
-      },
-      expired: (run) => this.worker.endFromOutside(run),
-    });
+    this.timers = this.#createTimers();
     this.host.respondDurably = (delivery, answer) =>
       durably("request.respondWith()", (run) => callStep(run, this.#respond, [delivery, answer])) as Promise<RespondResult>;
     this.worker.steps = this.steps;
@@ -127,6 +132,9 @@ export class EngineCore {
       tokens: this.tokens,
       seal,
       host: this.host,
+      report: this.report,
+      clock,
+      limit: parts.limit,
     });
     this.#lease = new Lease(this.committer, clock, {
       worker: this.id,
@@ -137,6 +145,18 @@ export class EngineCore {
     this.#sweep = new Sweep(store, this.worker, registry, clock, {
       look: () => Promise.all([this.timers.look(), this.waiters.look(), this.answers.look()]),
       failed: (error) => this.#storeFailed(error),
+      // What a full disk refuses is known by committing, not by reading.
+      done: () => this.committer.hasFailed || this.report.storeAnswered(),
+    });
+  }
+
+  #createTimers(): Timers {
+    const { store, clock } = this.parts;
+    return new Timers(store, this.committer, clock, {
+      fired: (run, worker, event) => {
+        if (worker === this.id) this.worker.arrived(run, event);
+      },
+      expired: (run) => this.worker.endFromOutside(run),
     });
   }
 
@@ -152,6 +172,7 @@ export class EngineCore {
         this.worker.forget(run);
         this.#stranded(run, error);
       },
+      report: this.report,
       alive: this.alive,
     });
   }
@@ -281,6 +302,7 @@ export class EngineCore {
         }
         if (outcome.type === "created" && isHere) this.worker.begin(outcome.row, outcome.event);
         resolve(runId);
+        if (outcome.type === "created" && this.report.isWatched) this.report.started(outcome.row);
       });
     });
   }
@@ -325,7 +347,7 @@ export class EngineCore {
   }
 
   #blocked(run: Run, number: RunNumber): void {
-    this.parts.logger.blocked(run.identity, run.fault, this.host);
+    this.report.blocked(run.identity, run.fault);
     this.#sweep.setAside(number, run.identity.codeId);
     if (run.fault?.reason === "misuse") this.#sweep.retryMisuse(number);
   }
@@ -333,8 +355,7 @@ export class EngineCore {
   /** A store that was closed with its engine has not failed. */
   #storeFailed(error: unknown): void {
     if (this.#state === "closed") return;
-    const { logger, store, clock } = this.parts;
-    logger.storeFailed(store.name, error, clock.now(), this.host);
+    this.report.storeFailed(error);
   }
 
   /** A run was dropped, and is looked for again. Where the store is away it is the store that is told of, not each run. */
@@ -342,12 +363,7 @@ export class EngineCore {
     this.#sweep.again(run);
     if (error === null || this.#state === "closing" || this.#state === "closed") return;
     if (RingbackError.is(error, "store_unavailable") || RingbackError.is(error, "store_full")) return this.#storeFailed(error);
-    const { logger, store } = this.parts;
-    const tell = (name: string): void => logger.stranded(name, error, this.host);
-    store.run({ run }).then(
-      (row) => tell(row ? `${row.id} (${row.workflow})` : `number ${run}`),
-      () => tell(`number ${run}`),
-    );
+    this.report.stranded(run, error);
   }
 
   #heard(notice: Notice): void {

@@ -2,14 +2,16 @@
 // own sink, or none. What lasts is not repeated: a run that cannot be taken up is told once, a store that fails once a minute.
 
 import { RingbackError } from "../core/errors.ts";
-import type { RunOutcome } from "../core/event.ts";
+import type { Recorded } from "../core/event.ts";
 import type { Fault, RunHost, RunIdentity } from "../core/run.ts";
 import { Recent } from "../core/recent.ts";
 import { textOf } from "../core/thrown.ts";
 
-/** Where lines go: pino, winston, console, or anything of that shape. */
+/** Where lines go, each one a text without a line break, a payload or a token: pino, winston, console, or anything of that shape. */
 export interface LogSink {
+  /** What did no harm yet: a run's warnings, payloads nobody read, a run that cannot be taken up now. */
   warn(message: string): void;
+  /** A run that failed or was set aside, a store that does not answer, a listener that threw. */
   error(message: string): void;
 }
 
@@ -29,10 +31,15 @@ export class Logger {
     this.#sink = sink;
   }
 
-  ended(run: RunIdentity, outcome: RunOutcome, warnings: readonly string[], host: Pick<RunHost, "parse" | "sealText">): void {
+  /** A run that completed and left nothing behind is not worth a line. */
+  ended(run: RunIdentity, ended: Recorded & { readonly kind: "run_ended" }, host: Pick<RunHost, "parse" | "sealText">): void {
+    const { outcome, warnings, unread, abandoned } = ended;
     if (outcome.type === "failed")
       this.#say("error", host, () => `run ${run.id} (${run.workflow}) failed: ${describe(host, outcome.error)}`);
     for (const warning of warnings) this.#say("warn", host, () => `run ${run.id} (${run.workflow}): ${warning}`);
+    if (unread.length > 0) this.#say("warn", host, () => `run ${run.id} (${run.workflow}) ended, and ${unreadText(unread.length)}`);
+    if (abandoned.length > 0)
+      this.#say("warn", host, () => `run ${run.id} (${run.workflow}) ended, and ${abandonedText(abandoned.length)}`);
   }
 
   blocked(run: RunIdentity, fault: Fault | null, host: Pick<RunHost, "sealText">): void {
@@ -47,12 +54,23 @@ export class Logger {
   }
 
   storeFailed(store: string, error: unknown, now: number, host: Pick<RunHost, "sealText">): void {
-    const kind = RingbackError.is(error) ? error.code : textOf(error);
-    if (now - (this.#toldAt.get(kind) ?? Number.NEGATIVE_INFINITY) < quietMs) return;
-    if (this.#toldAt.size >= failuresRemembered) this.#toldAt.clear();
-    this.#toldAt.set(kind, now);
+    if (this.#isQuiet(RingbackError.is(error) ? error.code : textOf(error), now)) return;
     const meanwhile = "callbacks get 503 and runs wait until it answers";
     this.#say("error", host, () => `store ${store} failed; ${meanwhile}: ${textOf(error)}`);
+  }
+
+  /** What an observer threw. */
+  listenerFailed(event: string, error: unknown, now: number, host: Pick<RunHost, "sealText">): void {
+    if (this.#isQuiet(`listener ${event}`, now)) return;
+    this.#say("error", host, () => `a listener of "${event}" threw, and nothing else is affected: ${textOf(error)}`);
+  }
+
+  /** Was the same told within the last minute? */
+  #isQuiet(what: string, now: number): boolean {
+    if (now - (this.#toldAt.get(what) ?? Number.NEGATIVE_INFINITY) < quietMs) return true;
+    if (this.#toldAt.size >= failuresRemembered) this.#toldAt.clear();
+    this.#toldAt.set(what, now);
+    return false;
   }
 
   /** Neither a value that cannot be read nor a sink that throws is the run's trouble. */
@@ -65,6 +83,15 @@ export class Logger {
       // There is no one left to tell.
     }
   }
+}
+
+function unreadText(count: number): string {
+  return count === 1 ? "one payload that its hooks took was never read" : `${count} payloads that its hooks took were never read`;
+}
+
+function abandonedText(count: number): string {
+  const what = count === 1 ? "a step or timer" : `${count} steps and timers`;
+  return `${what} first asked for in its last turn never started: await what must happen before the end`;
 }
 
 function describe(host: Pick<RunHost, "parse">, error: string): string {

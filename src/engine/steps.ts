@@ -19,6 +19,7 @@ import { crashPoint } from "./crash-point.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import type { Live } from "./live.ts";
 import { inStep } from "./realm.ts";
+import type { Report } from "./report.ts";
 
 interface Execution {
   readonly run: RunNumber;
@@ -29,6 +30,8 @@ interface Execution {
   readonly input: Serialised;
   attempt: number;
   failures: number;
+  /** When the current attempt began. */
+  startedAt: number;
   abort: AbortController;
   takeBackAlarm: (() => void) | null;
 }
@@ -44,6 +47,7 @@ export interface StepsOptions {
   readonly prepare: (input: Serialised) => Promise<void> | null;
   /** An outcome could not be stored: the run is to be loaded again. */
   readonly stranded: (run: RunNumber, error: unknown) => void;
+  readonly report: Report;
   /** A running body keeps the process alive. */
   readonly alive: KeepAlive;
 }
@@ -90,6 +94,7 @@ export class Steps {
       input,
       attempt,
       failures,
+      startedAt: 0,
       abort,
       takeBackAlarm: null,
     };
@@ -189,6 +194,7 @@ export class Steps {
   }
 
   async #attempt(execution: Execution, attempt: number): Promise<void> {
+    execution.startedAt = this.#options.clock.now();
     try {
       const result = await this.#body(execution, attempt);
       const text = this.#host.serialiseWithBodies(result, `the result of step ${this.#host.sealText(execution.step.name)}`);
@@ -262,10 +268,19 @@ export class Steps {
     return new Promise((resolve) => {
       this.#committer.put({ op: "append", run, fence, events: [event], seen: 0 }, (outcome) => {
         if (isOutcome || outcome.type !== "appended") this.#known.delete(`${run}:${execution.position}`);
-        if (outcome.type === "appended") for (const recorded of outcome.events) this.#options.arrived(run, recorded);
-        else if (outcome.type === "broken") this.#options.stranded(run, outcome.error);
+        if (outcome.type === "appended") {
+          for (const recorded of outcome.events) this.#options.arrived(run, recorded);
+          if (this.#options.report.isWatched) this.#tell(execution, outcome.events);
+        } else if (outcome.type === "broken") this.#options.stranded(run, outcome.error);
         resolve();
       });
     });
+  }
+  #tell({ identity, step, startedAt }: Execution, events: readonly Recorded[]): void {
+    const { clock, report } = this.#options;
+    for (const event of events) {
+      if (event.kind !== "step_completed" && event.kind !== "step_failed" && event.kind !== "step_retrying") continue;
+      report.stepped(identity, step.name, event, clock.now() - startedAt);
+    }
   }
 }

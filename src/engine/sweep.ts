@@ -18,6 +18,8 @@ export interface SweepListener {
   look(): Promise<unknown>;
   /** A look ended early: the next one finds what is there. */
   failed(error: unknown): void;
+  /** A look found all it asked for. */
+  done(): unknown;
 }
 
 export class Sweep {
@@ -111,6 +113,7 @@ export class Sweep {
       await this.#listener.look();
       await this.#runnable();
       await this.#blocked();
+      this.#listener.done();
     } catch (error) {
       if (!this.#isStopped) this.#listener.failed(error);
     }

@@ -9,7 +9,7 @@ import { setImmediate } from "node:timers";
 import type { NoteEvent, OutputEvent, Recorded, RunOutcome } from "../core/event.ts";
 import { RingbackError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
-import type { Run } from "../core/run.ts";
+import type { Run, RunIdentity } from "../core/run.ts";
 import type { AppendOutcome, Broken, RunNumber, RunRow, Store } from "../store/port.ts";
 import type { Committer } from "./commit.ts";
 import { crashPoint } from "./crash-point.ts";
@@ -17,18 +17,21 @@ import { Live } from "./live.ts";
 import { nextTurn } from "./next-turn.ts";
 import { onMisuse, takeTurn } from "./realm.ts";
 import type { Registry } from "./registry.ts";
+import type { Report } from "./report.ts";
 import { readInto, replay, requestsOf, revive, type RevivingHost } from "./revive.ts";
 import type { Steps } from "./steps.ts";
 import type { Timers } from "./timers.ts";
 
 const none: readonly string[] = [];
+type EndedEvent = Recorded & { readonly kind: "run_ended" };
 
 export interface WorkerOptions {
   readonly id: string;
   /** How many parked runs stay in memory; 0 evicts after every turn. */
   readonly hotRuns: number;
+  readonly report: Report;
   readonly onBlocked: (run: Run, number: RunNumber) => void;
-  readonly onEnded: (run: Run, outcome: RunOutcome, warnings: readonly string[]) => void;
+  readonly onEnded: (run: RunIdentity, ended: EndedEvent) => void;
   /** A run that was dropped is to be looked for again. With an error where there was one: the store's, or what reading it threw. */
   readonly onStranded: (run: RunNumber, error: unknown) => void;
   /** Does anybody in this process wait for the run's end? */
@@ -246,10 +249,10 @@ export class Worker {
     };
     run.asked = [];
     const events = this.#unblocking(live, kept.length === 0 ? [ended] : [...kept, ended]);
-    this.#put(live, events, !this.#options.isAwaited(run.identity.id), () => {
+    this.#put(live, events, !this.#options.isAwaited(run.identity.id), (appended) => {
       this.#drop(live);
       this.steps.abort(live.number, "The run has ended.");
-      this.#options.onEnded(run, outcome, warnings);
+      this.#options.onEnded(run.identity, appended.events.at(-1) as EndedEvent);
     });
   }
 
@@ -293,6 +296,7 @@ export class Worker {
       for (const event of outcome.events) isWhole = live.receive(event) && isWhole;
       if (!isWhole) void this.#catchUp(live);
       done(outcome);
+      if (this.#options.report.isWatched) this.#options.report.appended(live.run.identity, outcome.events);
     };
     this.#committer.put({ op: "append", run: live.number, fence: live.fence, events, seen }, answered, isLazy);
   }
@@ -402,7 +406,11 @@ export class Worker {
       warnings: [],
     };
     this.steps.abort(number, "The run was cancelled.");
-    await this.#committer.commit({ op: "append", run: number, fence: row.fence, events: [ended], seen: row.seq });
+    const outcome = await this.#committer.commit({ op: "append", run: number, fence: row.fence, events: [ended], seen: row.seq });
+    if (outcome.type !== "appended") return;
+    const { report, onEnded } = this.#options;
+    onEnded(row, outcome.events.at(-1) as EndedEvent);
+    if (report.isWatched) report.appended(row, outcome.events);
   }
 
   /** Forgets a run that another worker has taken, or whose code was replaced. */

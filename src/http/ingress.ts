@@ -2,9 +2,11 @@
 
 import type { Answer } from "../core/event.ts";
 import { toResponse } from "../core/request.ts";
+import type { Reply } from "../engine/deliver.ts";
 import type { EngineCore } from "../engine/engine.ts";
+import type { DoorName } from "../engine/observer.ts";
 import { type Capture, captureRequest } from "../ingress/capture.ts";
-import { answerFor, answerForError, bodyTooLarge, noContent, notFound } from "./status.ts";
+import { answerFor, answerForError, bodyTooLarge, codeOf, codeOfError, noContent, notFound } from "./status.ts";
 
 export type { Answer } from "../core/event.ts";
 
@@ -28,16 +30,24 @@ export function createIngress(engine: () => EngineCore | Promise<EngineCore>, bo
       tokenIn(request.path) ?? (basePath !== "" && request.path.startsWith(basePath) ? tokenIn(request.path.slice(basePath.length)) : null);
     if (token === null) return answered(notFound);
     if (request.method === "OPTIONS") return answered(noContent);
-    const fail = (error: unknown): void => answered(answerForError(error));
-    const enter = ({ door }: EngineCore): void => {
+    const enter = (core: EngineCore): void => {
+      const { door, report } = core;
+      const fail = (error: unknown): void => {
+        answered(answerForError(error));
+        if (report.isWatched) report.refused("ingress", codeOfError(error));
+      };
+      const reply = (reply: Reply): void => {
+        answered(answerFor(reply));
+        if (report.isWatched) tellRefused(core, "ingress", reply);
+      };
       try {
-        door.callback(token, request, { reply: (reply) => answered(answerFor(reply)), fail });
+        door.callback(token, request, { reply, fail });
       } catch (error) {
         fail(error);
       }
     };
     const core = engine();
-    if (core instanceof Promise) core.then(enter, fail);
+    if (core instanceof Promise) core.then(enter, (error: unknown) => answered(answerForError(error)));
     else enter(core);
   };
   const ingress = async (request: Request): Promise<Response> => {
@@ -54,10 +64,19 @@ export function createIngress(engine: () => EngineCore | Promise<EngineCore>, bo
 /** `resumeWebhook`: the same answers for a request that server code hands over. */
 export async function forward(engine: EngineCore, token: string, request: Request): Promise<Response> {
   try {
-    return toResponse(answerFor(await engine.door.forwarded(token, await captureRequest(request, engine.parts.bodyBytes))));
+    const reply = await engine.door.forwarded(token, await captureRequest(request, engine.parts.bodyBytes));
+    if (engine.report.isWatched) tellRefused(engine, "resumeWebhook", reply);
+    return toResponse(answerFor(reply));
   } catch (error) {
+    if (engine.report.isWatched) engine.report.refused("resumeWebhook", codeOfError(error));
     return toResponse(answerForError(error));
   }
+}
+
+/** What became of a delivery was told when it was committed. */
+function tellRefused({ report }: EngineCore, door: DoorName, reply: Reply): void {
+  const code = codeOf(reply);
+  if (code !== null) report.refused(door, code);
 }
 
 function tokenIn(path: string): string | null {

@@ -1,6 +1,6 @@
 // How HTTP says what became of a delivery. The only file that knows status codes.
 
-import { RingbackError } from "../core/errors.ts";
+import { type ErrorCode, RingbackError } from "../core/errors.ts";
 import type { Answer } from "../core/event.ts";
 import type { Disposition } from "../core/receipt.ts";
 import type { Reply } from "../engine/deliver.ts";
@@ -32,17 +32,38 @@ export function answerFor(reply: Reply): Answer {
       return { status: statuses[reply.receipt.disposition], headers: ["Ringback-Disposition", reply.receipt.disposition], body: empty };
     case "method":
       return { status: 405, headers: ["Allow", reply.allow.join(", ")], body: empty };
+    case "too_many": {
+      const answer = problem(429, "too_many_requests", "Too many requests at once; send it again later, with the same key.");
+      return { ...answer, headers: [...answer.headers, "Retry-After", String(Math.ceil(reply.waitMs / 1_000))] };
+    }
     case "key_reused":
       return problem(422, "key_reused", "This Idempotency-Key came before with another body.");
   }
+}
+
+/** The code that stands in an answer without a disposition; null for the others. */
+export function codeOf(reply: Reply): string | null {
+  switch (reply.type) {
+    case "method":
+      return "method_not_allowed";
+    case "too_many":
+      return "too_many_requests";
+    case "key_reused":
+      return reply.type;
+    default:
+      return null;
+  }
+}
+
+export function codeOfError(error: unknown): ErrorCode {
+  return RingbackError.is(error) ? error.code : "store_unavailable";
 }
 
 /** What a sender is told when something went wrong on our side, or with what it sent. Never 404: a provider would give up. */
 export function answerForError(error: unknown): Answer {
   if (RingbackError.is(error, "too_large")) return problem(413, error.code, error.message);
   if (RingbackError.is(error, "too_deep") || RingbackError.is(error, "invalid_payload")) return problem(422, error.code, error.message);
-  const code = RingbackError.is(error) ? error.code : "store_unavailable";
-  const answer = problem(503, code, "Send it again later; with the same key it is taken once.");
+  const answer = problem(503, codeOfError(error), "Send it again later; with the same key it is taken once.");
   return { ...answer, headers: [...answer.headers, "Retry-After", retryAfterSeconds] };
 }
 

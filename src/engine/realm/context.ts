@@ -63,6 +63,6 @@ function advance(run: Run, body: (run: Run) => void): void {
 }
 
 /** On a resource of its own, where code begins: what that code gives to `enterWith` would stay on `base`, for all runs (Node before 24). */
-function afresh<T>(code: () => T): T {
+export function afresh<T>(code: () => T): T {
   return base.runInAsyncScope(() => new AsyncResource("ringback").runInAsyncScope(code));
 }
