@@ -8,6 +8,7 @@
 import { RingbackError } from "./errors.ts";
 import type { BlockedReason, Due, HookAddress, HookCreated, NewRun, Recorded, RunEvent, Serialised } from "./event.ts";
 import { isInput } from "./event.ts";
+import { limits } from "./limits.ts";
 
 /** What happened to a run as a whole; a view of its journal, kept in the same transaction. */
 export interface RunRow {
@@ -280,6 +281,16 @@ export function mayWrite(progress: RunProgress, fence: number): boolean {
 /** Whether `worker` may take the run up. `isDead` answers for a worker whose lease is over, or who never had one. */
 export function mayClaim(progress: RunProgress, worker: string, isDead: (worker: string) => boolean): boolean {
   return progress.endedAt === null && (progress.worker === null || progress.worker === worker || isDead(progress.worker));
+}
+
+/** Whether a process that does not hold the run may run its code, to look. */
+export function mayLook(progress: RunProgress): boolean {
+  return progress.status === "open" && progress.loads < limits.loadsWithoutProgress;
+}
+
+/** The row while a process looks, and once it is through. */
+export function looked<P extends RunProgress>(progress: P, isOver: boolean): P {
+  return { ...progress, loads: isOver ? Math.max(0, progress.loads - 1) : progress.loads + 1 };
 }
 
 /** The word people read for where a run stands. */

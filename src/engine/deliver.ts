@@ -5,23 +5,21 @@
 // D3. Delivery and wake-up are one transaction; nothing is answered before it is committed.
 // D4. A token that does not verify is refused without touching the store.
 
-import type { StandardSchema } from "../core/definition.ts";
 import type { Clock } from "../core/clock.ts";
 import { RingbackError } from "../core/errors.ts";
 import type { Answer, HookCreated, Payload } from "../core/event.ts";
 import { limits } from "../core/limits.ts";
 import { deliveryId, type Receipt } from "../core/receipt.ts";
 import { revealAnswer, type Seal, type TokenPurpose } from "../core/seal.ts";
-import { bodyDigest, type Capture, deliveryKey } from "../ingress/capture.ts";
-import { judge, type Verdict } from "../ingress/judge.ts";
+import { bodyDigest, type Capture, deliveryKey, parseJsonBody } from "../ingress/capture.ts";
+import type { Verdict } from "../ingress/judge.ts";
 import type { IngressLimit } from "../ingress/rate-limit.ts";
 import type { TokenParts, Tokens } from "../ingress/token.ts";
-import type { Address, Deliver, DeliverOutcome, HookRow, Store } from "../store/port.ts";
+import type { Address, Deliver, DeliverOutcome, HookRow, RunNumber, Store } from "../store/port.ts";
 import { accepted, type Answers } from "./answers.ts";
 import type { Committer } from "./commit.ts";
-import { inspect } from "./inspect.ts";
+import type { Judge } from "./judge.ts";
 import type { DoorName } from "./observer.ts";
-import type { Registry } from "./registry.ts";
 import type { Report } from "./report.ts";
 import type { RevivingHost } from "./revive.ts";
 import type { Worker } from "./worker.ts";
@@ -31,7 +29,7 @@ interface Target {
   readonly address: Address;
   readonly created: HookCreated;
   readonly runId: string;
-  readonly runNumber: number | null;
+  readonly runNumber: RunNumber;
 }
 
 /** A minted token that is ours. */
@@ -66,7 +64,7 @@ export interface DoorOptions {
   readonly store: Store;
   readonly committer: Committer;
   readonly worker: Worker;
-  readonly registry: Registry;
+  readonly judge: Judge;
   readonly answers: Answers;
   readonly tokens: Tokens;
   readonly seal: Seal;
@@ -113,9 +111,9 @@ export class Door {
     const sealedKey = this.#sealedKey(key === null ? null : `key:${key}`);
     const target = await this.#target(token);
     if (!target) return this.#refused(door, { disposition: "unknown", keyed: key !== null });
-    const judged = await this.#judge(target, value, sealedKey);
-    if (judged.type === "invalid") return this.#refused(door, { disposition: "invalid", keyed: key !== null, issues: judged.issues });
-    const payload = this.#valuePayload(target.created, judged.value);
+    const judged = await this.#judge(target, sealedKey, () => value);
+    if (judged?.type === "invalid") return this.#refused(door, { disposition: "invalid", keyed: key !== null, issues: judged.issues });
+    const payload = this.#valuePayload(target.created, judged && target.created.payload === "json" ? judged.value : value);
     const text = payload.type === "value" ? payload.value : "";
     const digest = key === null ? null : bodyDigest(payload.type === "request" ? payload.body : encoder.encode(text));
     const command: Deliver = { op: "deliver", address: target.address, key: sealedKey, digest, payload };
@@ -160,7 +158,17 @@ export class Door {
     } catch (error) {
       return fail(error);
     }
-    this.#deliver(door, command, (outcome) => this.#reply(command.key, outcome, reply, fail), fail);
+    const deliver = (): void => this.#deliver(door, command, (outcome) => this.#reply(command.key, outcome, reply, fail), fail);
+    if (!created.hasSchema) return deliver();
+    // The request is still the payload: the schema says whether its JSON will do.
+    this.#judge(target, command.key, () => parseJsonBody(request.body))
+      .catch(asIssues)
+      .then((judged) => {
+        if (judged?.type !== "invalid") return deliver();
+        const { receipt } = this.#refused(door, { disposition: "invalid", keyed: command.key !== null, issues: judged.issues });
+        reply({ type: "refused", receipt });
+      })
+      .catch(fail);
   }
 
   #reply(key: string | null, outcome: DeliverOutcome, reply: (reply: Reply) => void, fail: (error: unknown) => void): void {
@@ -225,35 +233,20 @@ export class Door {
     return hook ? { address, created: hook.created, runId: hook.runId, runNumber: hook.run } : null;
   }
 
-  /** A schema judges at the door, once. One that only live code holds is found by running that code. */
-  async #judge(target: Target, value: unknown, key: string | null): Promise<Verdict> {
-    if (!target.created.hasSchema) return { type: "valid", value };
-    if (key !== null && (await this.#isRepeat(target, key))) return { type: "valid", value };
-    return judge(await this.#schema(target), value);
+  /** A schema judges at the door, once; null where there is nothing to judge, or the store has its answer without it (D1). */
+  async #judge(target: Target, key: string | null, value: () => unknown): Promise<Verdict | null> {
+    const { store, judge } = this.#options;
+    const { address, created, runId, runNumber } = target;
+    if (!created.hasSchema) return null;
+    if (key !== null && (await store.deliveryOf(address, key)) !== null) return null;
+    const hook = await store.hook(address);
+    if (hook?.state.type !== "open") return null;
+    return judge.verdict({ created, runId, runNumber }, value());
   }
 
   /** A sender may well use the URL it was given as its key. */
   #sealedKey(key: string | null): string | null {
     return key === null ? null : this.#options.seal.sealText(key);
-  }
-
-  /** D1: a key that was taken answers before the schema does. */
-  async #isRepeat(target: Target, key: string): Promise<boolean> {
-    return (await this.#options.store.deliveryOf(target.address, key)) !== null;
-  }
-
-  /** A definition's, or the one that the run's code made its hook with: that run is taken up, or looked into where it is another's. */
-  async #schema(target: Target): Promise<StandardSchema> {
-    const { registry, worker, store, host } = this.#options;
-    const { created, runId, runNumber } = target;
-    const named = created.definition === null ? null : registry.hook(created.definition);
-    if (named?.schema) return named.schema;
-    const run = runNumber === null ? null : ((await worker.runOf(runNumber)) ?? (await inspect(store, registry, host, runNumber)));
-    const schema = run?.hooks.get(created.position)?.schema;
-    if (schema) return schema;
-    const reason = run?.fault ? `that code does not come to it: ${run.fault.error.message}` : "that code is not registered here";
-    const message = `Hook ${created.name || `#${created.position}`} of run ${runId} has a schema that only its workflow's code holds, and ${reason}. Give defineHook a name, or deliver where the workflow runs.`;
-    throw new RingbackError("schema_unavailable", message, { details: { run: runId } });
   }
 
   #valuePayload(created: HookCreated, value: unknown): Payload {
@@ -288,6 +281,12 @@ function isSame(own: string, given: string): boolean {
 
 /** The same for every token that is not ours, whatever else was sent with it. */
 const unknown: Reply & { readonly type: "refused" } = { type: "refused", receipt: { disposition: "unknown", keyed: false } };
+
+/** A body that is no JSON does not fit any schema. */
+function asIssues(error: unknown): Verdict {
+  if (RingbackError.is(error, "invalid_payload")) return { type: "invalid", issues: error.details.issues };
+  throw error;
+}
 
 function checkKey(key: string, seal: Seal): void {
   const actual = Buffer.byteLength(key);

@@ -18,6 +18,7 @@ import type { DeliveryNumber, Notice, RunNumber, Store } from "../store/port.ts"
 import { Answers } from "./answers.ts";
 import { Committer } from "./commit.ts";
 import { Door } from "./deliver.ts";
+import { Judge } from "./judge.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { Lease } from "./lease.ts";
 import type { Logger } from "./logger.ts";
@@ -127,7 +128,7 @@ export class EngineCore {
       store,
       committer: this.committer,
       worker: this.worker,
-      registry,
+      judge: new Judge({ store, committer: this.committer, worker: this.worker, registry, host: this.host, clock }),
       answers: this.answers,
       tokens: this.tokens,
       seal,

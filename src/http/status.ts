@@ -2,7 +2,7 @@
 
 import { type ErrorCode, RingbackError } from "../core/errors.ts";
 import type { Answer } from "../core/event.ts";
-import type { Disposition } from "../core/receipt.ts";
+import type { Disposition, Receipt } from "../core/receipt.ts";
 import type { Reply } from "../engine/deliver.ts";
 
 const statuses: { readonly [disposition in Disposition]: number } = {
@@ -29,6 +29,7 @@ export function answerFor(reply: Reply): Answer {
       };
     }
     case "refused":
+      if (reply.receipt.disposition === "invalid") return invalid(reply.receipt);
       return { status: statuses[reply.receipt.disposition], headers: ["Ringback-Disposition", reply.receipt.disposition], body: empty };
     case "method":
       return { status: 405, headers: ["Allow", reply.allow.join(", ")], body: empty };
@@ -65,6 +66,12 @@ export function answerForError(error: unknown): Answer {
   if (RingbackError.is(error, "too_deep") || RingbackError.is(error, "invalid_payload")) return problem(422, error.code, error.message);
   const answer = problem(503, codeOfError(error), "Send it again later; with the same key it is taken once.");
   return { ...answer, headers: [...answer.headers, "Retry-After", retryAfterSeconds] };
+}
+
+/** The sender may correct it: it is told what is wrong, and where. */
+function invalid({ disposition, issues = [] }: Receipt): Answer {
+  const body = new TextEncoder().encode(JSON.stringify({ code: "invalid_payload", issues }));
+  return { status: statuses[disposition], headers: ["Content-Type", "application/json", "Ringback-Disposition", disposition], body };
 }
 
 export const notFound: Answer = { status: 404, headers: ["Ringback-Disposition", "unknown"], body: empty };

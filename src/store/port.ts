@@ -145,6 +145,18 @@ export interface Claim {
 }
 export type ClaimOutcome = { readonly type: "claimed"; readonly row: RunRow } | { readonly type: "refused"; readonly row: RunRow | null };
 
+/**
+ * Notes that a process is about to run the code of a run that it does not hold, only to look (`loads` rises by one), or, with `isOver`,
+ * that it came through (and falls by one). Refused where the run has ended, is set aside, or is at `limits.loadsWithoutProgress`: what
+ * ends every process that looks must not be looked at with every delivery.
+ */
+export interface Look {
+  readonly op: "look";
+  readonly run: RunNumber;
+  readonly isOver: boolean;
+}
+export type LookOutcome = { readonly type: "looked" } | { readonly type: "refused" };
+
 /** Gives runs back, so that another worker need not wait for the lease to end. Without `runs`: all of the worker's. */
 export interface Release {
   readonly op: "release";
@@ -179,7 +191,7 @@ export interface RememberKey {
 }
 export type RememberKeyOutcome = { readonly type: "done" } | { readonly type: "differs" };
 
-export type Command = StartRun | Deliver | Append | Park | Fire | Cancel | Claim | Release | Beat | Decide | RememberKey;
+export type Command = StartRun | Deliver | Append | Park | Fire | Cancel | Claim | Look | Release | Beat | Decide | RememberKey;
 
 interface Outcomes {
   start: StartOutcome;
@@ -189,6 +201,7 @@ interface Outcomes {
   fire: FireOutcome;
   cancel: CancelOutcome;
   claim: ClaimOutcome;
+  look: LookOutcome;
   release: DoneOutcome;
   beat: DoneOutcome;
   decide: DecideOutcome;

@@ -49,8 +49,10 @@ export class Played {
     const end = journal.at(-1);
     if (end?.kind !== "run_ended") {
       const { registry } = world.engine.core.parts;
-      const seen = await inspect(world.store, registry, world.engine.core.host, row?.run ?? 0);
-      return { result: waits, unread: values(world, journal, seen?.unread() ?? []) };
+      const definition = registry.workflow(row?.workflow ?? "");
+      if (!row || !definition) throw new Error(`There is no run ${runId} of a workflow that is known here.`);
+      const seen = await inspect(row, definition, world.store, world.engine.core.host, world.clock);
+      return { result: waits, unread: values(world, journal, seen.unread()) };
     }
     // A cancelled run is cancelled, whatever its code returns.
     const result =

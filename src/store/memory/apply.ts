@@ -1,7 +1,7 @@
 // The memory store's transaction member: `apply(state, now, command)`. Deterministic; reads no clock; touches only the state it is given,
 // and that only when the command is not refused. It is the oracle for the other stores.
 
-import { claimed, hasEnded, isRunnable, mayClaim, mayWrite, settle } from "../../core/run-row.ts";
+import { claimed, hasEnded, isRunnable, looked, mayClaim, mayLook, mayWrite, settle } from "../../core/run-row.ts";
 import type {
   Beat,
   Claim,
@@ -10,6 +10,8 @@ import type {
   Decide,
   DecideOutcome,
   DoneOutcome,
+  Look,
+  LookOutcome,
   Notice,
   OutcomeOf,
   Park,
@@ -52,6 +54,8 @@ function run(change: Change, command: Command): OutcomeOf<Command> {
       return cancel(change, command);
     case "claim":
       return claim(change, command);
+    case "look":
+      return look(change, command);
     case "release":
       return release(change, command);
     case "beat":
@@ -85,6 +89,13 @@ function claim(change: Change, command: Claim): ClaimOutcome {
   if (dead(command.worker) || !mayClaim(stored.progress, command.worker, dead)) return { type: "refused", row: runRow(stored) };
   change.setProgress(command.run, claimed(stored.progress, command.worker));
   return { type: "claimed", row: runRow(state.runs.get(command.run)!) };
+}
+
+function look(change: Change, { run, isOver }: Look): LookOutcome {
+  const stored = change.state.runs.get(run);
+  if (stored === undefined || hasEnded(stored.progress) || (!isOver && !mayLook(stored.progress))) return { type: "refused" };
+  change.setProgress(run, looked(stored.progress, isOver));
+  return { type: "looked" };
 }
 
 /** Runs that another worker holds meanwhile, or that have ended, are not the caller's to give back. */

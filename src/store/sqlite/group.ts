@@ -7,7 +7,7 @@ import type { Command, Notice, Outcome, OutcomeOf } from "../port.ts";
 import { append, startRun } from "./append.ts";
 import { cancel, deliver, fire } from "./deliver.ts";
 import { storeError } from "./error.ts";
-import { beat, claim, decide, park, release, rememberKey } from "./lease.ts";
+import { beat, claim, decide, look, park, release, rememberKey } from "./lease.ts";
 import type { Tables } from "./table.ts";
 import { Work } from "./work.ts";
 
@@ -75,6 +75,8 @@ function apply(work: Work, command: Command): OutcomeOf<Command> {
       return cancel(work, command);
     case "claim":
       return claim(work, command);
+    case "look":
+      return look(work, command);
     case "release":
       return release(work, command);
     case "beat":

@@ -1,6 +1,6 @@
 // Who may advance a run, and what else is decided by one row: parking, manual answers, key fingerprints.
 
-import { claimed, isRunnable, mayClaim, mayWrite, rowOf, settle } from "../../core/run-row.ts";
+import { claimed, hasEnded, isRunnable, looked, mayClaim, mayLook, mayWrite, rowOf, settle } from "../../core/run-row.ts";
 import type {
   Beat,
   Claim,
@@ -8,6 +8,8 @@ import type {
   Decide,
   DecideOutcome,
   DoneOutcome,
+  Look,
+  LookOutcome,
   Park,
   ParkOutcome,
   Release,
@@ -35,6 +37,13 @@ export function claim(work: Work, command: Claim): ClaimOutcome {
   const after = claimed(progress, worker);
   tables.writeProgress(run, after);
   return { type: "claimed", row: rowOf(origin, after) };
+}
+
+export function look({ tables }: Work, { run, isOver }: Look): LookOutcome {
+  const progress = tables.held(run);
+  if (progress === null || hasEnded(progress) || (!isOver && !mayLook(progress))) return { type: "refused" };
+  tables.writeProgress(run, looked(progress, isOver));
+  return { type: "looked" };
 }
 
 /** Runs that another worker holds meanwhile, or that have ended, are not the caller's to give back. */

@@ -36,10 +36,15 @@ export interface WebhookOptions extends HookOptions {
   readonly respondWithin?: string | number;
   /** Methods that resume. Default POST, PUT and PATCH; others get 405. */
   readonly methods?: readonly string[];
+  /**
+   * Any Standard Schema, asked about the body's JSON at the door: what it refuses gets 422 with its issues, and the wait stays open. The
+   * payload is still the request, as it came. Only processes that have the workflow can judge: others answer 503.
+   */
+  readonly schema?: StandardSchema;
 }
 
 const hookOptions: OptionNames<HookOptions> = { token: true, metadata: true, timeout: true };
-const webhookOptions: OptionNames<WebhookOptions> = { ...hookOptions, respondWith: true, respondWithin: true, methods: true };
+const webhookOptions: OptionNames<WebhookOptions> = { ...hookOptions, respondWith: true, respondWithin: true, methods: true, schema: true };
 
 /** What a hook is, without being awaitable: safe to return from an async function or to keep in an object. */
 export interface HookHandle {
@@ -189,7 +194,8 @@ function openHook<T>(options: HookOptions, definition: HookDefinition | null): H
 export function createWebhook(options: WebhookOptions = {}): Webhook {
   const run = here("createWebhook()");
   checkOptions("createWebhook()", options, webhookOptions);
-  const { token, methods = ["POST", "PUT", "PATCH"], metadata, timeout } = options;
+  const { token, methods = ["POST", "PUT", "PATCH"], metadata, timeout, schema = null } = options;
+  checkSchema("createWebhook()", schema);
   if (token !== undefined) checkCustomToken(token);
   if (!Array.isArray(methods) || methods.some((method) => typeof method !== "string"))
     throw badArgument("methods", methods, `createWebhook({ methods }) takes an array such as ["GET", "POST"], got ${kindOf(methods)}.`);
@@ -201,7 +207,7 @@ export function createWebhook(options: WebhookOptions = {}): Webhook {
     response: responseOf(options),
     metadata,
     timeout,
-    definition: null,
+    definition: schema && { name: null, schema },
   };
   return new Webhook(callHook(run, call), metadata);
 }
@@ -214,6 +220,12 @@ function responseOf({ token, respondWith, respondWithin }: WebhookOptions): Hook
   if (Object.prototype.toString.call(respondWith) === "[object Response]") return { mode: "static", response: respondWith };
   const given = typeof respondWith === "string" ? JSON.stringify(respondWith) : kindOf(respondWith);
   throw badArgument("respondWith", respondWith, `createWebhook({ respondWith }) takes a Response or "manual", got ${given}.`);
+}
+
+function checkSchema(call: string, schema: StandardSchema<unknown, unknown> | null): void {
+  if (schema === null || typeof schema["~standard"]?.validate === "function") return;
+  const wanted = "takes a Standard Schema, as Zod, Valibot and ArkType make them";
+  throw badArgument("schema", schema, `${call.slice(0, -1)}{ schema }) ${wanted}, got ${kindOf(schema)} without it.`);
 }
 
 /** A kind of hook: typed, and validated at every door. */
@@ -250,12 +262,7 @@ export function defineHook<Input, Output>(
   const given = typeof first === "string" ? second : first;
   checkOptions("defineHook()", given, defineOptions);
   const { schema = null } = given;
-  if (schema !== null && typeof schema["~standard"]?.validate !== "function")
-    throw badArgument(
-      "schema",
-      schema,
-      `defineHook({ schema }) takes a Standard Schema, as Zod, Valibot and ArkType make them, got ${kindOf(schema)} without it.`,
-    );
+  checkSchema("defineHook()", schema);
   const definition: HookDefinition = { name, schema: schema as StandardSchema | null };
   if (name !== null) processHooks.add({ name, schema: definition.schema, site: callSite() });
   return {

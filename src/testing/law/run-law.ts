@@ -324,6 +324,33 @@ export const leaseLaws: readonly Law[] = [
     },
   },
   {
+    name: "look: counts as a load until it is over; refused at the limit, where the run is set aside, and where it has ended",
+    holds: async (world) => {
+      const { run, fence } = await world.waiting("run-1");
+      const [begin, over] = [{ op: "look", run, isOver: false } as const, { op: "look", run, isOver: true } as const];
+      const row = await world.row(run);
+      world.equal(await world.commit(begin, begin), [{ type: "looked" }, { type: "looked" }]);
+      world.equal(await world.row(run), { ...row, loads: row.loads + 2 });
+      world.equal(await world.commit(over, over, over), [{ type: "looked" }, { type: "looked" }, { type: "looked" }]);
+      world.like(await world.row(run), { loads: 0 });
+      const looks = await world.commit(begin, begin, begin, begin);
+      world.equal(
+        looks.map((outcome) => outcome.type),
+        ["looked", "looked", "looked", "refused"],
+      );
+      await world.commit(seen(run, fence, 1));
+      world.equal(await world.do(begin), { type: "looked" });
+      await world.append(run, runBlocked("code-1"));
+      world.equal(await world.do(begin), { type: "refused" });
+      await world.append(run, { kind: "run_unblocked" }, runEnded());
+      world.equal(await world.commit(begin, over, { ...begin, run: run + 1_000 }), [
+        { type: "refused" },
+        { type: "refused" },
+        { type: "refused" },
+      ]);
+    },
+  },
+  {
     name: "loads: progress of the code zeroes them, facts from outside do not",
     holds: async (world) => {
       const { run, fence } = await world.waiting("run-1");
