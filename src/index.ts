@@ -33,5 +33,6 @@ export type {
   RunFact,
   StepFact,
 } from "./engine/observer.ts";
+export type { Health } from "./engine/health.ts";
 export type { LogSink } from "./engine/logger.ts";
 export { createEngine, type Engine, type EngineOptions, type RateLimitOptions } from "./wiring.ts";

@@ -11,6 +11,7 @@ import { systemClock } from "./engine/clock.ts";
 import { bindApi, defaultApi, useDefaultApi } from "./engine/default.ts";
 import { EngineCore } from "./engine/engine.ts";
 import { EngineApi } from "./engine/engine-api.ts";
+import { type Health, healthOf } from "./engine/health.ts";
 import type { EngineEventName, EngineListener } from "./engine/observer.ts";
 import { type LogSink, Logger } from "./engine/logger.ts";
 import { native } from "./engine/realm/globals.ts";
@@ -108,6 +109,11 @@ export interface Engine extends EngineApi {
    * listener throws goes to the logger. Throws `bad_argument`.
    */
   on<E extends EngineEventName>(event: E, listener: EngineListener<E>): () => void;
+  /**
+   * How the engine is doing: its store, lease, runs, timers and keys, and what is wrong. Opens and writes nothing, reads a bounded number of
+   * rows, and does not reject for a store that is away; it is answered within 5 s.
+   */
+  health(): Promise<Health>;
   /** @internal For tests: the parts. */
   readonly core: EngineCore;
 }
@@ -129,6 +135,10 @@ class WiredEngine extends EngineApi implements Engine {
 
   on<E extends EngineEventName>(event: E, listener: EngineListener<E>): () => void {
     return this.core.report.observers.on(event, listener);
+  }
+
+  health(): Promise<Health> {
+    return healthOf(this.core);
   }
 
   async open(): Promise<void> {

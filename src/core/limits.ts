@@ -25,7 +25,9 @@ export type Limit =
   | "schemaMs"
   | "lookEvents"
   | "lookMs"
-  | "issuesTold";
+  | "issuesTold"
+  | "healthRows"
+  | "healthMs";
 
 export const limits: {
   readonly [name in Limit]: number;
@@ -73,6 +75,10 @@ export const limits: {
   lookMs: 2_000,
   /** Issues that the answer to a refused payload lists: whoever sends nonsense is not sent a book. */
   issuesTold: 50,
+  /** Rows that each look of `health()` reads: a probe that asks every few seconds must not be felt. */
+  healthRows: 500,
+  /** How long `health()` waits for the store: a probe gives up sooner or later, and then knows nothing. */
+  healthMs: 5_000,
 };
 
 /** `what` is over a limit, in bytes. */

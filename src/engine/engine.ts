@@ -185,6 +185,10 @@ export class EngineCore {
     return this.#opening;
   }
 
+  get leaseLeftMs(): number {
+    return this.#lease.leftMs;
+  }
+
   get isOpen(): boolean {
     return this.#state === "open";
   }

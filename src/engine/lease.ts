@@ -34,6 +34,11 @@ export class Lease {
     this.#next();
   }
 
+  /** How long other workers leave this one's runs alone, unless it beats again; negative once it is over. */
+  get leftMs(): number {
+    return this.#until - this.#clock.now();
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.#takeBack?.();

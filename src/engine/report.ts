@@ -107,9 +107,9 @@ export class Report {
     this.observers.tell("store_failed", { store: store.name, code, message: host.sealText(textOf(error)), at: new Date(now) });
   }
 
-  /** Whether the store was last heard of as failing. */
-  get isStoreFailing(): boolean {
-    return this.#failedAt !== null;
+  /** Since when the store fails; null while it does not. */
+  get failedAt(): Date | null {
+    return this.#failedAt === null ? null : new Date(this.#failedAt);
   }
 
   /** The store has answered. */
