@@ -15,6 +15,7 @@ export type {
 } from "./engine/engine-api.ts";
 export { RunHandle as Run, type RunStatus } from "./engine/run-handle.ts";
 export type { Disposition, Receipt } from "./core/receipt.ts";
+export type { RunEnding, UnreadPayload } from "./core/ending.ts";
 export type { TimelineEntry } from "./core/timeline.ts";
 
 /**

@@ -115,6 +115,7 @@ function keep(run: Run, created: HookCreated, token: string, call: HookCall, url
   const shown = url === undefined ? (created.url === null ? null : run.host.revealText(created.url)) : url;
   const part = new HookPart(run, created, token, shown, call.definition?.schema ?? null);
   run.hooks.set(created.position, part);
+  if (run.isCancelled) part.close(run.seq, run.cancelledError()); // every store has it closed: nothing can come
   return part;
 }
 

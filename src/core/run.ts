@@ -359,12 +359,16 @@ export class Run implements Reading {
 
   #cancel(seq: number): void {
     this.isCancelled = true;
-    const error = (): RunCancelledError =>
-      new RunCancelledError(`Run ${this.identity.id} was cancelled.`, { details: { run: this.identity.id } });
+    const error = (): RunCancelledError => this.cancelledError();
     const waiting = this.pending.entries().sort(([a], [b]) => a - b);
     this.pending.clear();
     for (const [, pending] of waiting) pending.reject(error());
     for (const hook of this.hooks.values()) hook.close(seq, error());
+  }
+
+  /** What waits get once the run was asked to end. */
+  cancelledError(): RunCancelledError {
+    return new RunCancelledError(`Run ${this.identity.id} was cancelled.`, { details: { run: this.identity.id } });
   }
 
   /** An end outside the run's turns is no end: no replay could follow it there. */

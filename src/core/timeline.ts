@@ -1,5 +1,6 @@
 // A run's journal as people read it: what happened and when, without payloads and without any token.
 
+import { unreadIn } from "./ending.ts";
 import type { EventKind, HookCreated, Payload, Recorded } from "./event.ts";
 import { deliveryId } from "./receipt.ts";
 
@@ -24,7 +25,7 @@ export function timelineOf(journal: readonly Recorded[]): TimelineEntry[] {
     const position = subject(event);
     const name = nameOf(event) ?? (position === undefined ? undefined : names.get(position));
     if (position !== undefined && name !== undefined) names.set(position, name);
-    const detail = detailOf(event);
+    const detail = detailOf(event, event.kind === "run_ended" ? unreadIn(journal, event).length : 0);
     return {
       at: new Date(event.at),
       event: event.kind,
@@ -51,7 +52,7 @@ function nameOf(event: Recorded): string | undefined {
   return undefined;
 }
 
-function detailOf(event: Recorded): string | undefined {
+function detailOf(event: Recorded, unread: number): string | undefined {
   switch (event.kind) {
     case "hook_created":
       return hookDetail(event);
@@ -82,10 +83,18 @@ function detailOf(event: Recorded): string | undefined {
     case "run_blocked":
       return event.reason;
     case "run_ended":
-      return event.unread.length === 0 ? event.outcome.type : `${event.outcome.type}, ${event.unread.length} payloads unread`;
+      return endDetail(event, unread);
     default:
       return undefined;
   }
+}
+
+function endDetail({ outcome, abandoned, warnings }: Recorded & { readonly kind: "run_ended" }, unread: number): string {
+  const words: string[] = [outcome.type];
+  if (unread > 0) words.push(unread === 1 ? "1 payload unread" : `${unread} payloads unread`);
+  if (abandoned.length > 0) words.push(`${abandoned.length} never started`);
+  if (warnings.length > 0) words.push(warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`);
+  return words.join(", ");
 }
 
 function hookDetail({ purpose, expiresAt }: Recorded<HookCreated>): string {

@@ -1,7 +1,9 @@
 // A run as its starter holds it: what it is doing, how it ended, and ways to end it. Nothing is read until it is asked for.
 
 import { callOutcome } from "../core/call.ts";
+import { endingOf, type RunEnding } from "../core/ending.ts";
 import { RingbackError, RunNotFoundError } from "../core/errors.ts";
+import type { Recorded } from "../core/event.ts";
 import { outcomeError } from "../core/pending.ts";
 import { type RunStateName, runStateName } from "../core/run-row.ts";
 import { type TimelineEntry, timelineOf } from "../core/timeline.ts";
@@ -58,9 +60,14 @@ export class RunHandle<R = unknown> {
     return this.#blocked();
   }
 
+  /** How it ended, and what it left behind: unread payloads, what never started, warnings. Null while it has not ended. */
+  get ending(): Promise<RunEnding | null> {
+    return this.#journal().then((journal) => endingOf(this.runId, journal));
+  }
+
   /** All that is in the run's journal so far, in order, without payloads and without any token. */
   get timeline(): Promise<readonly TimelineEntry[]> {
-    return this.#timeline();
+    return this.#journal().then(timelineOf);
   }
 
   /**
@@ -104,9 +111,9 @@ export class RunHandle<R = unknown> {
     return event?.kind === "run_blocked" ? { reason: event.reason, message: event.message } : null;
   }
 
-  async #timeline(): Promise<TimelineEntry[]> {
+  async #journal(): Promise<readonly Recorded[]> {
     const row = await this.#row();
-    return timelineOf(await (await this.#engine()).parts.store.journal(row.run, 0));
+    return (await this.#engine()).parts.store.journal(row.run, 0);
   }
 
   async #find(): Promise<RunRow | null> {

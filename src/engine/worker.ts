@@ -394,16 +394,16 @@ export class Worker {
     if (claim.type === "refused") return;
     const { row } = claim;
     const live = this.#hot.get(number);
-    const { seq, unread } = live && !live.isLoading ? { seq: live.run.seq, unread: live.run.unread() } : { seq: 0, unread: [] };
+    const known = live && !live.isLoading ? live.run : null;
     this.forget(number);
     const ended: NoteEvent = {
       kind: "run_ended",
       turn: 0,
       outcome: { type: "cancelled" },
-      seen: seq,
-      unread,
+      seen: known?.seq ?? 0,
+      unread: known?.unread() ?? [],
       abandoned: [],
-      warnings: [],
+      warnings: known?.warnings?.map(this.#host.sealText) ?? none,
     };
     this.steps.abort(number, "The run was cancelled.");
     const outcome = await this.#committer.commit({ op: "append", run: number, fence: row.fence, events: [ended], seen: row.seq });

@@ -1,0 +1,48 @@
+// What a run left behind when it ended, out of its journal.
+
+import type { Recorded, RunOutcome } from "./event.ts";
+import { deliveryId } from "./receipt.ts";
+import { hookIdOf } from "./run-id.ts";
+
+/** A payload that a hook took and no code read. */
+export interface UnreadPayload {
+  readonly hookId: string;
+  /** The delivery's id, as its sender was told. */
+  readonly delivery: string;
+  /** When it came, by the store's clock. */
+  readonly at: Date;
+}
+
+/** How a run ended, and what it left behind. */
+export interface RunEnding {
+  readonly outcome: RunOutcome["type"];
+  /** By the store's clock. */
+  readonly at: Date;
+  /** In the order they came. A run that was ended from outside while it was not in memory has all its payloads here: what it read is not known. */
+  readonly unread: readonly UnreadPayload[];
+  /** Positions of the steps and timers that were first asked for in its last turn, and never started. */
+  readonly abandoned: readonly number[];
+  /** What in its code did no harm, but is no good sign, such as a rejection that nobody handled. */
+  readonly warnings: readonly string[];
+}
+
+type Received = Recorded & { readonly kind: "hook_received" };
+
+/** Null for the journal of a run that has not ended. */
+export function endingOf(runId: string, journal: readonly Recorded[]): RunEnding | null {
+  const ended = journal.at(-1);
+  if (ended?.kind !== "run_ended") return null;
+  const { outcome, at, abandoned, warnings } = ended;
+  const unread = unreadIn(journal, ended).map((event) => ({
+    hookId: hookIdOf(runId, event.position),
+    delivery: deliveryId(event.delivery ?? 0),
+    at: new Date(event.at),
+  }));
+  return { outcome: outcome.type, at: new Date(at), unread, abandoned, warnings };
+}
+
+/** What was there and not taken, and what came too late to be seen. */
+export function unreadIn(journal: readonly Recorded[], { unread, seen }: Recorded & { readonly kind: "run_ended" }): Received[] {
+  const left = new Set(unread);
+  return journal.filter((event): event is Received => event.kind === "hook_received" && (event.seq > seen || left.has(event.seq)));
+}
