@@ -4,15 +4,20 @@ import { defaultApi } from "./wiring.ts";
 import type { EngineApi } from "./engine/engine-api.ts";
 
 export type {
+  BufferedHook,
   HookInfo,
   ListHooksOptions,
+  ListRefusedOptions,
   ListRunsOptions,
+  PurgeOptions,
   ResumedHook,
   ResumeOptions,
   RunInfo,
   StartArguments,
   StartOptions,
 } from "./engine/engine-api.ts";
+export type { RefusedDelivery } from "./engine/refused.ts";
+export type { Purged } from "./engine/retention.ts";
 export { RunHandle as Run, type RunStatus } from "./engine/run-handle.ts";
 export type { Disposition, Receipt } from "./core/receipt.ts";
 export type { RunEnding, UnreadPayload } from "./core/ending.ts";
@@ -41,3 +46,9 @@ export const getHookByToken: EngineApi["getHookByToken"] = (token) => defaultApi
 export const listRuns: EngineApi["listRuns"] = (options) => defaultApi().listRuns(options);
 /** Hooks, those of the newest run first: open ones, or `all`; of one run where `runId` is given; 100 unless `limit` says otherwise. */
 export const listHooks: EngineApi["listHooks"] = (options) => defaultApi().listHooks(options);
+/** Deliveries that were refused, or that no hook claimed in time, newest first, while they are kept: at most `limit` (1 to 1,000; 100). */
+export const listRefused: EngineApi["listRefused"] = (options) => defaultApi().listRefused(options);
+/** Delivers a refused delivery once more, to the hook that has its address now. Rejects `delivery_not_found`. */
+export const redeliver: EngineApi["redeliver"] = (deliveryId) => defaultApi().redeliver(deliveryId);
+/** Removes what is over, now: runs that ended more than `olderThan` ago, else as the engine's `retention` says; expired keys; held deliveries. */
+export const purge: EngineApi["purge"] = (options) => defaultApi().purge(options);

@@ -1,8 +1,9 @@
 // Joins what layers may not know of each other: the store for a URL, the handlers onto an engine, the default engine from the environment.
 
 import { dirname, join } from "node:path";
-import { badArgument, checkOptions, type OptionNames } from "./core/argument.ts";
+import { badArgument, checkOptions, kindOf, type OptionNames } from "./core/argument.ts";
 import type { Clock, RandomBytes } from "./core/clock.ts";
+import { parseDuration } from "./core/duration.ts";
 import { RingbackError } from "./core/errors.ts";
 import { limits } from "./core/limits.ts";
 import { useSecrets } from "./core/secret.ts";
@@ -16,6 +17,7 @@ import type { EngineEventName, EngineListener } from "./engine/observer.ts";
 import { type LogSink, Logger } from "./engine/logger.ts";
 import { native } from "./engine/realm/globals.ts";
 import { processHooks, processWorkflows, Registry } from "./engine/registry.ts";
+import type { Policy } from "./engine/retention.ts";
 import { definitionOf, type Workflow } from "./engine/workflow.ts";
 import { createIngress, forward, type Ingress, webhookRoute } from "./http/ingress.ts";
 import { type KeyRing, loadKeyFile, parseKeys } from "./ingress/key-ring.ts";
@@ -71,9 +73,25 @@ export interface EngineOptions {
    * at each of our tokens, 100 in a second after 1,000 at once; `forged`: of all whose token is not ours, the same. `false` for no limit.
    */
   readonly rateLimit?: RateLimitOptions | false;
+  /**
+   * Custom tokens at which a delivery may come before its hook, as patterns with `*`, such as `slack:*`: it is kept for an hour, and given
+   * to the hook that claims the token. Default: none; a delivery asks for it by `early: true`.
+   */
+  readonly early?: string | readonly string[];
+  /** How long what is over is kept. */
+  readonly retention?: RetentionOptions;
   /** Classes whose instances may pass through journals, by name. */
   readonly classes?: { readonly [name: string]: RegisteredClass<object> };
 }
+
+/** How long what is over is kept. The keys of deliveries outlive both, 30 days. */
+export interface RetentionOptions {
+  /** Runs, from their end; then nothing of them is left. `Infinity`: for ever. Default 30 days. */
+  readonly runs?: string | number;
+  /** Refused deliveries, which can be looked at and delivered again; 0 for not at all. Default 7 days. */
+  readonly refused?: string | number;
+}
+const retentionOptions: OptionNames<RetentionOptions> = { runs: true, refused: true };
 
 const engineOptions: OptionNames<EngineOptions> = {
   store: true,
@@ -92,6 +110,8 @@ const engineOptions: OptionNames<EngineOptions> = {
   bodyBytes: true,
   rateLimit: true,
   classes: true,
+  early: true,
+  retention: true,
 };
 const rateLimitOptions: OptionNames<RateLimitOptions> = { perToken: true, forged: true };
 const rateOptions: OptionNames<Rate> = { perSecond: true, burst: true };
@@ -204,6 +224,8 @@ function createCore(options: EngineOptions): EngineCore {
     bodyBytes: options.bodyBytes ?? limits.bodyBytes,
     cancelGraceMs: options.cancelGraceMs ?? 60_000,
     limit: limitFrom(options.rateLimit ?? {}),
+    isEarly: earlyFrom(options.early ?? []),
+    policy: policyFrom(options.retention ?? {}),
   });
   for (const [name, registered] of Object.entries(options.classes ?? {})) core.classes.register(name, registered);
   return core;
@@ -213,6 +235,41 @@ function checkNumber(argument: string, value: number | undefined, least: number)
   if (value === undefined || (typeof value === "number" && value >= least)) return;
   const message = `createEngine({ ${argument} }) takes a number from ${least}, got ${JSON.stringify(value)}.`;
   throw new RingbackError("bad_argument", message, { details: { argument, value: String(value) } });
+}
+
+function earlyFrom(option: string | readonly string[]): (token: string) => boolean {
+  const patterns = typeof option === "string" ? [option] : option;
+  if (!Array.isArray(patterns) || patterns.some((pattern) => typeof pattern !== "string" || pattern === ""))
+    throw badArgument(
+      "early",
+      option,
+      `createEngine({ early }) takes patterns of custom tokens, such as "slack:*", got ${kindOf(option)}.`,
+    );
+  const parts = patterns.map((pattern: string) => pattern.split("*"));
+  return (token) => parts.some((pieces) => fits(token, pieces));
+}
+
+/** Whether the text is the pieces in their order, with anything between two of them. */
+function fits(text: string, [first = "", ...rest]: readonly string[]): boolean {
+  const last = rest.pop();
+  if (last === undefined) return text === first;
+  if (!text.startsWith(first)) return false;
+  let at = first.length;
+  for (const piece of rest) {
+    const found = text.indexOf(piece, at);
+    if (found === -1) return false;
+    at = found + piece.length;
+  }
+  return text.length - last.length >= at && text.endsWith(last);
+}
+
+function policyFrom(option: RetentionOptions): Policy {
+  checkOptions("createEngine({ retention })", option, retentionOptions);
+  const { runs = "30d", refused = "7d" } = option;
+  return {
+    runsMs: runs === Number.POSITIVE_INFINITY ? null : parseDuration(runs, "retention.runs"),
+    refusedMs: parseDuration(refused, "retention.refused"),
+  };
 }
 
 function limitFrom(option: RateLimitOptions | false): IngressLimit | null {

@@ -55,7 +55,7 @@ describe("createEngine()", () => {
 
   test("options have the names they have", async () => {
     expect(await refused(engineOf(any({ baseURL: "http://x" })))).toBe(
-      'bad_argument: createEngine() has no option "baseURL". Did you mean "baseUrl"? It takes store, workflows, baseUrl, webhookUrl, keys, role, logger, clock, random, hotRuns, concurrency, leaseMs, cancelGraceMs, bodyBytes, classes.',
+      'bad_argument: createEngine() has no option "baseURL". Did you mean "baseUrl"? It takes store, workflows, baseUrl, webhookUrl, keys, role, logger, clock, random, hotRuns, concurrency, leaseMs, cancelGraceMs, bodyBytes, rateLimit, classes, early, retention.',
     );
     expect(await refused(() => createEngine(any("memory:")))).toBe(
       "bad_argument: createEngine() takes its options as an object, got string.",
@@ -98,7 +98,7 @@ test("hooks refuse what they would ignore, in workflow code, and take no positio
     'bad_argument: createWebhook({ respondWith }) takes a Response or "manual", got "Manual".',
     'bad_argument: createWebhook({ respondWith }) takes a Response or "manual", got null.',
     'bad_argument: createWebhook({ methods }) takes an array such as ["GET", "POST"], got string.',
-    'bad_argument: createWebhook() has no option "timeuot". Did you mean "timeout"? It takes token, metadata, timeout, respondWith, respondWithin, methods.',
+    'bad_argument: createWebhook() has no option "timeuot". Did you mean "timeout"? It takes token, metadata, timeout, respondWith, respondWithin, methods, schema.',
   ]);
   expect((await world.journal(run)).map((event) => event.kind)).toEqual(["run_started", "run_ended"]);
 });

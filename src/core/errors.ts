@@ -22,11 +22,14 @@ export interface ErrorDetails {
   too_large: { what: string; limit: number; actual: number };
   too_deep: { what: string; limit: number };
   bad_argument: { argument: string; value: string };
+  delivery_not_found: { delivery: string };
+  early_full: Record<string, never>;
   not_yet: { feature: string };
   workflow_called_directly: { workflow: string };
   workflow_not_registered: { workflow: string };
   duplicate_name: { kind: "workflow" | "hook"; name: string };
   run_not_found: { run: string };
+  run_open: { run: string };
   run_conflict: { run: string; workflow: string };
   run_failed: { run: string };
   run_cancelled: { run: string };

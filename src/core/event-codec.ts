@@ -98,17 +98,14 @@ export function encodeEvent(event: RunEvent): EventRow {
   }
 }
 
-/** A request is known by its head; a value has none, so most deliveries by `resumeHook` parse nothing. */
 function encodeReceived(kind: number, position: number, payload: Payload, key: string | null): EventRow {
-  const isRequest = payload.type === "request";
-  return {
-    kind,
-    position,
-    turn: null,
-    key,
-    head: isRequest ? JSON.stringify(payload.head) : null,
-    body: isRequest ? payload.body : payload.value,
-  };
+  const { head, body } = encodePayload(payload);
+  return { kind, position, turn: null, key, head, body };
+}
+
+/** A request is known by its head; a value has none, so most deliveries by `resumeHook` parse nothing. */
+export function encodePayload(payload: Payload): Pick<EventRow, "head" | "body"> {
+  return payload.type === "request" ? { head: JSON.stringify(payload.head), body: payload.body } : { head: null, body: payload.value };
 }
 
 function outcomeText(outcome: RunOutcome): string | null {
@@ -148,7 +145,7 @@ export function decodeEvent(row: EventRow, { number, seq, at }: Entry): Recorded
   const kind = kinds.get(row.kind);
   if (kind === undefined) throw new TypeError(`The journal holds an event of the unknown kind ${row.kind}; a later version wrote it.`);
   if (kind === "hook_received") {
-    const payload = decodePayload(row.head === null ? null : JSON.parse(row.head), row.body);
+    const payload = decodePayload(row);
     return { kind, position: row.position!, payload, key: row.key, delivery: number, seq, at };
   }
   const event: Fields = row.head === null ? {} : JSON.parse(row.head);
@@ -182,8 +179,10 @@ function putBody(event: Fields, kind: EventKind, body: EventRow["body"]): void {
   }
 }
 
-function decodePayload(head: RequestHead | null, body: EventRow["body"]): Payload {
-  return head === null ? { type: "value", value: String(body) } : { type: "request", head, body: bytesOf(body) };
+export function decodePayload({ head, body }: Pick<EventRow, "head" | "body">): Payload {
+  return head === null
+    ? { type: "value", value: String(body) }
+    : { type: "request", head: JSON.parse(head) as RequestHead, body: bytesOf(body) };
 }
 
 function decodeOutcome(type: RunOutcome["type"], text: string): RunOutcome {

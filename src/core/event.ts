@@ -22,6 +22,11 @@ export type Payload =
   | { readonly type: "value"; readonly value: Serialised }
   | { readonly type: "request"; readonly head: RequestHead; readonly body: Uint8Array };
 
+/** About what it takes at rest: the bytes of its body, or the characters of its text. */
+export function payloadSize(payload: Payload): number {
+  return payload.type === "value" ? payload.value.length : payload.body.length;
+}
+
 /** An HTTP answer at rest. */
 export interface Answer {
   readonly status: number;

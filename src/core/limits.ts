@@ -27,7 +27,15 @@ export type Limit =
   | "lookMs"
   | "issuesTold"
   | "healthRows"
-  | "healthMs";
+  | "healthMs"
+  | "earlyPerToken"
+  | "earlyRows"
+  | "earlyBytes"
+  | "earlyMs"
+  | "refusedRows"
+  | "refusedBytes"
+  | "keysMs"
+  | "purgedRows";
 
 export const limits: {
   readonly [name in Limit]: number;
@@ -79,6 +87,20 @@ export const limits: {
   healthRows: 500,
   /** How long `health()` waits for the store: a probe gives up sooner or later, and then knows nothing. */
   healthMs: 5_000,
+  /** Early deliveries at one token: a hook that is late by more than this many is not coming. */
+  earlyPerToken: 32,
+  /** Early deliveries in a store, and their bytes: what a mistyped pattern may cost. Beyond either a sender is told to come again. */
+  earlyRows: 10_000,
+  earlyBytes: 64 * 1024 * 1024,
+  /** How long an early delivery waits for its hook: who is an hour late has another reason. */
+  earlyMs: 3_600_000,
+  /** Refused deliveries that are kept, and their bytes: a sender that repeats a refused one all day costs no more. The oldest go. */
+  refusedRows: 10_000,
+  refusedBytes: 64 * 1024 * 1024,
+  /** How long a delivery's key outlives its run: no provider repeats for as long (G2). */
+  keysMs: 30 * 24 * 3_600_000,
+  /** Rows that one portion of a purge removes: some 5 ms of a commit that callbacks wait for. */
+  purgedRows: 500,
 };
 
 /** `what` is over a limit, in bytes. */

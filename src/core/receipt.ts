@@ -1,8 +1,12 @@
 // What the sender of a delivery is told, apart from how HTTP says it.
 
 import type { SchemaIssue } from "./definition.ts";
+import type { Answer } from "./event.ts";
 
-/** What became of a delivery: taken (`accepted`), a repeat, refused, or at no hook. `buffered` and `ignored` do not occur yet. */
+/** What a sender gets over HTTP where nothing else was decided. */
+export const accepted: Answer = { status: 202, headers: [], body: new Uint8Array() };
+
+/** What became of a delivery: taken (`accepted`), kept for a hook to come (`buffered`), a repeat, refused, or at no hook. `ignored` does not occur yet. */
 export type Disposition = "accepted" | "buffered" | "duplicate" | "ignored" | "closed" | "invalid" | "unknown";
 
 /** What the sender of a delivery is told. */
@@ -25,4 +29,10 @@ export interface Receipt {
 
 export function deliveryId(delivery: number): string {
   return `dlv_${delivery.toString(36)}`;
+}
+
+/** The number in a delivery's id; null where it is none. */
+export function deliveryNumber(id: string): number | null {
+  const number = /^dlv_[0-9a-z]{1,10}$/.test(id) ? Number.parseInt(id.slice(4), 36) : 0;
+  return number > 0 && Number.isSafeInteger(number) ? number : null;
 }

@@ -6,7 +6,7 @@
 // RR4. Nothing follows `run_ended`.
 
 import { RingbackError } from "./errors.ts";
-import type { BlockedReason, Due, HookAddress, HookCreated, NewRun, Recorded, RunEvent, Serialised } from "./event.ts";
+import type { BlockedReason, Due, HookAddress, HookCreated, NewRun, Payload, Recorded, RunEvent, Serialised } from "./event.ts";
 import { isInput } from "./event.ts";
 import { limits } from "./limits.ts";
 
@@ -326,8 +326,28 @@ export function disposed(mark: HookMark, now: number): HookMark {
 }
 
 /** The address within which a delivery key is taken once (G2): the custom token, else the hook's place. The two cannot be equal. */
-export function keyScope(address: HookAddress, run: number, position: number): string {
-  return address.type === "custom" ? `=${address.token}` : `${run}:${position}`;
+export function keyScope(address: { readonly token: string } | { readonly runKey: string; readonly position: number }): string {
+  return "token" in address ? `=${address.token}` : `${address.runKey}:${address.position}`;
+}
+
+/** The same of a hook. */
+export function hookScope(address: HookAddress, runKey: string, position: number): string {
+  return keyScope(address.type === "custom" ? address : { runKey, position });
+}
+
+/** The address that `keyScope` has written. */
+export function scopeAddress(scope: string): { readonly token: string } | { readonly runKey: string; readonly position: number } {
+  if (scope.startsWith("=")) return { token: scope.slice(1) };
+  const at = scope.lastIndexOf(":");
+  return { runKey: scope.slice(0, at), position: Number(scope.slice(at + 1)) };
+}
+
+/** Whether a hook takes what was not judged for it: what its schema must judge, or is of another form, goes through the door once more. */
+export function takesUnjudged(created: HookCreated, payload: Payload): boolean {
+  if (created.hasSchema) return false;
+  return payload.type === "value"
+    ? created.payload === "json"
+    : created.payload === "request" && created.methods.includes(payload.head.method);
 }
 
 /** Whether every store can compare the text exactly: SQLite's C strings end at NUL, and UTF-8 has no lone surrogates. */
@@ -344,4 +364,15 @@ export function assertKeyText(argument: string, text: string): void {
       { details: { argument, value: text } },
     );
   }
+}
+
+/** Whether a delivery was judged for another hook than this one, which does not take it so. */
+export function isMisjudged(
+  delivery: { readonly payload: Payload; readonly judgedFor?: { readonly run: number; readonly position: number } | null },
+  run: number,
+  created: HookCreated,
+): boolean {
+  const { judgedFor } = delivery;
+  if (judgedFor === undefined || (judgedFor?.run === run && judgedFor.position === created.position)) return false;
+  return !takesUnjudged(created, delivery.payload);
 }

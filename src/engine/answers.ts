@@ -7,12 +7,10 @@
 
 import type { Clock } from "../core/clock.ts";
 import type { Answer } from "../core/event.ts";
+import { accepted } from "../core/receipt.ts";
 import { revealAnswer, type Seal, sealAnswer } from "../core/seal.ts";
 import type { AnswerRow, DecideOutcome, DeliveryNumber, Store } from "../store/port.ts";
 import type { Committer } from "./commit.ts";
-
-/** What a sender gets when nothing else was decided. */
-export const accepted: Answer = { status: 202, headers: [], body: new Uint8Array() };
 
 interface Waiter {
   readonly settle: (answer: Answer) => void;
@@ -58,6 +56,12 @@ export class Answers {
         (error) => this.#fail(delivery, error),
       );
     });
+  }
+
+  /** The answer that is recorded, if there is one; also where the run is purged. */
+  async first(delivery: DeliveryNumber): Promise<Answer | null> {
+    const answer = (await this.#store.answer(delivery))?.answer;
+    return answer ? revealAnswer(this.#seal, answer) : null;
   }
 
   /** Records the answer unless there is one; whoever waits gets the one that stands. */

@@ -4,21 +4,24 @@
 // D2. Arriving before anyone awaits is normal: the payload waits in the journal.
 // D3. Delivery and wake-up are one transaction; nothing is answered before it is committed.
 // D4. A token that does not verify is refused without touching the store.
+// D5. What was judged for one hook is not given to another that has taken its token meanwhile: the door looks again.
 
 import type { Clock } from "../core/clock.ts";
 import { RingbackError } from "../core/errors.ts";
 import type { Answer, HookCreated, Payload } from "../core/event.ts";
 import { limits } from "../core/limits.ts";
-import { deliveryId, type Receipt } from "../core/receipt.ts";
+import { accepted, deliveryId, type Receipt } from "../core/receipt.ts";
 import { revealAnswer, type Seal, type TokenPurpose } from "../core/seal.ts";
-import { bodyDigest, type Capture, deliveryKey, parseJsonBody } from "../ingress/capture.ts";
+import { type Capture, deliveryKey, parseJsonBody } from "../ingress/capture.ts";
 import type { Verdict } from "../ingress/judge.ts";
 import type { IngressLimit } from "../ingress/rate-limit.ts";
 import type { TokenParts, Tokens } from "../ingress/token.ts";
-import type { Address, Deliver, DeliverOutcome, HookRow, RunNumber, Store } from "../store/port.ts";
-import { accepted, type Answers } from "./answers.ts";
+import type { Address, Deliver, DeliverOutcome, DeliveryNumber, HeldRow, HookRow, RunNumber, Store } from "../store/port.ts";
+import type { Answers } from "./answers.ts";
 import type { Committer } from "./commit.ts";
 import type { Judge } from "./judge.ts";
+import { deliveryNotFound, type Keeper } from "./keeper.ts";
+import { Payloads } from "./payload.ts";
 import type { DoorName } from "./observer.ts";
 import type { Report } from "./report.ts";
 import type { RevivingHost } from "./revive.ts";
@@ -42,7 +45,7 @@ interface Verified {
 
 /** What a sender is told over HTTP, or what a caller makes of it. */
 export type Reply =
-  | { readonly type: "answered"; readonly receipt: Receipt; readonly answer: Answer; readonly hook: HookRow }
+  | { readonly type: "answered"; readonly receipt: Receipt; readonly answer: Answer }
   | { readonly type: "refused"; readonly receipt: Receipt }
   | { readonly type: "method"; readonly allow: readonly string[] }
   | { readonly type: "key_reused"; readonly receipt: Receipt }
@@ -58,6 +61,8 @@ export interface Delivered {
 export interface Answering {
   readonly reply: (reply: Reply) => void;
   readonly fail: (error: unknown) => void;
+  /** Another hook has the custom token by now (D5). */
+  readonly moved?: () => void;
 }
 
 export interface DoorOptions {
@@ -73,15 +78,32 @@ export interface DoorOptions {
   readonly clock: Clock;
   /** Of the public route; null for none. */
   readonly limit: IngressLimit | null;
+  readonly keeper: Keeper;
+  /** Whether deliveries at this custom token are kept for a hook to come, where the caller does not say. */
+  readonly isEarly: (token: string) => boolean;
 }
 
-const encoder = new TextEncoder();
+/** A value on its way to whatever hook has the token. */
+interface Arrival {
+  readonly door: DoorName;
+  readonly token: string;
+  readonly value: unknown;
+  /** Sealed. */
+  readonly key: string | null;
+  readonly isEarly: boolean;
+}
 
+/** A delivery that no hook's own methods or form have been asked of. */
+const resuming: readonly string[] = ["POST", "PUT", "PATCH"];
 export class Door {
   readonly #options: DoorOptions;
+  readonly #payloads: Payloads;
+  #isClaimed = false;
+  #isTaking = false;
 
   constructor(options: DoorOptions) {
     this.#options = options;
+    this.#payloads = new Payloads(options.host, options.seal);
   }
 
   /** The public route: minted webhook tokens only. Where the run is hot nothing here waits but for the commit, and no promise is made. */
@@ -94,35 +116,116 @@ export class Door {
     if (!isOurs) return this.#unknown("ingress", answer);
     if (found.hot) return this.#request("ingress", found.hot, request, answer);
     this.#stored(found.parts)
-      .then((target) => this.#requestAt("ingress", target, request, answer))
+      .then((target) => this.#requestAt("ingress", target, placeOf(found.parts), request, answer))
       .catch(answer.fail);
   }
 
   /** `resumeWebhook`: a request handed over by server code, at a minted or custom token. */
   async forwarded(token: string, request: Capture): Promise<Reply> {
     const target = await this.#target(token);
+    if (!target && this.#isEarly(token) && resuming.includes(request.method)) return this.#earlyRequest(token, request);
     const webhook = target?.created.purpose === "webhook" ? target : null;
-    return new Promise((reply, fail) => this.#requestAt("resumeWebhook", webhook, request, { reply, fail }));
+    return new Promise((reply, fail) => {
+      const moved = (): void => void this.forwarded(token, request).then(reply, fail);
+      this.#requestAt("resumeWebhook", webhook, target ? null : this.address(token), request, { reply, fail, moved });
+    });
   }
 
-  /** `resumeHook`, `signal`: a value handed over by server code. */
-  async signal(door: DoorName, token: string, value: unknown, key: string | null): Promise<Delivered> {
-    if (key !== null) checkKey(key, this.#options.seal);
-    const sealedKey = this.#sealedKey(key === null ? null : `key:${key}`);
+  /** `resumeHook`, `signal`: a value handed over by server code. `early`: as the caller wants it, else as the engine was told. */
+  async signal(door: DoorName, token: string, value: unknown, options: { key: string | null; early: boolean | null }): Promise<Delivered> {
+    const { key, early } = options;
+    const isEarly = early ?? this.#isEarly(token);
+    return this.#arrive({ door, token, value, key: key === null ? null : this.#payloads.ownKey(key), isEarly });
+  }
+
+  async #arrive(arrival: Arrival): Promise<Delivered> {
+    const { door, token, value, key } = arrival;
+    const keyed = key !== null;
     const target = await this.#target(token);
-    if (!target) return this.#refused(door, { disposition: "unknown", keyed: key !== null });
-    const judged = await this.#judge(target, sealedKey, () => value);
-    if (judged?.type === "invalid") return this.#refused(door, { disposition: "invalid", keyed: key !== null, issues: judged.issues });
-    const payload = this.#valuePayload(target.created, judged && target.created.payload === "json" ? judged.value : value);
-    const text = payload.type === "value" ? payload.value : "";
-    const digest = key === null ? null : bodyDigest(payload.type === "request" ? payload.body : encoder.encode(text));
-    const command: Deliver = { op: "deliver", address: target.address, key: sealedKey, digest, payload };
-    const outcome = await new Promise<DeliverOutcome>((resolve, reject) => this.#deliver(door, command, resolve, reject));
-    const receipt = this.#receipt(outcome, key !== null);
-    if (outcome.type === "unknown") return { receipt, hook: null };
-    const { hook } = outcome;
-    const mailbox = this.#options.worker.hot(hook.runKey)?.run.hooks.get(hook.created.position)?.mailbox;
+    const address = target?.address ?? this.address(token);
+    const isEarly = arrival.isEarly && !token.startsWith("wh:");
+    if (!address || (!target && !isEarly && !keyed)) return this.#refused(door, { disposition: "unknown", keyed });
+    const judged = target && (await this.#judge(target, key, () => value));
+    if (target && judged?.type === "invalid") {
+      this.#keep(this.#payloads.valueCommand(target.address, target, this.#payloads.serialised(value), key), "invalid", issueText(judged));
+      return this.#refused(door, { disposition: "invalid", keyed, issues: judged.issues });
+    }
+    const fitting = judged?.type === "valid" && target?.created.payload === "json" ? judged.value : value;
+    const payload = target ? this.#payloads.value(target.created, fitting) : this.#payloads.serialised(value);
+    const command = { ...this.#payloads.valueCommand(address, target, payload, key), ...(isEarly ? { earlyMs: limits.earlyMs } : {}) };
+    const outcome = await this.#delivered(door, command);
+    if (outcome.type === "moved") return this.#arrive(arrival); // D5
+    return this.#told(outcome, keyed);
+  }
+
+  #told(outcome: DeliverOutcome, keyed: boolean): Delivered {
+    const receipt = this.#receipt(outcome, keyed);
+    const hook = "hook" in outcome ? outcome.hook : null;
+    const mailbox = hook && this.#options.worker.hot(hook.runKey)?.run.hooks.get(hook.created.position)?.mailbox;
     return { receipt: outcome.type === "accepted" && mailbox ? { ...receipt, unread: mailbox.unreadCount } : receipt, hook };
+  }
+
+  /** A request before there is a hook for it. */
+  async #earlyRequest(token: string, request: Capture): Promise<Reply> {
+    const command: Deliver = { ...this.#payloads.requestCommand({ token }, null, request), judgedFor: null, earlyMs: limits.earlyMs };
+    const outcome = await this.#delivered("resumeWebhook", command);
+    if (outcome.type === "moved") return this.forwarded(token, request);
+    return new Promise((reply, fail) => this.#reply(command, outcome, { reply, fail }));
+  }
+
+  /** Early deliveries at tokens that have a hook by now, which must judge them first; one that cannot be asked now is for the next look. */
+  async takeClaimed(): Promise<void> {
+    this.#isClaimed = true;
+    while (this.#isClaimed && !this.#isTaking) {
+      this.#isClaimed = false;
+      this.#isTaking = true;
+      const rows = await this.#options.keeper.claimed().catch(() => []); // the store is away
+      for (const { delivery } of rows) await this.redeliver(delivery).catch(() => {});
+      this.#isTaking = false;
+    }
+  }
+
+  get isIdle(): boolean {
+    return !this.#isTaking;
+  }
+
+  /**
+   * Delivers what is held once more, as it came, to the hook that has its address now; held no longer where that hook takes it. Rejects
+   * `delivery_not_found`.
+   */
+  async redeliver(delivery: DeliveryNumber): Promise<Delivered> {
+    const row = await this.#options.keeper.row(delivery);
+    const target = await this.#stored(row.address);
+    const keyed = row.key !== null;
+    if (!target) return this.#refused("redeliver", { disposition: "unknown", keyed });
+    const verdict = await this.#judgeHeld(target, row).catch(asIssues);
+    if (verdict.type === "invalid") {
+      this.#options.keeper.keep(row, "invalid", issueText(verdict), delivery);
+      return this.#refused("redeliver", { disposition: "invalid", keyed, issues: verdict.issues });
+    }
+    const { address, key, digest } = row;
+    const judgedFor = { run: target.runNumber, position: target.created.position };
+    const command: Deliver = { op: "deliver", address, key, digest, payload: verdict.value, judgedFor, held: delivery };
+    const outcome = await this.#delivered("redeliver", command);
+    return outcome.type === "moved" ? this.redeliver(delivery) : this.#told(outcome, keyed);
+  }
+
+  /** The payload in the form its hook takes, as its schema gives it. */
+  async #judgeHeld(target: Target, { payload, key }: HeldRow): Promise<Held> {
+    const { host, seal } = this.#options;
+    const { created } = target;
+    if (payload.type === "request" && created.payload === "request" && !created.methods.includes(payload.head.method))
+      return refusedAs(`It came by ${payload.head.method}, and the hook takes ${created.methods.join(", ")}.`);
+    const value = (): unknown =>
+      payload.type === "value" ? host.parse(payload.value) : parseJsonBody(Buffer.from(seal.revealBytes(payload.body)));
+    const judged = await this.#judge(target, key, value);
+    if (judged?.type === "invalid") return judged;
+    if (created.payload === "json") return { type: "valid", value: this.#payloads.value(created, judged ? judged.value : value()) };
+    return { type: "valid", value: payload.type === "request" ? payload : this.#payloads.value(created, value()) };
+  }
+
+  #isEarly(token: string): boolean {
+    return !token.startsWith("wh:") && this.#options.isEarly(token);
   }
 
   /** The address a token stands for; null for one that cannot be an address. */
@@ -132,9 +235,16 @@ export class Door {
     return parsed ? { runKey: parsed.runKey, position: parsed.position } : null;
   }
 
-  #requestAt(door: DoorName, target: Target | null, request: Capture, answer: Answering): void {
+  #requestAt(door: DoorName, target: Target | null, address: Address | null, request: Capture, answer: Answering): void {
     if (target) this.#request(door, target, request, answer);
+    else if (address && deliveryKey(request.headers) !== null) this.#repeat(door, address, request, answer);
     else this.#unknown(door, answer);
+  }
+
+  /** No hook is there any more: the store may know the key still (D1). */
+  #repeat(door: DoorName, address: Address, request: Capture, answer: Answering): void {
+    const command = this.#payloads.requestCommand(address, null, request);
+    this.#deliver(door, command, (outcome) => this.#reply(command, outcome, answer), answer.fail);
   }
 
   #unknown(door: DoorName, answer: Answering): void {
@@ -147,51 +257,79 @@ export class Door {
     return { receipt, hook: null };
   }
 
-  #request(door: DoorName, target: Target, request: Capture, { reply, fail }: Answering): void {
+  #request(door: DoorName, target: Target, request: Capture, answer: Answering): void {
     const { created } = target;
-    if (!created.methods.includes(request.method)) return reply({ type: "method", allow: created.methods });
+    if (!created.methods.includes(request.method)) return answer.reply({ type: "method", allow: created.methods });
     let command: Deliver;
     try {
-      const key = this.#sealedKey(deliveryKey(request.headers));
-      const digest = key === null ? null : bodyDigest(request.body);
-      command = { op: "deliver", address: target.address, key, digest, payload: this.#requestPayload(created, request) };
+      command = this.#payloads.requestCommand(target.address, target, request);
     } catch (error) {
-      return fail(error);
+      return answer.fail(error);
     }
-    const deliver = (): void => this.#deliver(door, command, (outcome) => this.#reply(command.key, outcome, reply, fail), fail);
+    const deliver = (): void => this.#deliver(door, command, (outcome) => this.#reply(command, outcome, answer), answer.fail);
     if (!created.hasSchema) return deliver();
     // The request is still the payload: the schema says whether its JSON will do.
     this.#judge(target, command.key, () => parseJsonBody(request.body))
       .catch(asIssues)
       .then((judged) => {
         if (judged?.type !== "invalid") return deliver();
+        this.#keep(command, "invalid", issueText(judged));
         const { receipt } = this.#refused(door, { disposition: "invalid", keyed: command.key !== null, issues: judged.issues });
-        reply({ type: "refused", receipt });
+        answer.reply({ type: "refused", receipt });
       })
-      .catch(fail);
+      .catch(answer.fail);
   }
 
-  #reply(key: string | null, outcome: DeliverOutcome, reply: (reply: Reply) => void, fail: (error: unknown) => void): void {
+  #reply(command: Deliver, outcome: DeliverOutcome, { reply, fail, moved }: Answering): void {
+    const { key } = command;
     const receipt = this.#receipt(outcome, key !== null);
-    if (outcome.type === "unknown" || outcome.type === "closed") return reply({ type: "refused", receipt });
-    if (outcome.type === "duplicate" && !outcome.isSameBody && key?.startsWith("idempotency-key:"))
+    if (outcome.type === "moved") return moved?.();
+    if (outcome.type === "duplicate" && !outcome.isSameBody && key?.startsWith("idempotency-key:")) {
+      this.#keep(command, "key_reused", "This Idempotency-Key came before with another body.");
       return reply({ type: "key_reused", receipt });
-    const { hook } = outcome;
-    const { response } = hook.created;
-    const answered = (answer: Answer): void => reply({ type: "answered", receipt, answer, hook });
-    if (response.mode !== "manual")
-      return answered(response.mode === "static" ? revealAnswer(this.#options.seal, response.answer) : accepted);
-    this.#options.answers.wait(outcome.delivery).then(answered, fail);
+    }
+    const answered = (answer: Answer): void => reply({ type: "answered", receipt, answer });
+    const { answers, seal } = this.#options;
+    switch (outcome.type) {
+      case "buffered":
+        return answered(accepted);
+      case "accepted":
+      case "duplicate": {
+        const response = outcome.hook?.created.response;
+        if (response?.mode === "accepted") return answered(accepted);
+        if (response?.mode === "static" && outcome.type === "accepted") return answered(revealAnswer(seal, response.answer));
+        if (response?.mode === "manual") return void answers.wait(outcome.delivery).then(answered, fail);
+        // A repeat of what came early, or of what a run took that is purged: what its sender was told is written down.
+        return void answers
+          .first(outcome.delivery)
+          .then((first) => answered(first ?? (response ? revealAnswer(seal, response.answer) : accepted)))
+          .catch(fail);
+      }
+      default:
+        return reply({ type: "refused", receipt });
+    }
+  }
+
+  /** The same as a promise, for doors off the hot path. */
+  #delivered(door: DoorName, command: Deliver): Promise<DeliverOutcome> {
+    return new Promise((resolve, reject) => this.#deliver(door, command, resolve, reject));
   }
 
   #deliver(door: DoorName, command: Deliver, done: (outcome: DeliverOutcome) => void, failed: (error: unknown) => void): void {
     const { committer, worker, report } = this.#options;
     committer.put(command, (outcome) => {
       if (outcome.type === "broken") return failed(outcome.error);
+      if (outcome.type === "early_full" || outcome.type === "gone") return failed(notHeld(outcome.type, command));
       if (outcome.type === "accepted" && outcome.worker === worker.id) worker.arrived(outcome.hook.run, outcome.event);
+      if (outcome.type === "closed" && command.held === undefined) this.#keep(command, "closed", `${outcome.by} ${at(outcome.at)}`);
       done(outcome);
-      if (report.isWatched) report.delivered(door, this.#receipt(outcome, command.key !== null), "hook" in outcome ? outcome.hook : null);
+      if (report.isWatched && outcome.type !== "moved")
+        report.delivered(door, this.#receipt(outcome, command.key !== null), "hook" in outcome ? outcome.hook : null);
     });
+  }
+
+  #keep(command: Deliver, reason: "closed" | "invalid" | "key_reused", detail: string): void {
+    this.#options.keeper.keep(command, reason, detail);
   }
 
   #receipt(outcome: DeliverOutcome, keyed: boolean): Receipt {
@@ -203,7 +341,12 @@ export class Door {
       case "duplicate":
         return { id: deliveryId(outcome.delivery), disposition: "duplicate", keyed };
       case "accepted":
-        return { id: deliveryId(outcome.delivery), disposition: "accepted", keyed };
+      case "buffered":
+        return { id: deliveryId(outcome.delivery), disposition: outcome.type, keyed };
+      case "moved":
+      case "gone":
+      case "early_full":
+        return { disposition: "unknown", keyed };
     }
   }
 
@@ -227,7 +370,7 @@ export class Door {
     return found && (found.hot ?? this.#stored(found.parts));
   }
 
-  async #stored(at: TokenParts | { readonly token: string }): Promise<Target | null> {
+  async #stored(at: Address | TokenParts): Promise<Target | null> {
     const address = "token" in at ? at : { runKey: at.runKey, position: at.position };
     const hook = await this.#options.store.hook(address);
     return hook ? { address, created: hook.created, runId: hook.runId, runNumber: hook.run } : null;
@@ -243,29 +386,31 @@ export class Door {
     if (hook?.state.type !== "open") return null;
     return judge.verdict({ created, runId, runNumber }, value());
   }
+}
 
-  /** A sender may well use the URL it was given as its key. */
-  #sealedKey(key: string | null): string | null {
-    return key === null ? null : this.#options.seal.sealText(key);
-  }
+/** What a hook is given of a held delivery, or why it is not. */
+type Held = { readonly type: "valid"; readonly value: Payload } | (Verdict & { readonly type: "invalid" });
 
-  #valuePayload(created: HookCreated, value: unknown): Payload {
-    const { host, seal } = this.#options;
-    if (created.payload === "json") return { type: "value", value: host.serialise(value, "the payload") };
-    const body = seal.sealBytes(encoder.encode(JSON.stringify(value) ?? "null"));
-    return { type: "request", head: { method: "POST", url: null, search: "", headers: ["content-type", "application/json"] }, body };
-  }
+function refusedAs(message: string): Verdict & { readonly type: "invalid" } {
+  return { type: "invalid", issues: [{ message }] };
+}
 
-  #requestPayload(created: HookCreated, request: Capture): Payload {
-    const { seal } = this.#options;
-    const headers = request.headers.map(seal.sealText);
-    const url = created.url === null ? seal.sealText(request.path) : null;
-    return {
-      type: "request",
-      head: { method: request.method, url, search: seal.sealText(request.search), headers },
-      body: seal.sealBytes(request.body),
-    };
-  }
+function placeOf({ runKey, position }: TokenParts): Address {
+  return { runKey, position };
+}
+
+function issueText({ issues }: Verdict & { readonly type: "invalid" }): string {
+  return issues.map(({ message }) => message).join("; ");
+}
+
+function at(instant: number): string {
+  return new Date(instant).toISOString();
+}
+
+function notHeld(type: "early_full" | "gone", { held = 0 }: Deliver): RingbackError {
+  if (type === "gone") return deliveryNotFound(held);
+  const message = "No more early deliveries are kept at this token, or in this store. Send it again later.";
+  return new RingbackError("early_full", message, { details: {} });
 }
 
 function verifiedAs(purpose: TokenPurpose | null, parts: TokenParts, hot: Target | null): Verified | null {
@@ -283,16 +428,7 @@ function isSame(own: string, given: string): boolean {
 const unknown: Reply & { readonly type: "refused" } = { type: "refused", receipt: { disposition: "unknown", keyed: false } };
 
 /** A body that is no JSON does not fit any schema. */
-function asIssues(error: unknown): Verdict {
+function asIssues(error: unknown): Verdict & { readonly type: "invalid" } {
   if (RingbackError.is(error, "invalid_payload")) return { type: "invalid", issues: error.details.issues };
   throw error;
-}
-
-function checkKey(key: string, seal: Seal): void {
-  const actual = Buffer.byteLength(key);
-  if (actual > 0 && actual <= limits.deliveryKeyBytes) return;
-  const message = `A delivery key takes 1 to ${limits.deliveryKeyBytes} bytes; this one takes ${actual}.`;
-  throw new RingbackError(actual === 0 ? "bad_argument" : "too_large", message, {
-    details: { argument: "key", value: seal.sealText(key), what: "delivery key", limit: limits.deliveryKeyBytes, actual },
-  });
 }

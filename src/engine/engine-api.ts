@@ -3,15 +3,18 @@
 import type { webcrypto } from "node:crypto";
 import { badArgument, checkOptions, kindOf, type OptionNames } from "../core/argument.ts";
 import { callStart } from "../core/call.ts";
+import { parseDuration } from "../core/duration.ts";
 import { HookClosedError, HookNotFoundError, InvalidPayloadError, RingbackError } from "../core/errors.ts";
 import type { WorkflowDefinition } from "../core/definition.ts";
 import { limits } from "../core/limits.ts";
-import type { Receipt } from "../core/receipt.ts";
+import { deliveryNumber, type Receipt } from "../core/receipt.ts";
 import { hookIdOf } from "../core/run-id.ts";
 import { type RunStateName, runStateName } from "../core/run-row.ts";
 import type { HookRow, RunRow } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
 import { callingRun, durably } from "./realm.ts";
+import { type RefusedDelivery, refusedOf } from "./refused.ts";
+import type { Purged } from "./retention.ts";
 import { RunHandle } from "./run-handle.ts";
 import { definitionOf, type Workflow } from "./workflow.ts";
 
@@ -30,7 +33,10 @@ export type StartArguments<A extends unknown[]> = [] extends A ? [args?: A, opti
 export interface ResumeOptions {
   /** Delivers once: a repeat with the same key, ≤ 255 bytes, at the same token changes nothing and resolves as `duplicate`. */
   readonly key?: string;
-  /** To keep the payload for a hook that does not exist yet. Not possible in this version: `not_yet`. */
+  /**
+   * Keeps the payload for an hour where no hook has had the custom token yet, for the one that claims it; `false`: never. Without it the
+   * engine's `early` patterns say.
+   */
   readonly early?: boolean;
 }
 
@@ -48,6 +54,34 @@ export interface ResumedHook {
   readonly metadata: unknown;
   /** What became of the delivery: accepted, or a duplicate. */
   readonly delivery: Receipt;
+}
+
+/** What `resumeHook` gives for a delivery that came before its hook: it is kept, and nothing is known of a run yet. */
+export interface BufferedHook {
+  /** No run has it yet. */
+  readonly runId: undefined;
+  /** No hook has it yet. */
+  readonly hookId: undefined;
+  /** The token as it was given. */
+  readonly token: string;
+  /** No hook has said anything yet. */
+  readonly metadata: undefined;
+  /** Where it was buffered. */
+  readonly delivery: Receipt;
+}
+
+/** Which refused deliveries to list. */
+export interface ListRefusedOptions {
+  /** A delivery's id: only those that came before it. */
+  readonly before?: string;
+  /** At most so many, 1 to 1,000. Default 100. */
+  readonly limit?: number;
+}
+
+/** What to remove. */
+export interface PurgeOptions {
+  /** Runs that ended longer ago than this, such as `"7d"`, in place of the engine's `retention`. */
+  readonly olderThan?: string | number;
 }
 
 /** A hook as lists and look-ups show it. A minted token is shown only to who named it. */
@@ -113,6 +147,8 @@ const runStates: readonly string[] = ["open", "blocked", "completed", "failed", 
   ListRunsOptions["state"]
 >[];
 const listRunsOptions: OptionNames<ListRunsOptions> = { workflow: true, state: true, before: true, limit: true };
+const listRefusedOptions: OptionNames<ListRefusedOptions> = { before: true, limit: true };
+const purgeOptions: OptionNames<PurgeOptions> = { olderThan: true };
 const listHooksOptions: OptionNames<ListHooksOptions> = { runId: true, all: true, limit: true };
 
 /** How HTTP hands a request to a hook and says what became of it. */
@@ -159,18 +195,33 @@ export class EngineApi {
    * Delivers a value to a hook. Resolves when it is committed, also for a repeat of a `key`. Rejects `HookNotFoundError`,
    * `HookClosedError`, `InvalidPayloadError`.
    */
+  resumeHook<T>(
+    target: string | { readonly token: string },
+    payload: T,
+    options: ResumeOptions & { readonly early: true },
+  ): Promise<ResumedHook | BufferedHook>;
+  /** Where the engine's `early` patterns name the token, it may resolve with a `BufferedHook`, too. */
+  resumeHook<T>(
+    target: string | { readonly token: string },
+    payload: T,
+    options?: ResumeOptions | webcrypto.CryptoKey,
+  ): Promise<ResumedHook>;
   async resumeHook<T>(
     target: string | { readonly token: string },
     payload: T,
     options: ResumeOptions | webcrypto.CryptoKey = {},
-  ): Promise<ResumedHook> {
+  ): Promise<ResumedHook | BufferedHook> {
     const token = tokenOf(target, "resumeHook()");
     const engine = await this.#engine();
-    const { receipt, hook } = await engine.alive.during(engine.door.signal("resumeHook", token, payload, keyOf("resumeHook()", options)));
+    const { receipt, hook } = await engine.alive.during(
+      engine.door.signal("resumeHook", token, payload, sendingOf("resumeHook()", options)),
+    );
     if (hook && (receipt.disposition === "accepted" || receipt.disposition === "duplicate")) {
       const { runId, created } = hook;
       return { runId, hookId: hookId(hook), token, metadata: metadataOf(engine, created.metadata), delivery: receipt };
     }
+    // Of a repeat the hook is not known while the first one is kept, and once its run is purged.
+    if (receipt.id !== undefined && !hook) return { runId: undefined, hookId: undefined, token, metadata: undefined, delivery: receipt };
     throw refusal(engine, token, receipt, hook);
   }
 
@@ -178,7 +229,7 @@ export class EngineApi {
   async signal(token: string, payload: unknown, options: ResumeOptions = {}): Promise<Receipt> {
     const address = tokenOf(token, "signal()");
     const engine = await this.#engine();
-    const { receipt } = await engine.alive.during(engine.door.signal("signal", address, payload, keyOf("signal()", options)));
+    const { receipt } = await engine.alive.during(engine.door.signal("signal", address, payload, sendingOf("signal()", options)));
     return receipt;
   }
 
@@ -237,6 +288,44 @@ export class EngineApi {
     });
     return rows.map((hook) => hookInfo(engine, hook));
   }
+
+  /** Deliveries that were refused, or that no hook claimed, while they are kept; newest first. To read on, give the last one's id as `before`. */
+  async listRefused(options: ListRefusedOptions = {}): Promise<RefusedDelivery[]> {
+    checkOptions("listRefused()", options, listRefusedOptions);
+    const before = options.before === undefined ? null : numberOf("listRefused()", options.before);
+    const limit = limitOf("listRefused()", options.limit);
+    const { keeper, parts } = await this.#engine();
+    return Promise.all((await keeper.refused(before, limit)).map((row) => refusedOf(parts.store, row)));
+  }
+
+  /**
+   * Delivers a refused delivery once more, to the hook that has its address now; the receipt says what became of it. Taken, it is kept no
+   * longer. Its sender is not told. Rejects `delivery_not_found`.
+   */
+  async redeliver(deliveryId: string): Promise<Receipt> {
+    const delivery = numberOf("redeliver()", deliveryId);
+    const engine = await this.#engine();
+    return (await engine.alive.during(engine.door.redeliver(delivery))).receipt;
+  }
+
+  /** Removes what is over, now, in portions that callbacks go between; a worker does so by itself every minute. */
+  async purge(options: PurgeOptions = {}): Promise<Purged> {
+    checkOptions("purge()", options, purgeOptions);
+    const { olderThan } = options;
+    const runsMs = olderThan === undefined ? undefined : parseDuration(olderThan, "olderThan");
+    const engine = await this.#engine();
+    return engine.alive.during(engine.retention.purge(runsMs));
+  }
+}
+
+function numberOf(call: string, id: unknown): number {
+  const number = typeof id === "string" ? deliveryNumber(id) : null;
+  if (number !== null) return number;
+  throw badArgument(
+    "deliveryId",
+    id,
+    `${call} takes the id of a delivery, such as "dlv_2f", got ${typeof id === "string" ? `"${id}"` : kindOf(id)}.`,
+  );
 }
 
 function argumentsFor({ name, body }: WorkflowDefinition, args: unknown = []): readonly unknown[] {
@@ -268,14 +357,13 @@ function limitOf(call: string, limit = rowsByDefault): number {
   );
 }
 
-function keyOf(call: string, options: ResumeOptions | webcrypto.CryptoKey): string | null {
+function sendingOf(call: string, options: ResumeOptions | webcrypto.CryptoKey): { key: string | null; early: boolean | null } {
   if (typeof options === "object" && options !== null && "algorithm" in options && "extractable" in options)
     throw notYet(`${call} with a CryptoKey`, "payloads at rest are not encrypted yet");
   checkOptions<ResumeOptions>(call, options, resumeOptions);
   const { key, early } = options;
-  if (early) throw notYet("early delivery", "deliver once the hook exists, or retry while it is not found");
   checkText(call, "key", key);
-  return key ?? null;
+  return { key: key ?? null, early: early ?? null };
 }
 
 function notRegistered(workflow: string): RingbackError {

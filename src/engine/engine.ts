@@ -19,12 +19,14 @@ import { Answers } from "./answers.ts";
 import { Committer } from "./commit.ts";
 import { Door } from "./deliver.ts";
 import { Judge } from "./judge.ts";
+import { Keeper } from "./keeper.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { Lease } from "./lease.ts";
 import type { Logger } from "./logger.ts";
 import { durably } from "./realm.ts";
 import { Registry } from "./registry.ts";
 import { Report } from "./report.ts";
+import { type Policy, Retention } from "./retention.ts";
 import { EngineRunHost } from "./run-host.ts";
 import { Steps } from "./steps.ts";
 import { Sweep } from "./sweep.ts";
@@ -53,6 +55,10 @@ export interface EngineParts {
   readonly cancelGraceMs: number;
   /** What the public route takes; null for all. */
   readonly limit: IngressLimit | null;
+  /** Whether deliveries at this custom token are kept for a hook to come. */
+  readonly isEarly: (token: string) => boolean;
+  /** How long what is over is kept. */
+  readonly policy: Policy;
 }
 
 export class EngineCore {
@@ -64,6 +70,8 @@ export class EngineCore {
   readonly report: Report;
   readonly committer: Committer;
   readonly door: Door;
+  readonly keeper: Keeper;
+  readonly retention: Retention;
   readonly answers: Answers;
   readonly waiters: Waiters;
   readonly worker: Worker;
@@ -124,6 +132,7 @@ export class EngineCore {
     this.worker.steps = this.steps;
     this.worker.timers = this.timers;
     this.worker.isStopped = parts.role === "door";
+    this.keeper = new Keeper(store, this.committer, parts.policy.refusedMs);
     this.door = new Door({
       store,
       committer: this.committer,
@@ -136,7 +145,10 @@ export class EngineCore {
       report: this.report,
       clock,
       limit: parts.limit,
+      keeper: this.keeper,
+      isEarly: parts.isEarly,
     });
+    this.retention = new Retention(store, this.committer, clock, parts.policy);
     this.#lease = new Lease(this.committer, clock, {
       worker: this.id,
       leaseMs: parts.leaseMs,
@@ -144,7 +156,7 @@ export class EngineCore {
       lost: () => this.worker.dropAll(),
     });
     this.#sweep = new Sweep(store, this.worker, registry, clock, {
-      look: () => Promise.all([this.timers.look(), this.waiters.look(), this.answers.look()]),
+      look: () => Promise.all([this.timers.look(), this.waiters.look(), this.answers.look(), this.door.takeClaimed()]),
       failed: (error) => this.#storeFailed(error),
       // What a full disk refuses is known by committing, not by reading.
       done: () => this.committer.hasFailed || this.report.storeAnswered(),
@@ -211,6 +223,7 @@ export class EngineCore {
       await this.#lease.begin();
       this.#unsubscribe.push(registry.onWorkflow(() => this.#sweep.soon()));
       this.#sweep.begin();
+      this.retention.begin();
       const due = await store.nextDue();
       if (due !== null) this.timers.note(due);
     } catch (error) {
@@ -259,6 +272,7 @@ export class EngineCore {
     }
     this.#state = "closing";
     this.#sweep.stop();
+    this.retention.stop();
     this.timers.stop();
     await within(options.graceMs ?? 10_000, this.steps.drain());
     await within(1_000, this.#quiet());
@@ -279,6 +293,7 @@ export class EngineCore {
     this.#state = "closed";
     if (!hasBegun) return;
     this.#sweep.stop();
+    this.retention.stop();
     this.timers.stop();
     this.#lease.stop();
     this.worker.stop();
@@ -344,7 +359,15 @@ export class EngineCore {
   /** Nothing is under way: no turn, no commit, no load, no step body. What waits for the clock or the outside does not count. */
   get isIdle(): boolean {
     if (this.#state === "closed") return true;
-    return this.worker.isIdle && this.committer.isIdle && this.steps.activeCount === 0 && this.timers.isIdle && this.#sweep.isIdle;
+    return (
+      this.worker.isIdle &&
+      this.committer.isIdle &&
+      this.steps.activeCount === 0 &&
+      this.timers.isIdle &&
+      this.#sweep.isIdle &&
+      this.retention.isIdle &&
+      this.door.isIdle
+    );
   }
 
   async #quiet(): Promise<void> {
@@ -384,6 +407,9 @@ export class EngineCore {
         break;
       case "due":
         if (this.parts.role === "worker") this.timers.note(notice.at);
+        break;
+      case "claimed":
+        if (this.parts.role === "worker") void this.door.takeClaimed();
         break;
       case "changed":
         this.#sweep.soon();

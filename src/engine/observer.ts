@@ -38,7 +38,7 @@ export interface StepFact extends RunFact {
 }
 
 /** The way a delivery came in; `ingress` is the public route. */
-export type DoorName = "ingress" | "resumeWebhook" | "resumeHook" | "signal";
+export type DoorName = "ingress" | "resumeWebhook" | "resumeHook" | "signal" | "redeliver";
 
 /** What every event about a delivery says; null where no hook was found. */
 export interface DeliveryFact {

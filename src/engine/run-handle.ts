@@ -94,6 +94,18 @@ export class RunHandle<R = unknown> {
     return { stoppedCount: await (await this.#engine()).wakeUp(this.runId) };
   }
 
+  /**
+   * Removes a run that has ended, with all its events; its id is free then. The keys of its deliveries stay for their time, so that a
+   * repeat is still known as one. Rejects `run_open`.
+   */
+  async delete(): Promise<void> {
+    const row = await this.#row();
+    const outcome = await (await this.#engine()).committer.commit({ op: "delete", run: row.run });
+    if (outcome.type !== "open") return;
+    const message = `Run "${this.runId}" has not ended. Cancel it first, then delete it.`;
+    throw new RingbackError("run_open", message, { details: { run: this.runId } });
+  }
+
   async #outcome(): Promise<R> {
     const engine = await this.#engine();
     await this.#row();

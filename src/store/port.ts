@@ -9,7 +9,8 @@
 // P6. Time is the store's: `now` is taken once per `commit`. A deadline is reached when `now >= dueAt`.
 // P7. A delivery's key is asked before the state: a repeat is a repeat, whatever became of hook and run (G2).
 // P8. A deadline is reached by the clock, not by who noticed: a late delivery records the timeout itself, once.
-// P9. What the store answers to an event (a token's holder, a child's start or end) is appended right behind it.
+// P9. What the store answers to an event (a token's holder, a child's start or end, what came early) is appended right behind it.
+// P10. Keys outlive runs: a purge leaves of a run its deliveries' keys and answers, and nothing else.
 
 import type {
   Answer,
@@ -65,7 +66,9 @@ export type StartOutcome =
  * Takes a delivery (G1, G2, P7, P8). Order: a recorded key answers `duplicate` whatever became of hook or
  * run; then hook and run must be open at `now`, else `closed` or `unknown`. A hook whose deadline has passed gets its `hook_failed`
  * appended by this very transaction. Accepted: `hook_received` is appended, the run is woken, the key is recorded, and for a manual
- * response its row is made, all or nothing.
+ * response its row is made, all or nothing. Early, at a custom token that no hook has had: it is held, within `limits.early…`, else
+ * `early_full`; the hook that claims the token gets what is held there, in the order it came, by the transaction of its claim (P4, P9),
+ * but for what has to be judged first, and what came behind that.
  */
 export interface Deliver {
   readonly op: "deliver";
@@ -74,6 +77,15 @@ export interface Deliver {
   /** Digest of what was sent, compared when the key comes again. */
   readonly digest: string | null;
   readonly payload: Payload;
+  /** How long it is held where it comes early; absent: not at all, it is `unknown`. */
+  readonly earlyMs?: number;
+  /**
+   * The hook it was judged for, null: for none, at a custom token. `moved`: another open hook has the token by now, and does not take it
+   * unjudged; nothing is stored.
+   */
+  readonly judgedFor?: { readonly run: RunNumber; readonly position: number } | null;
+  /** It is held under this number, which it keeps: taken from there where it is accepted or a duplicate. `gone`: it is held no more. */
+  readonly held?: DeliveryNumber;
 }
 export type DeliverOutcome =
   | {
@@ -83,7 +95,12 @@ export type DeliverOutcome =
       readonly worker: string | null;
       readonly event: Recorded<InputEvent>;
     }
-  | { readonly type: "duplicate"; readonly delivery: DeliveryNumber; readonly hook: HookRow; readonly isSameBody: boolean }
+  /** `hook` is null while the first one is held, and once its run is purged. */
+  | { readonly type: "duplicate"; readonly delivery: DeliveryNumber; readonly hook: HookRow | null; readonly isSameBody: boolean }
+  | { readonly type: "buffered"; readonly delivery: DeliveryNumber }
+  | { readonly type: "early_full" }
+  | { readonly type: "moved" }
+  | { readonly type: "gone" }
   | { readonly type: "closed"; readonly hook: HookRow; readonly by: "disposed" | "timeout" | "cancelled" | "ended"; readonly at: number }
   | { readonly type: "unknown" };
 
@@ -183,6 +200,60 @@ export type DecideOutcome =
   | { readonly type: "already"; readonly row: AnswerRow }
   | { readonly type: "unknown" };
 
+/** Why a delivery is held: it came before its hook did, nobody claimed it in time, or it was refused. */
+export type HeldReason = "early" | "unclaimed" | "closed" | "invalid" | "key_reused";
+
+/** A delivery that no run has. */
+export interface HeldRow {
+  readonly delivery: DeliveryNumber;
+  readonly at: number;
+  /** Then an early one is `unclaimed`, and another one goes. */
+  readonly until: number;
+  readonly reason: HeldReason;
+  readonly address: Address;
+  readonly key: string | null;
+  readonly digest: string | null;
+  readonly payload: Payload;
+  /** What a person is told of the reason. */
+  readonly detail: string | null;
+}
+
+/**
+ * Keeps a refused delivery for `keepMs`, so that it can be delivered again. Over `limits.refused…` the oldest go. One that is `held`
+ * already keeps its number; with none there it is `gone`.
+ */
+export interface Hold {
+  readonly op: "hold";
+  readonly held?: DeliveryNumber;
+  readonly delivery: Pick<HeldRow, "address" | "key" | "digest" | "payload" | "detail"> & { readonly reason: Exclude<HeldReason, "early"> };
+  readonly keepMs: number;
+}
+export type HoldOutcome = { readonly type: "held"; readonly delivery: DeliveryNumber } | { readonly type: "gone" };
+
+/** Removes a run that has ended, as a purge does (P10). Its id is free at once. */
+export interface Delete {
+  readonly op: "delete";
+  readonly run: RunNumber;
+}
+export type DeleteOutcome = { readonly type: "deleted" } | { readonly type: "open"; readonly row: RunRow } | { readonly type: "unknown" };
+
+/**
+ * A bounded part of a pass that removes what is over: runs that ended more than `runsMs` ago (null: none), keys of purged runs taken
+ * more than `keysMs` ago where no hook lives at their address, held deliveries past their time. `from` is where the pass is; at most
+ * about `rows` rows go. Nobody sees a run half removed.
+ */
+export interface Purge {
+  readonly op: "purge";
+  readonly runsMs: number | null;
+  readonly keysMs: number;
+  /** How long an early delivery that nobody claimed is held on. */
+  readonly unclaimedMs: number;
+  readonly from: RunNumber;
+  readonly rows: number;
+}
+/** `next`: where to go on; null when the pass is over. */
+export type PurgeOutcome = { readonly type: "purged"; readonly runs: number; readonly rows: number; readonly next: RunNumber | null };
+
 /** Notes that the key ring's `kid` has this fingerprint. Another fingerprint under the same kid is refused. */
 export interface RememberKey {
   readonly op: "remember_key";
@@ -191,7 +262,22 @@ export interface RememberKey {
 }
 export type RememberKeyOutcome = { readonly type: "done" } | { readonly type: "differs" };
 
-export type Command = StartRun | Deliver | Append | Park | Fire | Cancel | Claim | Look | Release | Beat | Decide | RememberKey;
+export type Command =
+  | StartRun
+  | Deliver
+  | Append
+  | Park
+  | Fire
+  | Cancel
+  | Claim
+  | Look
+  | Release
+  | Beat
+  | Decide
+  | Hold
+  | Delete
+  | Purge
+  | RememberKey;
 
 interface Outcomes {
   start: StartOutcome;
@@ -205,6 +291,9 @@ interface Outcomes {
   release: DoneOutcome;
   beat: DoneOutcome;
   decide: DecideOutcome;
+  hold: HoldOutcome;
+  delete: DeleteOutcome;
+  purge: PurgeOutcome;
   remember_key: RememberKeyOutcome;
 }
 export type OutcomeOf<C extends Command> = Outcomes[C["op"]];
@@ -234,6 +323,8 @@ export type Notice =
   | { readonly type: "decided"; readonly delivery: DeliveryNumber }
   /** A timer was set that is due at this instant, or earlier ones exist. */
   | { readonly type: "due"; readonly at: number }
+  /** A hook has claimed a token at which deliveries are held that must be judged. */
+  | { readonly type: "claimed" }
   /** Another process wrote; what, is not known. */
   | { readonly type: "changed" };
 
@@ -245,6 +336,12 @@ export interface RunFilter {
   /** 1 to 1,000. */
   readonly limit: number;
 }
+
+export type HeldFilter =
+  | { readonly delivery: DeliveryNumber }
+  /** `before`: smaller numbers than this. `limit`: 1 to 1,000. */
+  | { readonly of: "refused"; readonly before?: DeliveryNumber; readonly limit: number }
+  | { readonly of: "claimed"; readonly limit: number };
 
 export interface OpenOptions {
   /** `worker` may claim runs, and may exclude other workers (SQLite: one per file, else `store_in_use`). `door` delivers and reads. */
@@ -275,6 +372,10 @@ export interface Store {
   ): Promise<{ readonly hook: HookRow; readonly event: Recorded<RunEvent>; readonly answer: AnswerRow | null } | null>;
   /** The delivery that a key was recorded with at an address. */
   deliveryOf(address: Address, key: string): Promise<DeliveryNumber | null>;
+  /** The answer to a delivery; also once its run is purged. */
+  answer(delivery: DeliveryNumber): Promise<AnswerRow | null>;
+  /** One held delivery; or refused ones, newest first; or early ones whose token has an open hook, in the order they came. */
+  held(filter: HeldFilter): Promise<readonly HeldRow[]>;
   /** Runs that have something to do (`wake`, or steps without an outcome), that are neither ended nor blocked, and that `worker` may claim or holds. */
   runnable(worker: string, workflows: readonly string[], limit: number): Promise<readonly RunRow[]>;
   /** Blocked runs of a workflow that no attempt with this code id has set aside, or only for want of a key, which may be back. */

@@ -3,7 +3,9 @@
 import type { Law, StoreSubject, ExpectFunction, TestFunction } from "./law/world.ts";
 import { World } from "./law/world.ts";
 import { answerLaws, deliverLaws, tokenLaws } from "./law/hook-law.ts";
+import { heldLaws } from "./law/held-law.ts";
 import { compareWithOracle } from "./law/oracle.ts";
+import { purgeLaws } from "./law/purge-law.ts";
 import { readLaws } from "./law/read-law.ts";
 import { appendLaws, leaseLaws, startLaws } from "./law/run-law.ts";
 import { childLaws, timeLaws } from "./law/time-law.ts";
@@ -31,6 +33,8 @@ const laws: readonly Law[] = [
   ...timeLaws,
   ...childLaws,
   ...readLaws,
+  ...heldLaws,
+  ...purgeLaws,
 ];
 
 /**

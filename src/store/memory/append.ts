@@ -6,6 +6,7 @@
 import type { HookCreated, NewRun, Recorded, RunEvent } from "../../core/event.ts";
 import { assertKeyText, disposed, hasEnded, hookState, isSameStart, mayWrite, originOf, settle, unborn } from "../../core/run-row.ts";
 import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
+import { takeEarly } from "./held.ts";
 import { type Change, runRow, storedHook } from "./state.ts";
 
 export function append(change: Change, command: Append): AppendOutcome {
@@ -14,8 +15,10 @@ export function append(change: Change, command: Append): AppendOutcome {
   if (stored === undefined || !mayWrite(stored.progress, command.fence)) return { type: "fenced" };
   const events: Recorded[] = [];
   for (const event of command.events) {
-    events.push(change.record(run, event).event);
-    for (const answer of follow(change, run, events.at(-1)!)) events.push(change.record(run, answer).event);
+    const { event: entry } = change.record(run, event);
+    events.push(entry);
+    for (const answer of follow(change, run, entry)) events.push(change.record(run, answer).event);
+    if (entry.kind === "hook_created") events.push(...arrivedEarly(change, run, entry));
   }
   change.setProgress(run, settle(change.progress(run), command.seen));
 
@@ -82,6 +85,14 @@ function openHook(change: Change, run: RunNumber, created: Recorded<HookCreated>
     change.setTimer({ ...place, dueAt: expiresAt, isDeadline: true });
   }
   return [];
+}
+
+/** What is held at the token of a hook that has won it, and is open. */
+function arrivedEarly(change: Change, run: RunNumber, created: Recorded<HookCreated>): Recorded[] {
+  const place = { run, position: created.position };
+  if (created.address.type !== "custom") return [];
+  if (hookState(storedHook(change.state, place)!.mark, change.progress(run), change.now).type !== "open") return [];
+  return takeEarly(change, place, created, created.address.token);
 }
 
 /** Gives the token to the hook at `place`, or answers with the id of the run that holds it (P4). */

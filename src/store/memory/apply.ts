@@ -22,6 +22,8 @@ import type {
 } from "../port.ts";
 import { append, startRun } from "./append.ts";
 import { cancel, deliver, fire } from "./deliver.ts";
+import { hold } from "./held.ts";
+import { deleteRun, purge } from "./purge.ts";
 import { Change, isDead, type MemoryState, runRow } from "./state.ts";
 
 export function apply<C extends Command>(
@@ -62,6 +64,12 @@ function run(change: Change, command: Command): OutcomeOf<Command> {
       return beat(change, command);
     case "decide":
       return decide(change, command);
+    case "hold":
+      return hold(change, command);
+    case "delete":
+      return deleteRun(change, command);
+    case "purge":
+      return purge(change, command);
     case "remember_key":
       return rememberKey(change, command);
     default:

@@ -1,58 +1,49 @@
 // Facts from outside: deliveries, deadlines and cancel requests (P2, P7, P8).
 
 import { RingbackError } from "../../core/errors.ts";
-import { assertKeyText, hasEnded, hookState, keyScope, timedOut } from "../../core/run-row.ts";
-import type { Address, Cancel, CancelOutcome, Deliver, DeliverOutcome, Fire, FireOutcome } from "../port.ts";
-import { type Change, hookRow, type MemoryState, type Place, runRow, storedHook } from "./state.ts";
-
-/** The hook an address leads to: open, or the last one there. A hook that lost its token was never at it. */
-export function locate(state: MemoryState, address: Address): Place | null {
-  if ("token" in address) return state.tokens.get(address.token) ?? null;
-  const run = state.runByKey.get(address.runKey);
-  return run === undefined || storedHook(state, { run, position: address.position }) === null ? null : { run, position: address.position };
-}
+import { assertKeyText, hasEnded, hookState, isMisjudged, timedOut } from "../../core/run-row.ts";
+import type { Cancel, CancelOutcome, Deliver, DeliverOutcome, Fire, FireOutcome } from "../port.ts";
+import { earlyRepeat, holdEarly, noteDelivery } from "./held.ts";
+import { type Change, hookRow, keyEntry, locate, type Place, runRow, scopeAt, storedHook } from "./state.ts";
 
 export function deliver(change: Change, command: Deliver): DeliverOutcome {
-  const { state, now } = change;
+  const { state } = change;
   if (command.key !== null) assertKeyText("delivery key", command.key);
+  if (command.held !== undefined && !state.held.has(command.held)) return { type: "gone" };
   const place = locate(state, command.address);
   const hook = place === null ? null : storedHook(state, place);
-  if (place === null || hook === null || hook.mark.holder !== null) return { type: "unknown" };
-  const entry = command.key === null ? null : keyEntry(state, place, command.key);
-  const taken = entry === null ? undefined : state.keys.get(entry);
-  if (taken !== undefined) {
-    const { run, seq } = state.deliveries.get(taken.delivery)!;
-    const event = state.journals.get(run)![seq - 1]!;
-    const position = event.kind === "hook_received" ? event.position : 0;
-    return {
-      type: "duplicate",
-      delivery: taken.delivery,
-      hook: hookRow(state, { run, position }, now),
-      isSameBody: taken.digest === command.digest,
-    };
-  }
-  const verdict = hookState(hook.mark, change.progress(place.run), now);
-  if (verdict.type === "closed") {
-    if (verdict.by === "timeout" && hook.mark.closed === null) reachDeadline(change, place);
-    return { type: "closed", hook: hookRow(state, place, now), by: verdict.by, at: verdict.at };
-  }
-  const { event, number } = change.inform(place.run, {
-    kind: "hook_received",
-    position: place.position,
-    payload: command.payload,
-    key: command.key,
-  });
-  change.set(state.deliveries, number, { run: place.run, seq: event.seq });
-  if (entry !== null) change.set(state.keys, entry, { delivery: number, digest: command.digest });
-  const { response } = hook.created;
-  if (response.mode === "manual")
-    change.set(state.answers, number, { delivery: number, deadlineAt: now + response.withinMs, answer: null, by: null });
-  return { type: "accepted", delivery: number, hook: hookRow(state, place, now), worker: change.progress(place.run).worker, event };
+  if (hook !== null && hook.mark.holder !== null) return { type: "unknown" };
+  const repeat = taken(change, command);
+  if (repeat !== null) return repeat;
+  if (place === null || hook === null) return holdEarly(change, command);
+  const verdict = hookState(hook.mark, change.progress(place.run), change.now);
+  if (verdict.type !== "closed") return isMisjudged(command, place.run, hook.created) ? { type: "moved" } : take(change, place, command);
+  if (verdict.by === "timeout" && hook.mark.closed === null) reachDeadline(change, place);
+  return { type: "closed", hook: hookRow(state, place, change.now), by: verdict.by, at: verdict.at };
 }
 
-/** Where a delivery key is kept. At a custom token it outlives every hook that held it. */
-export function keyEntry(state: MemoryState, place: Place, key: string): string {
-  return JSON.stringify([keyScope(storedHook(state, place)!.created.address, place.run, place.position), key]);
+/** A key that was taken answers first, whatever became of hook and run (P7). */
+function taken(change: Change, command: Deliver): DeliverOutcome | null {
+  const { state, now } = change;
+  const known = command.key === null ? undefined : state.keys.get(keyEntry(scopeAt(state, command.address), command.key));
+  if (known === undefined) return earlyRepeat(state, command);
+  change.drop(command.held);
+  const at = state.deliveries.get(known.delivery);
+  const event = at === undefined ? undefined : state.journals.get(at.run)?.[at.seq - 1];
+  const hook = at === undefined || event?.kind !== "hook_received" ? null : hookRow(state, { run: at.run, position: event.position }, now);
+  return { type: "duplicate", delivery: known.delivery, hook, isSameBody: known.digest === command.digest };
+}
+
+function take(change: Change, place: Place, command: Deliver): DeliverOutcome & { type: "accepted" } {
+  const { state, now } = change;
+  const { key, digest, payload, held } = command;
+  const { created } = storedHook(state, place)!;
+  const { event, number } = change.inform(place.run, { kind: "hook_received", position: place.position, payload, key }, held);
+  change.drop(held);
+  noteDelivery(change, place, { number, seq: event.seq, key, digest });
+  if (created.response.mode === "manual")
+    change.set(state.answers, number, { delivery: number, deadlineAt: now + created.response.withinMs, answer: null, by: null });
+  return { type: "accepted", delivery: number, hook: hookRow(state, place, now), worker: change.progress(place.run).worker, event };
 }
 
 /** Closes the hook and tells its run. Called at most once per hook: the mark is closed afterwards. */

@@ -3,10 +3,10 @@
 // MS1. Values in the tables are never mutated, only replaced, through a `Change`; `undo` puts everything back, so a member that breaks
 //     half-way leaves nothing behind (P1).
 
-import type { HookCreated, InputEvent, Recorded, RunEvent } from "../../core/event.ts";
+import { type HookCreated, type InputEvent, payloadSize, type Recorded, type RunEvent } from "../../core/event.ts";
 import type { HookMark, RunOrigin, RunProgress } from "../../core/run-row.ts";
-import { advance, hookState, recorded, rowOf } from "../../core/run-row.ts";
-import type { AnswerRow, DeliveryNumber, DueRow, HookRow, Notice, RunNumber, RunRow } from "../port.ts";
+import { advance, hookScope, hookState, keyScope, recorded, rowOf } from "../../core/run-row.ts";
+import type { Address, AnswerRow, DeliveryNumber, DueRow, HeldRow, HookRow, Notice, RunNumber, RunRow } from "../port.ts";
 
 export interface StoredRun {
   readonly origin: RunOrigin;
@@ -28,6 +28,18 @@ export interface Place {
   readonly position: number;
 }
 
+export interface TakenKey {
+  readonly delivery: DeliveryNumber;
+  readonly digest: string | null;
+  readonly scope: string;
+  readonly purged: { readonly at: number } | null;
+}
+
+export interface Room {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
 export interface MemoryState {
   readonly isExclusive: boolean;
   readonly last: Map<"run" | "event", number>;
@@ -38,7 +50,11 @@ export interface MemoryState {
   readonly hooks: Map<RunNumber, Map<number, StoredHook>>;
   /** The hook that took a custom token last. The token is free unless that hook is open. */
   readonly tokens: Map<string, Place>;
-  readonly keys: Map<string, { readonly delivery: DeliveryNumber; readonly digest: string | null }>;
+  /** By scope and key. `at` is of keys whose run is purged. */
+  readonly keys: Map<string, TakenKey>;
+  readonly held: Map<DeliveryNumber, HeldRow>;
+  /** What is held, counted. */
+  readonly room: Map<"early" | "refused", Room>;
   readonly deliveries: Map<DeliveryNumber, { readonly run: RunNumber; readonly seq: number }>;
   readonly answers: Map<DeliveryNumber, AnswerRow>;
   readonly timers: Map<RunNumber, Map<number, StoredTimer>>;
@@ -61,6 +77,8 @@ export function emptyState(isExclusive: boolean): MemoryState {
     hooks: new Map(),
     tokens: new Map(),
     keys: new Map(),
+    held: new Map(),
+    room: new Map(),
     deliveries: new Map(),
     answers: new Map(),
     timers: new Map(),
@@ -69,6 +87,11 @@ export function emptyState(isExclusive: boolean): MemoryState {
     leases: new Map(),
     fingerprints: new Map(),
   };
+}
+
+interface NumberedEvent<E extends RunEvent> {
+  readonly event: Recorded<E>;
+  readonly number: number;
 }
 
 /** One command's changes, and what to tell about them. */
@@ -108,6 +131,30 @@ export class Change {
     this.notices.push({ type: "due", at: timer.dueAt });
   }
 
+  hold(row: HeldRow): void {
+    this.drop(row.delivery);
+    this.set(this.state.held, row.delivery, row);
+    this.#count(row, 1);
+  }
+
+  /** Takes a held delivery out, if it is there. */
+  drop(delivery: DeliveryNumber | undefined): void {
+    const row = delivery === undefined ? undefined : this.state.held.get(delivery);
+    if (row === undefined) return;
+    this.delete(this.state.held, row.delivery);
+    this.#count(row, -1);
+  }
+
+  room(of: "early" | "refused"): Room {
+    return this.state.room.get(of) ?? { rows: 0, bytes: 0 };
+  }
+
+  #count({ reason, payload }: HeldRow, by: 1 | -1): void {
+    const of = reason === "early" ? "early" : "refused";
+    const { rows, bytes } = this.room(of);
+    this.set(this.state.room, of, { rows: rows + by, bytes: bytes + by * payloadSize(payload) });
+  }
+
   next(counter: "run" | "event"): number {
     const number = (this.state.last.get(counter) ?? 0) + 1;
     this.set(this.state.last, counter, number);
@@ -122,10 +169,9 @@ export class Change {
     this.set(this.state.runs, run, { origin: this.state.runs.get(run)!.origin, progress });
   }
 
-  /** Appends one event to the run's journal and advances its row. Every event also gets a number in the store, which is a delivery's. */
-  record<E extends RunEvent>(run: RunNumber, event: E): { readonly event: Recorded<E>; readonly number: number } {
+  /** Appends one event to the run's journal and advances its row. Every event has a number in the store, which is a delivery's. */
+  record<E extends RunEvent>(run: RunNumber, event: E, number: number = this.next("event")): NumberedEvent<E> {
     const progress = this.progress(run);
-    const number = this.next("event");
     const entry = recorded(event, { number, seq: progress.seq + 1, at: this.now });
     this.setProgress(run, advance(progress, entry));
     const journal = this.state.journals.get(run) ?? [];
@@ -136,8 +182,8 @@ export class Change {
   }
 
   /** A fact from outside: as `record`, and the run's worker is told. */
-  inform<E extends InputEvent>(run: RunNumber, event: E): { readonly event: Recorded<E>; readonly number: number } {
-    const entry = this.record(run, event);
+  inform<E extends InputEvent>(run: RunNumber, event: E, number?: number): NumberedEvent<E> {
+    const entry = this.record(run, event, number);
     this.notices.push({ type: "woken", run, worker: this.progress(run).worker, seq: entry.event.seq });
     return entry;
   }
@@ -166,4 +212,24 @@ export function hookRow(state: MemoryState, place: Place, now: number): HookRow 
 export function isDead(state: MemoryState, worker: string, claimer: string, now: number): boolean {
   if (state.isExclusive) return worker !== claimer;
   return now >= (state.leases.get(worker) ?? now);
+}
+
+/** The hook an address leads to: open, or the last one there. A hook that lost its token was never at it. */
+export function locate(state: MemoryState, address: Address): Place | null {
+  if ("token" in address) return state.tokens.get(address.token) ?? null;
+  const run = state.runByKey.get(address.runKey);
+  return run === undefined || storedHook(state, { run, position: address.position }) === null ? null : { run, position: address.position };
+}
+
+/** The address as keys know it: a hook's custom token stands for it, however it was found. */
+export function scopeAt(state: MemoryState, address: Address): string {
+  const place = locate(state, address);
+  const hook = place === null ? null : storedHook(state, place);
+  if (place === null || hook === null) return keyScope(address);
+  return hookScope(hook.created.address, state.runs.get(place.run)!.origin.key, place.position);
+}
+
+/** Where a delivery key is kept. At a custom token it outlives every hook that held it. */
+export function keyEntry(scope: string, key: string): string {
+  return JSON.stringify([scope, key]);
 }

@@ -6,9 +6,12 @@ import { hasEnded, isRunnable, urgency } from "../../core/run-row.ts";
 import { Listeners } from "../listener.ts";
 import type {
   Address,
+  AnswerRow,
   Command,
   DeliveryNumber,
   DueRow,
+  HeldFilter,
+  HeldRow,
   HookRow,
   Notice,
   OpenOptions,
@@ -19,8 +22,19 @@ import type {
   Store,
 } from "../port.ts";
 import { apply } from "./apply.ts";
-import { keyEntry, locate } from "./deliver.ts";
-import { emptyState, hookRow, isDead, type MemoryState, runRow, type StoredRun, type StoredTimer } from "./state.ts";
+import { findHeld } from "./held.ts";
+import {
+  emptyState,
+  hookRow,
+  isDead,
+  keyEntry,
+  locate,
+  type MemoryState,
+  runRow,
+  scopeAt,
+  type StoredRun,
+  type StoredTimer,
+} from "./state.ts";
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -99,8 +113,7 @@ class MemoryStore implements Store {
   }
 
   async deliveryOf(address: Address, key: string): Promise<DeliveryNumber | null> {
-    const place = locate(this.#state, address);
-    return place === null ? null : (this.#state.keys.get(keyEntry(this.#state, place, key))?.delivery ?? null);
+    return this.#state.keys.get(keyEntry(scopeAt(this.#state, address), key))?.delivery ?? null;
   }
 
   async delivery(delivery: number): ReturnType<Store["delivery"]> {
@@ -109,6 +122,14 @@ class MemoryStore implements Store {
     if (at === undefined || event?.kind !== "hook_received") return null;
     const hook = hookRow(this.#state, { run: at.run, position: event.position }, this.#clock.now());
     return { hook, event, answer: this.#state.answers.get(delivery) ?? null };
+  }
+
+  async answer(delivery: DeliveryNumber): Promise<AnswerRow | null> {
+    return this.#state.answers.get(delivery) ?? null;
+  }
+
+  async held(filter: HeldFilter): Promise<readonly HeldRow[]> {
+    return findHeld(this.#state, filter, this.#clock.now());
   }
 
   async runnable(worker: string, workflows: readonly string[], limit: number): Promise<readonly RunRow[]> {

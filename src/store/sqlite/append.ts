@@ -4,6 +4,7 @@
 // SA2. The run's row is written once, after all events; until then `Author` alone knows it, and nothing else may read it.
 
 import type { HookCreated, NewRun, Recorded, RunEvent } from "../../core/event.ts";
+import { accepted } from "../../core/receipt.ts";
 import {
   assertKeyText,
   type Draft,
@@ -11,13 +12,16 @@ import {
   hasEnded,
   hookState,
   isSameStart,
+  keyScope,
   mayWrite,
   originOf,
   rowOf,
   settleIn,
+  takesUnjudged,
   unborn,
 } from "../../core/run-row.ts";
 import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
+import { dropHeld, earlyAt } from "./held.ts";
 import { draftOf, flag, type Progress } from "./table.ts";
 import type { Work } from "./work.ts";
 
@@ -116,6 +120,28 @@ class Author {
     // A cancelled run's hook is closed from the start: it has no deadline to reach.
     if (expiresAt !== null && hookState({ closed: null, holder, expiresAt: null }, this.#progress, now).type === "open")
       this.#setTimer(position, expiresAt, true);
+    if (address.type === "custom" && hookState({ closed: null, holder, expiresAt }, this.#progress, now).type === "open")
+      this.#takeEarly(created, address.token);
+  }
+
+  /** What is held at the token. What must be judged stays, with all that came behind it, and somebody is told. */
+  #takeEarly(created: Recorded<HookCreated>, token: string): void {
+    const { tables, notices } = this.#work;
+    for (const { delivery, at, key, digest, payload } of earlyAt(tables, token)) {
+      if (!takesUnjudged(created, payload)) {
+        notices.push({ type: "claimed" });
+        return;
+      }
+      const received = { kind: "hook_received", position: created.position, payload, key } as const;
+      const scope = keyScope({ token });
+      dropHeld(tables, delivery);
+      const entry =
+        key === null
+          ? this.#work.record(this.#run, this.#progress, received, delivery)
+          : this.#work.recordKeyed(this.#run, this.#progress, received, { scope, digest }, delivery);
+      if (entry !== null) this.events.push(entry);
+      if (created.response.mode !== "accepted") tables.writeAnswer(delivery, at, accepted);
+    }
   }
 
   /** Gives the token to the hook at `position`, or answers with the id of the run that holds it (P4). */
@@ -185,8 +211,9 @@ class Author {
     ][];
     tables.write("delete from watchers where awaited = ?", id);
     for (const [run, position] of watchers) {
-      const progress = tables.held(run)!;
-      if (!hasEnded(progress)) this.#work.inform(run, progress, { kind: "child_ended", position, outcome: end.outcome });
+      const progress = tables.held(run); // null: it is being purged
+      if (progress !== null && !hasEnded(progress))
+        this.#work.inform(run, progress, { kind: "child_ended", position, outcome: end.outcome });
     }
   }
 }

@@ -6,8 +6,9 @@
 import { RingbackError } from "../../core/errors.ts";
 import type { InputEvent, Recorded } from "../../core/event.ts";
 import type { HookState } from "../../core/run-row.ts";
-import { assertKeyText, hasEnded, hookState, isKeyText, rowOf, timedOut } from "../../core/run-row.ts";
+import { assertKeyText, hasEnded, hookState, isKeyText, isMisjudged, keyScope, rowOf, timedOut } from "../../core/run-row.ts";
 import type { Address, Cancel, CancelOutcome, Deliver, DeliverOutcome, Fire, FireOutcome, HookRow } from "../port.ts";
+import { dropHeld, earlyRepeat, holdEarly, isHeld } from "./held.ts";
 import { draftOf, flag, type HookFacts, hookRowOf, type Progress, scopeOf, type Tables } from "./table.ts";
 import type { HookReceived, Work } from "./work.ts";
 
@@ -21,32 +22,60 @@ export function locate(tables: Tables, address: Address): HookFacts | null {
 
 export function deliver(work: Work, command: Deliver): DeliverOutcome {
   const { tables, now } = work;
-  const { key } = command;
+  const { key, held } = command;
   if (key !== null) assertKeyText("delivery key", key);
+  if (held !== undefined && !isHeld(tables, held)) return { type: "gone" };
   const facts = locate(tables, command.address);
-  if (facts === null) return { type: "unknown" };
+  const progress = facts === null ? null : tables.held(facts.origin.run);
+  if (facts === null || progress === null) return unclaimed(work, command);
   const { run } = facts.origin;
-  const progress = tables.held(run);
-  if (progress === null) return { type: "unknown" };
   const state = hookState(tables.markOf(facts, progress), progress, now);
   if (state.type !== "open") return refuse(work, command, facts, progress);
   const { position, response, address } = facts.created;
+  if (command.judgedFor !== undefined && isMisjudged(command, run, facts.created)) {
+    const taken = key === null ? null : tables.taken(facts, progress, key);
+    return taken === null ? (earlyRepeat(tables, command) ?? { type: "moved" }) : duplicate(work, command, taken, scopeOf(facts));
+  }
   const received = { kind: "hook_received", position, payload: command.payload, key } as const;
   const after = draftOf(progress);
   let event: Recorded<HookReceived> | null;
-  if (key === null) event = work.record(run, after, received);
+  if (key === null) event = work.record(run, after, received, held);
   else if (address.type === "minted" && !(progress.flags & flag.keyed)) {
-    event = work.recordKeyed(run, after, received, { scope: null, digest: command.digest });
+    event = work.recordKeyed(run, after, received, { scope: null, digest: command.digest }, held);
     after.flags |= flag.keyed;
     after.keyed = after.head;
-  } else if (tables.isFirst(facts, progress, key)) event = null;
-  else event = work.recordKeyed(run, after, received, { scope: scopeOf(facts), digest: command.digest });
+  } else {
+    const repeat = repeated(work, command, facts, progress);
+    if (repeat !== null) return repeat;
+    event = work.recordKeyed(run, after, received, { scope: scopeOf(facts), digest: command.digest }, held);
+  }
   if (event === null) return duplicate(work, command, tables.taken(facts, progress, key!)!);
   tables.writeInput(run, after);
+  if (held !== undefined) dropHeld(tables, held);
   if (response.mode === "manual")
     tables.write("insert into answers(delivery, deadline_at) values (?, ?)", after.head, now + response.withinMs);
   work.notices.push({ type: "woken", run, worker: progress.worker, seq: event.seq });
   return { type: "accepted", delivery: after.head, hook: hookRowOf(facts, after, state), worker: progress.worker, event };
+}
+
+/** Where the insert itself does not see that a key is taken: the run's first one, and those of purged runs and held deliveries. */
+function repeated(work: Work, command: Deliver, facts: HookFacts, progress: Progress): DeliverOutcome | null {
+  const { tables } = work;
+  const { address } = facts.created;
+  const key = command.key!;
+  if (address.type === "minted") return tables.isFirst(facts, progress, key) ? duplicate(work, command, progress.keyed) : null;
+  const past = tables.pastKey(scopeOf(facts), key);
+  return past === undefined ? earlyRepeat(tables, command) : duplicate(work, command, past[0] as number, scopeOf(facts));
+}
+
+/** No hook is there: none yet, or none any more (P10). */
+function unclaimed(work: Work, command: Deliver): DeliverOutcome {
+  const { tables } = work;
+  const scope = keyScope(command.address);
+  if (!isKeyText(scope)) return { type: "unknown" };
+  const delivery = command.key === null ? null : tables.takenIn(scope, command.key);
+  if (delivery !== null) return duplicate(work, command, delivery);
+  return earlyRepeat(tables, command) ?? holdEarly(work, command);
 }
 
 /** A key that was taken answers before the state of hook and run does. */
@@ -57,32 +86,36 @@ function refuse(work: Work, command: Deliver, facts: HookFacts, progress: Progre
   const mark = tables.markOf(facts, progress);
   if (mark.holder !== null) return { type: "unknown" };
   const taken = command.key === null ? null : tables.taken(facts, progress, command.key);
-  if (taken !== null) return duplicate(work, command, taken);
+  if (taken !== null) return duplicate(work, command, taken, scopeOf(facts));
+  const early = earlyRepeat(tables, command);
+  if (early !== null) return early;
   const state = hookState(mark, progress, now) as HookState & { type: "closed" };
   if (state.by === "timeout" && mark.closed === null) reachDeadline(work, run, position, progress);
   return { type: "closed", hook: hookRow(tables, now, facts), by: state.by, at: state.at };
 }
 
-/** Names the hook that took the key, which at a custom token need not be the one that was found. */
-function duplicate(work: Work, command: Deliver, delivery: number): DeliverOutcome {
+/** Names the hook that took the key, which at a custom token need not be the one that was found; null once its run is purged. */
+function duplicate(work: Work, command: Deliver, delivery: number, scope: string = keyScope(command.address)): DeliverOutcome {
   const { tables, now } = work;
-  const [run, position, digest] = tables.row("select run, position, digest from journal where id = ?", delivery) as [
-    number,
+  if (command.held !== undefined) dropHeld(tables, command.held);
+  const [run, position, digest] = (tables.row("select run, position, digest from journal where id = ?", delivery) ??
+    tables.row("select null, null, digest from past_keys where scope = ? and key = ?", scope, command.key!)) as [
+    number | null,
     number,
     string | null,
   ];
-  return {
-    type: "duplicate",
-    delivery,
-    hook: hookRow(tables, now, tables.facts({ run, position })!),
-    isSameBody: digest === command.digest,
-  };
+  const facts = run === null ? null : tables.facts({ run, position });
+  const hook = facts === null || tables.held(facts.origin.run) === null ? null : hookRow(tables, now, facts);
+  return { type: "duplicate", delivery, hook, isSameBody: digest === command.digest };
 }
 
 /** The delivery that took `key` at this address. */
 export function deliveryOf(tables: Tables, address: Address, key: string): number | null {
+  const scope = keyScope(address);
+  if (!isKeyText(key) || !isKeyText(scope)) return null;
   const facts = locate(tables, address);
-  return facts === null || !isKeyText(key) ? null : tables.taken(facts, tables.progress(facts.origin.run)!, key);
+  const progress = facts === null ? null : tables.progress(facts.origin.run);
+  return facts === null || progress === null ? tables.takenIn(scope, key) : tables.taken(facts, progress, key);
 }
 
 /** The hook as it stands at `now`. */

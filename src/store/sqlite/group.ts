@@ -7,7 +7,9 @@ import type { Command, Notice, Outcome, OutcomeOf } from "../port.ts";
 import { append, startRun } from "./append.ts";
 import { cancel, deliver, fire } from "./deliver.ts";
 import { storeError } from "./error.ts";
+import { hold } from "./held.ts";
 import { beat, claim, decide, look, park, release, rememberKey } from "./lease.ts";
+import { deleteRun, purge } from "./purge.ts";
 import type { Tables } from "./table.ts";
 import { Work } from "./work.ts";
 
@@ -83,6 +85,12 @@ function apply(work: Work, command: Command): OutcomeOf<Command> {
       return beat(work, command);
     case "decide":
       return decide(work, command);
+    case "hold":
+      return hold(work, command);
+    case "delete":
+      return deleteRun(work, command);
+    case "purge":
+      return purge(work, command);
     case "remember_key":
       return rememberKey(work, command);
     default:

@@ -29,7 +29,9 @@ export function findRun(
   by: { readonly id: string } | { readonly run: RunNumber } | { readonly key: string },
 ): RunRow | null {
   const origin = "run" in by ? tables.origin("run", by.run) : "id" in by ? tables.origin("id", by.id) : tables.origin("key", by.key);
-  return origin === null ? null : rowOf(origin, tables.progress(origin.run)!);
+  // What is kept of a run may be of one that another process has purged.
+  const progress = origin === null ? null : tables.progress(origin.run);
+  return origin === null || progress === null ? null : rowOf(origin, progress);
 }
 
 /** Walks back along the chain. An index by run would read it twice as fast, and cost every delivery a page. */
@@ -60,7 +62,7 @@ export function readDelivery(
 ): { readonly hook: HookRow; readonly event: Recorded; readonly answer: AnswerRow | null } | null {
   const [run] = tables.row("select run from journal where id = ?", delivery) ?? [];
   const event = run === undefined ? null : tables.event(delivery);
-  if (event?.kind !== "hook_received") return null;
+  if (event?.kind !== "hook_received" || tables.progress(run as number) === null) return null;
   return {
     hook: hookRow(tables, now, tables.facts({ run: run as number, position: event.position })!),
     event,
@@ -132,6 +134,7 @@ export function readHooks(
   for (;;) {
     const places = tables.rows(page, run, position, least) as unknown as [number, number][];
     for ([run, position] of places) {
+      if (tables.progress(run) === null) continue; // it is being purged
       const row = hookRow(tables, now, tables.facts({ run, position })!);
       if (filter.open === undefined || (row.state.type === "open") === filter.open) found.push(row);
       if (found.length >= filter.limit) return found;

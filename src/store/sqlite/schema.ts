@@ -2,9 +2,9 @@
 //
 // What costs is distinct pages dirtied per commit, not rows. So the usual delivery in random order dirties two: the journal's last page
 // and its run's page. Hence:
-// - the event is the delivery, and holds its key: keys last as long as their rows, which outlive runs and may lose their bodies;
+// - the event is the delivery, and holds its key; when its run is purged the key goes to `past_keys`, and is asked for there;
 // - most runs get one delivery under a key: `runs.keyed` leads to it. Only further ones, and those at custom tokens, are in the index of
-//   keys; a first one whose run's row is to go enters it by being given its scope;
+//   keys; a first one whose run is purged enters it by being given its scope;
 // - one journal for all runs, only ever appended to, without an index by run: `prev` chains a run's events, `runs.head` is the last;
 // - `runs` holds what every run's events change and nothing else; what few runs have is elsewhere, behind a bit of `flags`;
 // - `runs` rows do not grow: a row that outgrows its full page splits it. So no number in them begins as 0 or 1, which take no byte;
@@ -120,5 +120,65 @@ create table workers(
 );
 
 create table fingerprints(kid text primary key, fingerprint text not null) without rowid;
+`,
+  // Deliveries that no run has, and what outlives a purged run. None of it is written by a usual delivery.
+  `
+create table numbers(             -- the highest given out, also where the row that had it is gone
+  event integer not null,
+  run integer not null
+);
+insert into numbers values (0, 0);
+
+create table held(
+  delivery integer primary key,
+  at integer not null,
+  until integer not null,
+  reason text not null,           -- early, unclaimed, closed, invalid, key_reused
+  scope text not null,            -- its address, as in journal.scope
+  key text,
+  digest text,
+  head text,
+  body,
+  size integer not null,
+  detail text
+);
+create index held_scope on held(scope, delivery);
+create index held_until on held(until);
+
+create table held_room(           -- what is held, counted: early ones and refused ones apart
+  is_early integer primary key,
+  rows integer not null,
+  bytes integer not null
+);
+insert into held_room values (0, 0, 0), (1, 0, 0);
+create trigger held_in after insert on held begin
+  update held_room set rows = rows + 1, bytes = bytes + new.size where is_early = (new.reason = 'early');
+end;
+create trigger held_out after delete on held begin
+  update held_room set rows = rows - 1, bytes = bytes - old.size where is_early = (old.reason = 'early');
+end;
+create trigger held_unclaimed after update of reason on held begin
+  update held_room set rows = rows - 1, bytes = bytes - old.size where is_early = (old.reason = 'early');
+  update held_room set rows = rows + 1, bytes = bytes + new.size where is_early = (new.reason = 'early');
+end;
+
+create table past_keys(           -- of deliveries whose run is purged
+  scope text not null,
+  key text not null,
+  delivery integer not null,
+  digest text,
+  at integer not null,
+  primary key (scope, key)
+) without rowid;
+create index past_keys_at on past_keys(at);
+
+create table purging(             -- runs that nobody sees any more, whose events go in portions, the last first
+  run integer primary key,
+  head integer not null
+);
+
+-- A key's address must outlive the run's number.
+update journal set scope = (select o.key from origins o where o.run = journal.run) || ':' || position
+where scope is not null and scope not like '=%';
 `,
 ];

@@ -11,8 +11,11 @@ import { RingbackError } from "../../core/errors.ts";
 import { Listeners } from "../listener.ts";
 import type {
   Address,
+  AnswerRow,
   Command,
   DeliveryNumber,
+  HeldFilter,
+  HeldRow,
   HookRow,
   Notice,
   OpenOptions,
@@ -27,6 +30,7 @@ import { deliveryOf, hookRow, locate } from "./deliver.ts";
 import { type Database, type Driver, loadDriver } from "./driver.ts";
 import { isIoError, storeError } from "./error.ts";
 import { type Committed, commitGroup } from "./group.ts";
+import { readHeldRows } from "./held.ts";
 import { type Owner, takeOwnership } from "./owner.ts";
 import {
   findRun,
@@ -42,6 +46,7 @@ import {
   readRuns,
   readTimers,
 } from "./read.ts";
+import { readAnswer } from "./purge.ts";
 import { Tables } from "./table.ts";
 
 export interface SqliteStoreOptions {
@@ -144,6 +149,14 @@ class SqliteStore implements Store {
 
   async delivery(delivery: number): ReturnType<Store["delivery"]> {
     return this.#read((tables) => readDelivery(tables, this.now(), delivery));
+  }
+
+  async answer(delivery: DeliveryNumber): Promise<AnswerRow | null> {
+    return this.#read((tables) => readAnswer(tables, delivery));
+  }
+
+  async held(filter: HeldFilter): Promise<readonly HeldRow[]> {
+    return this.#read((tables) => readHeldRows(tables, this.now(), filter));
   }
 
   async runnable(worker: string, workflows: readonly string[], limit: number): Promise<readonly RunRow[]> {

@@ -10,7 +10,7 @@ import { type EventRow, decodeEvent, encodeEvent } from "../../core/event-codec.
 import type { Answer, HookCreated, Recorded } from "../../core/event.ts";
 import { Recent } from "../../core/recent.ts";
 import type { Draft, HookMark, HookState, RunOrigin, RunProgress, RunStatus } from "../../core/run-row.ts";
-import { isKeyText, keyScope } from "../../core/run-row.ts";
+import { hookScope, isKeyText } from "../../core/run-row.ts";
 import type { AnswerRow, HookRow } from "../port.ts";
 import { type Database, prepare, type SqlRow, type SqlValue, type Statement } from "./driver.ts";
 
@@ -355,14 +355,36 @@ export class Tables {
 
   /** The delivery that took `key` at the hook's address. */
   taken(facts: HookFacts, progress: Progress, key: string): number | null {
-    if (this.isFirst(facts, progress, key)) return progress.keyed;
-    return (this.row("select id from journal where scope = ? and key = ?", scopeOf(facts), key)?.[0] as number | undefined) ?? null;
+    return this.isFirst(facts, progress, key) ? progress.keyed : this.takenIn(scopeOf(facts), key);
+  }
+
+  /** The same by the address alone; also where the run is purged. */
+  takenIn(scope: string, key: string): number | null {
+    const row = this.row("select id from journal where scope = ? and key = ?", scope, key) ?? this.pastKey(scope, key);
+    return (row?.[0] as number | undefined) ?? null;
+  }
+
+  /** A delivery of a purged run, and its digest. */
+  pastKey(scope: string, key: string): SqlRow | undefined {
+    return this.row("select delivery, digest from past_keys where scope = ? and key = ?", scope, key);
   }
 
   /** Whether it was the run's first delivery under a key that took this one. */
   isFirst({ created }: HookFacts, { flags, keyed }: Progress, key: string): boolean {
     if (!(flags & flag.keyed) || created.address.type !== "minted") return false;
     return this.row("select 1 from journal where id = ? and position = ? and key = ?", keyed, created.position, key) !== undefined;
+  }
+
+  /** Decided from the start, for whoever repeats the delivery. */
+  writeAnswer(delivery: number, deadlineAt: number, { status, headers, body }: Answer): void {
+    this.write(
+      "insert into answers values (?, ?, 'deadline', ?, ?, ?) on conflict do nothing",
+      delivery,
+      deadlineAt,
+      status,
+      JSON.stringify(headers),
+      body,
+    );
   }
 
   answer(delivery: number): AnswerRow | null {
@@ -408,7 +430,7 @@ export function statusNumber(status: RunStatus): number {
 
 /** Within which a delivery key is taken once. */
 export function scopeOf({ origin, created }: HookFacts): string {
-  return keyScope(created.address, origin.run, created.position);
+  return hookScope(created.address, origin.key, created.position);
 }
 
 export function hookRowOf(facts: HookFacts, progress: RunProgress, state: HookState): HookRow {

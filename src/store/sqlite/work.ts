@@ -2,10 +2,13 @@
 
 import type { InputEvent, Recorded, RunEvent } from "../../core/event.ts";
 import { type Draft, fold, recorded } from "../../core/run-row.ts";
-import type { Notice, RunNumber } from "../port.ts";
+import type { DeliveryNumber, Notice, RunNumber } from "../port.ts";
 import { draftOf, type Progress, type Tables } from "./table.ts";
 
 export type HookReceived = Extract<InputEvent, { kind: "hook_received" }>;
+
+const highest =
+  "select max(event, coalesce((select max(id) from journal), 0)), max(run, coalesce((select max(run) from origins), 0)) from numbers";
 
 export class Work {
   readonly tables: Tables;
@@ -19,13 +22,25 @@ export class Work {
     this.tables = tables;
     this.now = now;
     tables.begin();
-    const [event, run] = tables.row("select (select max(id) from journal), (select max(run) from origins)")!;
+    const [event, run] = tables.row(highest)!;
     this.#event = Number(event);
     this.#run = Number(run);
   }
 
   nextRun(): RunNumber {
     return ++this.#run;
+  }
+
+  /** The number of a delivery that goes into no journal yet. */
+  nextDelivery(): DeliveryNumber {
+    this.#event++;
+    this.keepNumbers();
+    return this.#event;
+  }
+
+  /** Rows that had the highest numbers may go: no number is given twice. */
+  keepNumbers(): void {
+    this.tables.write("update numbers set event = ?, run = ?", this.#event, this.#run);
   }
 
   /** Runs one member so that nothing stays of it if it throws. */
@@ -46,14 +61,14 @@ export class Work {
     }
   }
 
-  /** Appends one event to the journal, and folds it into the row; whoever has the row writes it. */
-  record<E extends RunEvent>(run: RunNumber, row: Draft<Progress>, event: E): Recorded<E> {
-    const entry = recorded(event, { number: this.#event + 1, seq: row.seq + 1, at: this.now });
+  /** Appends one event to the journal, and folds it into the row; whoever has the row writes it. `number`: a delivery has one already. */
+  record<E extends RunEvent>(run: RunNumber, row: Draft<Progress>, event: E, number: number = this.#event + 1): Recorded<E> {
+    const entry = recorded(event, { number, seq: row.seq + 1, at: this.now });
     const prev = row.head === 0 ? null : row.head;
     fold(row, entry);
-    row.head = this.#event + 1;
-    this.tables.insertEvent(row.head, run, prev, entry);
-    this.#event = row.head;
+    row.head = number;
+    this.tables.insertEvent(number, run, prev, entry);
+    if (number > this.#event) this.#event = number;
     return entry;
   }
 
@@ -63,12 +78,13 @@ export class Work {
     row: Draft<Progress>,
     event: HookReceived,
     taken: { readonly scope: string | null; readonly digest: string | null },
+    number: DeliveryNumber = this.#event + 1,
   ): Recorded<HookReceived> | null {
-    const head = this.#event + 1;
-    const entry = recorded(event, { number: head, seq: row.seq + 1, at: this.now });
-    if (!this.tables.insertKeyed(head, run, row.head, entry, taken.scope, taken.digest)) return null;
+    const entry = recorded(event, { number, seq: row.seq + 1, at: this.now });
+    if (!this.tables.insertKeyed(number, run, row.head, entry, taken.scope, taken.digest)) return null;
     fold(row, entry);
-    this.#event = row.head = head;
+    row.head = number;
+    if (number > this.#event) this.#event = number;
     return entry;
   }
 

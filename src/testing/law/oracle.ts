@@ -59,9 +59,10 @@ function createRandom(seed: number): Random {
 /** One store under the sequence. Stores number runs and deliveries as they like: what goes in and what comes out is by appearance. */
 class Side {
   readonly #store: Store;
-  /** Oldest first. */
+  /** All that have appeared, oldest first, as they were seen last; also those that are gone. */
   #runs: readonly RunRow[] = [];
   readonly #deliveries: number[] = [];
+  readonly #held: number[] = [];
   readonly #notices: unknown[] = [];
 
   constructor(store: Store) {
@@ -69,7 +70,7 @@ class Side {
   }
 
   get appeared(): Appeared {
-    return { runs: this.#runs, deliveries: this.#deliveries };
+    return { runs: this.#runs, deliveries: this.#deliveries, held: this.#held };
   }
 
   async open(): Promise<void> {
@@ -81,9 +82,20 @@ class Side {
   async play(group: readonly Command[]): Promise<unknown> {
     this.#notices.length = 0;
     const outcomes = await this.#store.commit(group.map((command) => this.#numbered(command)));
-    for (const outcome of outcomes) if (outcome.type === "accepted") this.#deliveries.push(outcome.delivery);
-    this.#runs = [...(await this.#store.runs({ limit: 100 }))].reverse();
+    for (const outcome of outcomes) this.#note(outcome);
+    const rows = new Map((await this.#store.runs({ limit: 1_000 })).map((row) => [row.run, row]));
+    const known = this.#runs.map((row) => rows.get(row.run) ?? row);
+    const last = known.at(-1)?.run ?? 0;
+    this.#runs = [...known, ...[...rows.values()].filter((row) => row.run > last).reverse()];
     return this.#named({ outcomes: outcomes.map(withoutError), notices: this.#notices });
+  }
+
+  /** Early deliveries of a claimed token enter the journal with the number they have. */
+  #note(outcome: Outcome): void {
+    if (outcome.type !== "accepted" && outcome.type !== "buffered" && outcome.type !== "held") return;
+    const { delivery } = outcome;
+    if (!this.#deliveries.includes(delivery)) this.#deliveries.push(delivery);
+    if (outcome.type !== "accepted") this.#held.push(delivery);
   }
 
   /** Everything that can be asked. */
@@ -100,6 +112,8 @@ class Side {
     return this.#named({
       runs: await Promise.all(this.#runs.map(lookAt)),
       deliveries: await Promise.all(this.#deliveries.map((delivery) => store.delivery(delivery))),
+      answers: await Promise.all(this.#deliveries.map((delivery) => store.answer(delivery))),
+      held: [await store.held({ of: "refused", limit: 100 }), await store.held({ of: "claimed", limit: 100 })],
       due: [await store.due(store.now() + 50, 100), await store.nextDue()],
       runnable: [await store.runnable("A", ["w1", "w2"], 5), await store.runnable("B", ["w1"], 100)],
       blocked: [await store.blocked("w1", "c1", 100), await store.blocked("w2", "c2", 100)],
@@ -114,6 +128,12 @@ class Side {
 
   #numbered(command: Command): Command {
     const number = (place: number): RunNumber => this.#runs[place]?.run ?? 1_000_000;
+    const held = "held" in command && command.held !== undefined ? { held: this.#held[command.held]! } : {};
+    if (command.op === "hold") return { ...command, ...held };
+    if (command.op === "deliver") {
+      const { judgedFor } = command;
+      return { ...command, ...held, ...(judgedFor ? { judgedFor: { ...judgedFor, run: number(judgedFor.run) } } : {}) };
+    }
     if (command.op === "decide") return { ...command, delivery: this.#deliveries[command.delivery] ?? 1_000_000 };
     if (command.op === "release") return command.runs === undefined ? command : { ...command, runs: command.runs.map(number) };
     if (!("run" in command) || command.op === "start") return command;
@@ -130,7 +150,8 @@ class Side {
   }
 }
 
-/** What an error says is a store's own. */
+/** What an error says is a store's own; so is how it cuts a purge into portions. */
 function withoutError(outcome: Outcome): unknown {
+  if (outcome.type === "purged") return { type: "purged", runs: outcome.runs };
   return outcome.type === "broken" ? { type: "broken" } : outcome;
 }

@@ -1,6 +1,7 @@
 // Commands drawn from a small world: few runs, tokens and keys, so that they meet. The same random numbers draw the same commands.
 
-import type { Command, RunNumber } from "../../store/port.ts";
+import type { ResponsePolicy } from "../../core/event.ts";
+import type { Command, Deliver, HeldReason, RunNumber } from "../../store/port.ts";
 import { type AppendEvent, asked, cancel, custom, deliver, hookCreated, json, manual, runBlocked, runEnded } from "./world.ts";
 
 /** A whole number below `limit`. */
@@ -8,16 +9,20 @@ export type Random = (limit: number) => number;
 
 /** What commands may refer to, in order of appearance: in a drawn command a run or a delivery is its place in this order. */
 export interface Appeared {
-  readonly runs: readonly { readonly id: string; readonly fence: number }[];
+  readonly runs: readonly { readonly key: string; readonly fence: number }[];
   readonly deliveries: { readonly length: number };
+  readonly held: { readonly length: number };
 }
 
+const fixed: ResponsePolicy = { mode: "static", answer: { status: 201, headers: ["a", "b"], body: new Uint8Array([7]) } };
 const workers = ["A", "B"] as const;
 
 export class CommandSource {
   readonly #random: Random;
   readonly #positions: Map<RunNumber, number> = new Map();
-  #appeared: Appeared = { runs: [], deliveries: [] };
+  /** Run keys are random: none comes again. */
+  #keys = 0;
+  #appeared: Appeared = { runs: [], deliveries: [], held: [] };
 
   constructor(random: Random) {
     this.#random = random;
@@ -46,7 +51,7 @@ export class CommandSource {
 
   #command(): Command {
     const random = this.#random;
-    switch (random(20)) {
+    switch (random(23)) {
       case 0:
       case 1:
       case 2:
@@ -80,16 +85,37 @@ export class CommandSource {
       }
       case 15:
         return { op: "remember_key", kid: `k${random(3)}`, fingerprint: `f${random(2)}` };
+      case 16: {
+        const reason = this.#pick<Exclude<HeldReason, "early">>("closed", "invalid", "key_reused");
+        const { address, key, digest, payload } = this.#deliver();
+        const refused = { address, key: key === "k\0" ? null : key, digest, payload, reason, detail: null };
+        return { op: "hold", delivery: refused, keepMs: random(80), ...this.#held(3) };
+      }
+      case 17:
+        return random(2) === 0 ? { op: "delete", run: this.#run() } : this.#purge();
       default:
         return this.#append();
     }
+  }
+
+  /** Enough rows for all there is: how a purge is cut into portions is a store's own. */
+  #purge(): Command {
+    const random = this.#random;
+    const runsMs = this.#pick(null, 0, random(300));
+    return { op: "purge", runsMs, keysMs: random(300), unclaimedMs: random(60), from: 0, rows: 1_000_000 };
+  }
+
+  /** Now and then a delivery that appeared as held. */
+  #held(oneIn: number): { held?: number } {
+    const { length } = this.#appeared.held;
+    return this.#random(oneIn) === 0 && length > 0 ? { held: length - 1 - this.#random(Math.min(length, 4)) } : {};
   }
 
   #start(): Command & { op: "start" } {
     const id = `r${this.#random(12)}`;
     const run = {
       id,
-      key: `key-of-${id}`,
+      key: `key-${this.#keys++}`,
       workflow: this.#pick("w1", "w2"),
       codeId: "c1",
       args: this.#pick('["a"]', '["a"]', '["b"]'),
@@ -98,13 +124,16 @@ export class CommandSource {
     return { op: "start", run, worker: this.#pick("A", "B", null) };
   }
 
-  #deliver(): Command {
+  #deliver(): Deliver {
     const random = this.#random;
     const run = this.#run();
-    const id = this.#appeared.runs[run]?.id ?? "none";
-    const address = random(2) === 0 ? { token: `t${1 + random(3)}` } : { runKey: `key-of-${id}`, position: this.#used(run) };
+    const runKey = this.#appeared.runs[run]?.key ?? "none";
+    const address = random(2) === 0 ? { token: `t${1 + random(3)}` } : { runKey, position: this.#used(run) };
     const key = random(20) === 0 ? "k\0" : this.#pick(null, "k1", "k2", "k3", "k4");
-    return deliver(address, { key, digest: this.#pick("d1", "d2"), payload: json(`[${random(9)}]`) });
+    const early = random(3) === 0 ? { earlyMs: random(120) } : {};
+    const judged = random(4) === 0 ? { judgedFor: random(2) === 0 ? null : { run: this.#run(), position: this.#used(run) } } : {};
+    const delivery = { key, digest: this.#pick("d1", "d2"), payload: json(`[${random(9)}]`) };
+    return deliver(address, { ...delivery, ...early, ...judged, ...this.#held(6) });
   }
 
   #park(): Command {
@@ -143,7 +172,12 @@ export class CommandSource {
       case 3:
       case 4:
       case 5:
-        return hookCreated(own.position, { timeout, response: manual, address: custom(`t${1 + random(3)}`) });
+        return hookCreated(own.position, {
+          timeout,
+          response: this.#pick<ResponsePolicy>(manual, fixed),
+          address: custom(`t${1 + random(3)}`),
+          hasSchema: random(3) === 0,
+        });
       case 6:
         return { kind: "conflict_asked", ...own, hook: this.#used(run) };
       case 7:

@@ -1,0 +1,76 @@
+// What arrives, in the form the store keeps: serialised, sealed, with its key and digest.
+
+import type { HookCreated, Payload } from "../core/event.ts";
+import { RingbackError } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
+import type { Seal } from "../core/seal.ts";
+import { bodyDigest, type Capture, deliveryKey } from "../ingress/capture.ts";
+import type { Address, Deliver, RunNumber } from "../store/port.ts";
+import type { RevivingHost } from "./revive.ts";
+
+/** The hook that a delivery is meant for, as the door found it; null where it found none. */
+type For = { readonly created: HookCreated; readonly runNumber: RunNumber } | null;
+
+const encoder = new TextEncoder();
+
+export class Payloads {
+  readonly #host: RevivingHost;
+  readonly #seal: Seal;
+
+  constructor(host: RevivingHost, seal: Seal) {
+    this.#host = host;
+    this.#seal = seal;
+  }
+
+  valueCommand(address: Address, hook: For, payload: Payload, key: string | null): Deliver {
+    const bytes = payload.type === "request" ? payload.body : encoder.encode(payload.value);
+    return { op: "deliver", address, key, digest: key === null ? null : bodyDigest(bytes), payload, judgedFor: place(hook) };
+  }
+
+  requestCommand(address: Address, hook: For, request: Capture): Deliver {
+    // A sender may well use the URL it was given as its key.
+    const given = deliveryKey(request.headers);
+    const key = given === null ? null : this.#seal.sealText(given);
+    const digest = key === null ? null : bodyDigest(request.body);
+    const payload = this.request(hook?.created ?? null, request);
+    // At a minted token there is no other hook to be.
+    if (!("token" in address)) return { op: "deliver", address, key, digest, payload };
+    return { op: "deliver", address, key, digest, payload, judgedFor: place(hook) };
+  }
+
+  /** The key that a caller gives a value, as the store knows it: apart from those of headers. Throws `bad_argument`, `too_large`. */
+  ownKey(key: string): string {
+    const actual = Buffer.byteLength(key);
+    if (actual > 0 && actual <= limits.deliveryKeyBytes) return this.#seal.sealText(`key:${key}`);
+    const message = `A delivery key takes 1 to ${limits.deliveryKeyBytes} bytes; this one takes ${actual}.`;
+    throw new RingbackError(actual === 0 ? "bad_argument" : "too_large", message, {
+      details: { argument: "key", value: this.#seal.sealText(key), what: "delivery key", limit: limits.deliveryKeyBytes, actual },
+    });
+  }
+
+  serialised(value: unknown): Payload {
+    return { type: "value", value: this.#host.serialise(value, "the payload") };
+  }
+
+  /** A value in the form that this hook takes. */
+  value(created: HookCreated, value: unknown): Payload {
+    if (created.payload === "json") return this.serialised(value);
+    const body = this.#seal.sealBytes(encoder.encode(JSON.stringify(value) ?? "null"));
+    return { type: "request", head: { method: "POST", url: null, search: "", headers: ["content-type", "application/json"] }, body };
+  }
+
+  request(created: HookCreated | null, request: Capture): Payload {
+    const seal = this.#seal;
+    const headers = request.headers.map(seal.sealText);
+    const url = created === null || created.url === null ? seal.sealText(request.path) : null;
+    return {
+      type: "request",
+      head: { method: request.method, url, search: seal.sealText(request.search), headers },
+      body: seal.sealBytes(request.body),
+    };
+  }
+}
+
+function place(hook: For): { readonly run: RunNumber; readonly position: number } | null {
+  return hook && { run: hook.runNumber, position: hook.created.position };
+}

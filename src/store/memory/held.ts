@@ -1,0 +1,119 @@
+// Deliveries that no run has: early ones, which wait for a hook to claim their token, and refused ones, which somebody may deliver again.
+
+import { type HookCreated, payloadSize, type Recorded } from "../../core/event.ts";
+import { limits } from "../../core/limits.ts";
+import { accepted } from "../../core/receipt.ts";
+import { assertKeyText, hookScope, hookState, keyScope, takesUnjudged } from "../../core/run-row.ts";
+import type { Deliver, DeliverOutcome, DeliveryNumber, HeldFilter, HeldRow, Hold, HoldOutcome } from "../port.ts";
+import { type Change, keyEntry, type MemoryState, type Place, type Room, storedHook } from "./state.ts";
+
+/** The same key at the same token, while the first one is held there. */
+export function earlyRepeat(state: MemoryState, { address, key, digest, held }: Deliver): DeliverOutcome | null {
+  if (key === null || !("token" in address)) return null;
+  const first = earlyAt(state, address.token).find((row) => row.key === key && row.delivery !== held);
+  return first === undefined ? null : { type: "duplicate", delivery: first.delivery, hook: null, isSameBody: first.digest === digest };
+}
+
+/** Where no hook has had the token. */
+export function holdEarly(change: Change, command: Deliver): DeliverOutcome {
+  const { state, now } = change;
+  const { address, key, digest, payload, earlyMs, held } = command;
+  if (earlyMs === undefined || held !== undefined || !("token" in address)) return { type: "unknown" };
+  assertKeyText("token", address.token);
+  const { rows, bytes } = change.room("early");
+  const isFull = rows >= limits.earlyRows || bytes + payloadSize(payload) > limits.earlyBytes;
+  if (isFull || earlyAt(state, address.token).length >= limits.earlyPerToken) return { type: "early_full" };
+  const delivery = change.next("event");
+  change.hold({
+    delivery,
+    at: now,
+    until: now + earlyMs,
+    reason: "early",
+    address,
+    key,
+    digest,
+    payload,
+    detail: null,
+  });
+  return { type: "buffered", delivery };
+}
+
+/** What a hook that has claimed its token finds there. What must be judged stays, with all that came behind it, and somebody is told. */
+export function takeEarly(change: Change, place: Place, created: Recorded<HookCreated>, token: string): Recorded[] {
+  const { state } = change;
+  const events: Recorded[] = [];
+  for (const row of earlyAt(state, token)) {
+    if (!takesUnjudged(created, row.payload)) {
+      change.notices.push({ type: "claimed" });
+      break;
+    }
+    const { delivery, payload, key, digest } = row;
+    const { event } = change.record(place.run, { kind: "hook_received", position: place.position, payload, key }, delivery);
+    change.drop(delivery);
+    noteDelivery(change, place, { number: delivery, seq: event.seq, key, digest });
+    if (created.response.mode !== "accepted")
+      change.set(state.answers, delivery, { delivery, deadlineAt: row.at, answer: accepted, by: "deadline" });
+    events.push(event);
+  }
+  return events;
+}
+
+/** A journal has it now: where, and under which key. */
+export function noteDelivery(
+  change: Change,
+  place: Place,
+  entry: { readonly number: DeliveryNumber; readonly seq: number; readonly key: string | null; readonly digest: string | null },
+): void {
+  const { state } = change;
+  const { number, seq, key, digest } = entry;
+  change.set(state.deliveries, number, { run: place.run, seq });
+  if (key === null) return;
+  const scope = hookScope(storedHook(state, place)!.created.address, state.runs.get(place.run)!.origin.key, place.position);
+  change.set(state.keys, keyEntry(scope, key), { delivery: number, digest, scope, purged: null });
+}
+
+export function hold(change: Change, { delivery: refused, keepMs, held }: Hold): HoldOutcome {
+  const { state, now } = change;
+  const before = held === undefined ? undefined : state.held.get(held);
+  if (held !== undefined && before === undefined) return { type: "gone" };
+  const delivery = held ?? change.next("event");
+  change.hold({ ...refused, delivery, at: before?.at ?? now, until: now + keepMs });
+  const isOver = ({ rows, bytes }: Room): boolean => rows > limits.refusedRows || bytes > limits.refusedBytes;
+  for (const row of isOver(change.room("refused")) ? oldestFirst(state.held.values()) : []) {
+    if (!isOver(change.room("refused"))) break;
+    if (row.reason !== "early") change.drop(row.delivery);
+  }
+  return { type: "held", delivery };
+}
+
+export function findHeld(state: MemoryState, filter: HeldFilter, now: number): HeldRow[] {
+  if ("delivery" in filter) return [...state.held.values()].filter((row) => row.delivery === filter.delivery);
+  const rows = oldestFirst(state.held.values());
+  if (filter.of === "claimed") return rows.filter((row) => row.reason === "early" && isClaimed(state, row, now)).slice(0, filter.limit);
+  const { before = Number.POSITIVE_INFINITY } = filter;
+  return rows
+    .filter((row) => row.reason !== "early" && row.delivery < before)
+    .reverse()
+    .slice(0, filter.limit);
+}
+
+/** Past its time an early one is `unclaimed`, and held on; another one goes. */
+export function endHeld(change: Change, row: HeldRow, unclaimedMs: number): void {
+  const { now } = change;
+  if (row.reason === "early") change.hold({ ...row, reason: "unclaimed", until: now + unclaimedMs });
+  else change.drop(row.delivery);
+}
+
+function isClaimed(state: MemoryState, { address }: HeldRow, now: number): boolean {
+  const place = state.tokens.get(keyScope(address).slice(1));
+  return place !== undefined && hookState(storedHook(state, place)!.mark, state.runs.get(place.run)!.progress, now).type === "open";
+}
+
+function earlyAt(state: MemoryState, token: string): HeldRow[] {
+  const isHere = ({ reason, address }: HeldRow): boolean => reason === "early" && "token" in address && address.token === token;
+  return oldestFirst([...state.held.values()].filter(isHere));
+}
+
+function oldestFirst(rows: Iterable<HeldRow>): HeldRow[] {
+  return [...rows].sort((a, b) => a.delivery - b.delivery);
+}

@@ -1,0 +1,95 @@
+// What goes: runs that ended long ago, or that somebody deletes; keys that outlived them; held deliveries past their time (P10).
+
+import type { Recorded } from "../../core/event.ts";
+import { hasEnded, hookScope, hookState } from "../../core/run-row.ts";
+import type { Delete, DeleteOutcome, Purge, PurgeOutcome, RunNumber } from "../port.ts";
+import { endHeld } from "./held.ts";
+import { type Change, keyEntry, runRow, storedHook, type TakenKey } from "./state.ts";
+
+export function deleteRun(change: Change, { run }: Delete): DeleteOutcome {
+  const stored = change.state.runs.get(run);
+  if (stored === undefined) return { type: "unknown" };
+  if (!hasEnded(stored.progress)) return { type: "open", row: runRow(stored) };
+  removeRun(change, run);
+  return { type: "deleted" };
+}
+
+/** Keys, held deliveries, then runs from `from` on, whose keys are for the next pass. */
+export function purge(change: Change, { runsMs, keysMs, unclaimedMs, from, rows: limit }: Purge): PurgeOutcome {
+  const { state, now } = change;
+  let rows = 0;
+  for (const [entry, key] of [...state.keys]) {
+    if (rows >= limit) return { type: "purged", runs: 0, rows, next: from };
+    if (key.purged === null || now - key.purged.at < keysMs) continue;
+    rows++;
+    if (livesOn(change, key)) {
+      change.set(state.keys, entry, { ...key, purged: { at: now } });
+      continue;
+    }
+    change.delete(state.keys, entry);
+    change.delete(state.answers, key.delivery);
+  }
+  for (const row of [...state.held.values()]) {
+    if (rows >= limit) return { type: "purged", runs: 0, rows, next: from };
+    if (now < row.until) continue;
+    endHeld(change, row, unclaimedMs);
+    rows++;
+  }
+  if (runsMs === null) return { type: "purged", runs: 0, rows, next: null };
+  let runs = 0;
+  for (const [run, { origin, progress }] of [...state.runs].sort(([a], [b]) => a - b)) {
+    if (now - origin.createdAt < runsMs) break;
+    if (run < from || progress.endedAt === null || now - progress.endedAt < runsMs) continue;
+    if (rows >= limit) return { type: "purged", runs, rows, next: run };
+    rows += state.journals.get(run)!.length;
+    removeRun(change, run);
+    runs++;
+  }
+  return { type: "purged", runs, rows, next: null };
+}
+
+/** Everything of a run is found by its journal and its hooks. */
+function removeRun(change: Change, run: RunNumber): void {
+  const { state } = change;
+  const { origin } = state.runs.get(run)!;
+  for (const event of state.journals.get(run)!) {
+    if (event.kind === "hook_received") keepKey(change, run, event);
+    else if (event.kind === "child_awaited") dropWatchers(change, run, event.runId);
+    else if (event.kind === "run_blocked") change.delete(state.setAside, JSON.stringify([run, event.codeId]));
+  }
+  for (const { created } of state.hooks.get(run)?.values() ?? []) {
+    const { address } = created;
+    if (address.type === "custom" && state.tokens.get(address.token)?.run === run) change.delete(state.tokens, address.token);
+  }
+  for (const table of [state.runs, state.journals, state.hooks, state.timers]) change.delete(table as Map<RunNumber, unknown>, run);
+  change.delete(state.runById, origin.id);
+  change.delete(state.runByKey, origin.key);
+}
+
+/** A repeat gets the first answer still: a hook's own is written down for it. The answer to what has no key goes. */
+function keepKey(change: Change, run: RunNumber, event: Recorded & { readonly kind: "hook_received" }): void {
+  const { state } = change;
+  const { position, key, at } = event;
+  const delivery = event.delivery!;
+  change.delete(state.deliveries, delivery);
+  if (key === null) return change.delete(state.answers, delivery);
+  const { address, response } = storedHook(state, { run, position })!.created;
+  const entry = keyEntry(hookScope(address, state.runs.get(run)!.origin.key, position), key);
+  change.set(state.keys, entry, { ...state.keys.get(entry)!, purged: { at } });
+  if (response.mode === "static" && !state.answers.has(delivery))
+    change.set(state.answers, delivery, { delivery, deadlineAt: at, answer: response.answer, by: "deadline" });
+}
+
+function dropWatchers(change: Change, run: RunNumber, awaited: string): void {
+  const { watchers } = change.state;
+  const others = (watchers.get(awaited) ?? []).filter((watcher) => watcher.run !== run);
+  if (others.length === 0) change.delete(watchers, awaited);
+  else change.set(watchers, awaited, others);
+}
+
+/** A key lasts as long as any hook at its address lives: then it is good for another while. Of a minted token that hook has ended with its run. */
+function livesOn(change: Change, { scope }: TakenKey): boolean {
+  const { state, now } = change;
+  const place = scope.startsWith("=") ? state.tokens.get(scope.slice(1)) : undefined;
+  return place !== undefined && hookState(storedHook(state, place)!.mark, state.runs.get(place.run)!.progress, now).type === "open";
+}

@@ -1,0 +1,143 @@
+// What goes: runs that ended long ago, or that somebody deletes; keys that outlived them; held deliveries past their time (P10).
+//
+// SP1. A run is gone for everyone when its row is; its events, which may be many, go behind that in portions, the last first.
+// SP2. A portion costs a commit a few milliseconds: callbacks go on between two of them.
+
+import type { Answer, HookCreated } from "../../core/event.ts";
+import { hasEnded, type RunOrigin, rowOf } from "../../core/run-row.ts";
+import type { AnswerRow, Delete, DeleteOutcome, DeliveryNumber, Purge, PurgeOutcome, RunNumber } from "../port.ts";
+import type { SqlValue } from "./driver.ts";
+import { endHeld, isOpenAt } from "./held.ts";
+import { eventColumns, flag, readEvent, type Tables } from "./table.ts";
+import type { Work } from "./work.ts";
+
+/** Runs that are looked at together, by number: most of them may be open, or gone. */
+const window = 1_000;
+const windowsAtMost = 10;
+/** Events that go at once when somebody deletes a run. */
+const portion = 1_000;
+const endedBefore = `
+  select r.run from runs r join journal j on j.id = r.head
+  where r.run >= ? and r.run < ? and r.status >= 4 and j.at <= ? order by r.run`;
+const oneLink = `select ${eventColumns}, j.prev, j.scope, j.digest from journal j where j.id = ?`;
+const purgedDelivery =
+  "select j.run, j.position, j.at from journal j join purging p on p.run = j.run where j.id = ? and j.scope is not null";
+const staticHook = `select ${eventColumns} from hooks h join journal j on j.id = h.event where h.run = ? and h.position = ?`;
+
+export function deleteRun(work: Work, { run }: Delete): DeleteOutcome {
+  const { tables } = work;
+  const progress = tables.held(run);
+  const origin = tables.origin("run", run);
+  if (progress === null || origin === null) return { type: "unknown" };
+  if (!hasEnded(progress)) return { type: "open", row: rowOf(origin, progress) };
+  removeRun(work, origin);
+  removeEvents(tables, portion);
+  return { type: "deleted" };
+}
+
+/** What was begun, keys, held deliveries, then runs from `from` on, whose keys are for the next pass. */
+export function purge(work: Work, command: Purge): PurgeOutcome {
+  const { tables, now } = work;
+  const { runsMs, from, rows: limit } = command;
+  let rows = removeEvents(tables, limit);
+  rows += endKeys(tables, now, now - command.keysMs, limit - rows);
+  rows += endHeld(tables, now, command.unclaimedMs, limit - rows);
+  let runs = 0;
+  if (runsMs === null) return { type: "purged", runs, rows, next: rows >= limit ? from : null };
+  let next: RunNumber = from;
+  for (let windows = 0; windows < windowsAtMost && rows < limit; windows++) {
+    const first = tables.row("select run, created_at from origins where run >= ? order by run limit 1", next) as
+      | [number, number]
+      | undefined;
+    if (first === undefined || first[1] > now - runsMs) return { type: "purged", runs, rows, next: null };
+    next = first[0] + window;
+    for (const [run] of tables.rows(endedBefore, first[0], next, now - runsMs)) {
+      if (rows >= limit) {
+        next = run as number;
+        break;
+      }
+      removeRun(work, tables.origin("run", run as number)!);
+      rows += removeEvents(tables, limit - rows);
+      runs++;
+    }
+  }
+  return { type: "purged", runs, rows, next };
+}
+
+/** SP1: hides it. A key that the run's row led to enters the index, under an address that needs no run. */
+function removeRun(work: Work, origin: RunOrigin): void {
+  const { tables } = work;
+  const { run, key } = origin;
+  work.keepNumbers();
+  const progress = tables.held(run)!;
+  if (progress.flags & flag.keyed)
+    tables.write("update journal set scope = ? || ':' || position where id = ? and scope is null", key, progress.keyed);
+  for (const [position] of tables.rows("select position from hooks where run = ? and kid is null", run)) {
+    const { address } = tables.facts({ run, position: position as number })!.created;
+    if (address.type === "custom") tables.write("delete from tokens where token = ? and run = ?", address.token, run);
+  }
+  for (const table of ["runs", "origins", "run_details", "set_aside", "timers"]) tables.write(`delete from ${table} where run = ?`, run);
+  tables.write("insert into purging values (?, ?)", run, progress.head);
+  tables.forgetEnded(origin);
+}
+
+/** Takes events of removed runs out of the journal, at most so many; their keys and answers are kept. Returns how many. */
+function removeEvents(tables: Tables, limit: number): number {
+  let rows = 0;
+  while (rows < limit) {
+    const [run, head] = (tables.row("select run, head from purging order by run limit 1") as [number, number] | undefined) ?? [];
+    if (run === undefined) break;
+    let next: SqlValue = head!;
+    for (; next !== null && rows < limit; rows++) next = removeEvent(tables, run, next as number);
+    if (next !== null) tables.write("update purging set head = ? where run = ?", next, run);
+    else for (const table of ["hooks", "purging"]) tables.write(`delete from ${table} where run = ?`, run);
+  }
+  return rows;
+}
+
+/** Returns the one before it. */
+function removeEvent(tables: Tables, run: RunNumber, number: number): SqlValue {
+  const row = tables.row(oneLink, number)!;
+  const [prev, scope, digest] = row.slice(9) as [SqlValue, string | null, string | null];
+  const event = readEvent(row, 0);
+  if (event.kind === "child_awaited") tables.write("delete from watchers where awaited = ? and run = ?", event.runId, run);
+  else if (event.kind === "hook_received") {
+    if (scope === null) tables.write("delete from answers where delivery = ?", number);
+    else {
+      tables.write("insert into past_keys values (?, ?, ?, ?, ?) on conflict do nothing", scope, event.key, number, digest, event.at);
+      const answer = ownAnswer(tables, run, event.position);
+      if (answer !== null) tables.writeAnswer(number, event.at, answer);
+    }
+  }
+  tables.write("delete from journal where id = ?", number);
+  return prev;
+}
+
+/** The answer to a delivery, also while its run is being purged. */
+export function readAnswer(tables: Tables, delivery: DeliveryNumber): AnswerRow | null {
+  const known = tables.answer(delivery);
+  if (known !== null) return known;
+  const [run, position, at] = (tables.row(purgedDelivery, delivery) ?? []) as [number?, number?, number?];
+  const answer = run === undefined ? null : ownAnswer(tables, run, position!);
+  return answer === null ? null : { delivery, deadlineAt: at!, answer, by: "deadline" };
+}
+
+/** What a hook answers by itself: a repeat gets it still. */
+function ownAnswer(tables: Tables, run: RunNumber, position: number): Answer | null {
+  const { response } = readEvent(tables.row(staticHook, run, position)!, 0) as unknown as HookCreated;
+  return response.mode === "static" ? response.answer : null;
+}
+
+/** A key lasts as long as any hook at its address lives: then it is good for another while. */
+function endKeys(tables: Tables, now: number, before: number, limit: number): number {
+  const old = tables.rows("select scope, key, delivery from past_keys where at <= ? order by at limit ?", before, limit);
+  for (const [scope, key, delivery] of old as unknown as [string, string, number][]) {
+    if (scope.startsWith("=") && isOpenAt(tables, scope.slice(1), now))
+      tables.write("update past_keys set at = ? where scope = ? and key = ?", now, scope, key);
+    else {
+      tables.write("delete from past_keys where scope = ? and key = ?", scope, key);
+      tables.write("delete from answers where delivery = ?", delivery);
+    }
+  }
+  return old.length;
+}

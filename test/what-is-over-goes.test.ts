@@ -1,0 +1,145 @@
+// Finished runs go by policy, in portions that callbacks pass between; what a sender may repeat is still known.
+
+import { DatabaseSync } from "@photostructure/sqlite";
+import { describe, expect, test } from "vitest";
+import { createHook, createWebhook, workflow } from "../src/index.ts";
+import { createWorld, modes, type World } from "./harness.ts";
+
+/** Also those that are still in the WAL. */
+function pagesOf(path: string): number {
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    return Number(Object.values(database.prepare("pragma page_count").get() as object)[0]);
+  } finally {
+    database.close();
+  }
+}
+
+const day = 86_400_000;
+const minute = 60_000;
+const isLong = process.env["RINGBACK_LONG"] === "1";
+
+describe.each(modes)("%s", (mode) => {
+  const world = (workflows: Parameters<typeof createWorld>[0], runs?: string | number): Promise<World> =>
+    createWorld(workflows, { mode, ...(runs === undefined ? {} : { retention: { runs } }) });
+  const quick = workflow("quick", async (n: number) => n);
+
+  test("a run goes when it ended long enough ago, by itself; open ones and young ones stay", async () => {
+    const parked = workflow("parked", async () => {
+      await createHook({ token: "p" });
+    });
+    const { engine, start, advance } = await world([quick, parked], "1d");
+    const waiting = await start(parked);
+    const old = await start(quick, 1);
+    await advance(day - 2 * minute);
+    const young = await start(quick, 2);
+    expect(await old.exists).toBe(true);
+    await advance(3 * minute);
+    expect([await old.exists, await young.exists, await waiting.state]).toEqual([false, true, "waiting"]);
+    await expect(old.state).rejects.toMatchObject({ code: "run_not_found" });
+    expect((await engine.listRuns()).map(({ runId }) => runId)).toEqual([young.runId, waiting.runId]);
+    await engine.resumeHook("p", 1);
+    expect(await waiting.returnValue).toBeUndefined();
+  });
+
+  test("after 30 days unless told, for ever where told", async () => {
+    const [usual, never] = [await world([quick]), await world([quick], Infinity)];
+    const runs = [await usual.start(quick, 1), await never.start(quick, 1)];
+    for (const each of [usual, never]) await each.advance(30 * day - minute);
+    expect(await Promise.all(runs.map((run) => run.exists))).toEqual([true, true]);
+    for (const each of [usual, never]) await each.advance(3 * minute);
+    expect(await Promise.all(runs.map((run) => run.exists))).toEqual([false, true]);
+    expect(await never.engine.purge({ olderThan: "1d" })).toMatchObject({ runs: 1 });
+    expect(await runs[1]?.exists).toBe(false);
+  });
+
+  test("a repeat of what a purged run took has its first answer still; another delivery is unknown", async () => {
+    const urls: string[] = [];
+    const wf = workflow("answers", async () => {
+      const fixed = createWebhook({ respondWith: new Response("made it", { status: 201, headers: { "x-own": "1" } }) });
+      const manual = createWebhook({ respondWith: "manual" });
+      urls.push(fixed.url, manual.url);
+      await fixed;
+      const request = await manual;
+      await request.respondWith(Response.json({ n: 7 }, { status: 418 }));
+    });
+    const { engine, start, settled, advance } = await world([wf], "1h");
+    const run = await start(wf);
+    const send = async (url: string, key: string): Promise<unknown[]> => {
+      const headers = { "webhook-id": key };
+      const answer = await engine.ingress(new Request(url, { method: "POST", body: "{}", headers }));
+      return [answer.status, await answer.text(), answer.headers.get("x-own"), answer.headers.get("ringback-delivery")];
+    };
+    const first = [await send(urls[0] as string, "a"), await send(urls[1] as string, "b")];
+    await settled();
+    await advance(3_600_000 + minute);
+    expect(await run.exists).toBe(false);
+    expect([await send(urls[0] as string, "a"), await send(urls[1] as string, "b")]).toEqual(first);
+    expect((await send(urls[0] as string, "c"))[0]).toBe(404);
+    await advance(30 * day + 2 * minute);
+    expect((await send(urls[0] as string, "a"))[0]).toBe(404);
+  });
+
+  test("run.delete() removes a run that has ended, and its id is free; one that has not is refused", async () => {
+    const wf = workflow("deleted", async () => createHook({ token: "d" }));
+    const { engine, start } = await world([wf]);
+    const run = await engine.start(wf, [], { id: "order-1" });
+    await expect(run.delete()).rejects.toMatchObject({ code: "run_open", message: expect.stringContaining("Cancel it first") });
+    await engine.resumeHook("d", 1, { key: "k" });
+    await run.returnValue;
+    await run.delete();
+    await expect(run.delete()).rejects.toMatchObject({ code: "run_not_found" });
+    expect(await engine.signal("d", 1, { key: "k" })).toMatchObject({ disposition: "duplicate" });
+    const again = await engine.start(wf, [], { id: "order-1" });
+    expect(again.runId).toBe("order-1");
+    expect(await engine.signal("d", 1, { key: "k" })).toMatchObject({ disposition: "duplicate" });
+    expect(await engine.signal("d", 2)).toMatchObject({ disposition: "accepted" });
+    expect(await again.returnValue).toBe(2);
+    await start(wf);
+  });
+});
+
+test(`of ${isLong ? "1,000,000" : "20,000"} finished runs the store is rid while callbacks are taken, and its file grows no more`, async () => {
+  const count = isLong ? 1_000_000 : 20_000;
+  const once = workflow("once", async () => createHook());
+  const parked = workflow("many callbacks", async () => {
+    const hook = createHook<number>({ token: "many" });
+    let sum = 0;
+    for await (const n of hook) {
+      if (n === 0) return sum;
+      sum += n;
+    }
+    return sum;
+  });
+  const instant = workflow("instant", async (n: number) => n);
+  const { engine, start, advance, path, settled } = await createWorld([once, parked, instant], {
+    mode: "hot",
+    retention: { runs: Infinity },
+  });
+  const run = await start(parked);
+  const fill = async (): Promise<void> => {
+    for (let n = 0; n < count; n += 1_000) {
+      await Promise.all(Array.from({ length: 1_000 }, (_, at) => engine.start(instant, [n + at])));
+      await settled();
+    }
+  };
+  await fill();
+  const full = pagesOf(path as string);
+  let [taken, isOver] = [0, false];
+  await advance(day + 1);
+  const purging = engine.purge({ olderThan: "1d" }).then((purged) => {
+    isOver = true;
+    return purged;
+  });
+  while (!isOver) {
+    expect((await engine.signal("many", 1)).disposition).toBe("accepted");
+    taken++;
+  }
+  expect((await purging).runs).toBe(count);
+  expect(taken).toBeGreaterThan(count / 1_000);
+  expect(await engine.listRuns()).toHaveLength(1);
+  await engine.signal("many", 0);
+  expect(await run.returnValue).toBe(taken);
+  await fill();
+  expect(pagesOf(path as string)).toBeLessThan(full * 1.2);
+});
