@@ -124,10 +124,11 @@ create table fingerprints(kid text primary key, fingerprint text not null) witho
   // Deliveries that no run has, and what outlives a purged run. None of it is written by a usual delivery.
   `
 create table numbers(             -- the highest given out, also where the row that had it is gone
+  id integer primary key,
   event integer not null,
   run integer not null
 );
-insert into numbers values (0, 0);
+insert into numbers values (1, 0, 0);
 
 create table held(
   delivery integer primary key,

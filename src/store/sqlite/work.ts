@@ -8,7 +8,7 @@ import { draftOf, type Progress, type Tables } from "./table.ts";
 export type HookReceived = Extract<InputEvent, { kind: "hook_received" }>;
 
 const highest =
-  "select max(event, coalesce((select max(id) from journal), 0)), max(run, coalesce((select max(run) from origins), 0)) from numbers";
+  "select max(event, coalesce((select max(id) from journal), 0)), max(run, coalesce((select max(run) from origins), 0)) from numbers where id = 1";
 
 export class Work {
   readonly tables: Tables;
@@ -40,7 +40,7 @@ export class Work {
 
   /** Rows that had the highest numbers may go: no number is given twice. */
   keepNumbers(): void {
-    this.tables.write("update numbers set event = ?, run = ?", this.#event, this.#run);
+    this.tables.write("update numbers set event = ?, run = ? where id = 1", this.#event, this.#run);
   }
 
   /** Runs one member so that nothing stays of it if it throws. */
