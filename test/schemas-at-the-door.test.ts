@@ -117,7 +117,7 @@ describe.each(modes)("a webhook with a schema (%s)", (mode) => {
 
 describe.each(modes)("a door without the run (%s)", (mode) => {
   let ran = 0;
-  let atRun = (): void => {};
+  let atRun: () => unknown = () => {};
   const unnamed = defineHook({ schema: schemaOf((value) => (value === 7 ? { value } : { issues: [{ message: "7, please" }] })) });
   const waits = workflow("waits", async () => {
     ran++;
@@ -142,10 +142,18 @@ describe.each(modes)("a door without the run (%s)", (mode) => {
   test("looks into it once for all deliveries, and leaves no trace in it", async () => {
     const [world, door, run] = await start();
     const before = await world.store.run({ run });
+    const order: string[] = [];
+    const { store } = door.core.parts;
+    const commit = store.commit.bind(store);
+    store.commit = (group) => {
+      for (const command of group) if (command.op === "look") order.push(command.isOver ? "over" : "look");
+      return commit(group);
+    };
+    atRun = () => order.push("code");
     const receipts = await Promise.all([door.signal("cold", 1), door.signal("cold", 2), door.signal("cold", "7")]);
     expect(receipts.map((receipt) => receipt.issues)).toEqual(receipts.map(() => [{ message: "7, please" }]));
     expect(await door.signal("cold", 3)).toMatchObject({ disposition: "invalid" });
-    expect([ran, await world.store.run({ run })]).toEqual([1, before]);
+    expect([order, await world.store.run({ run })]).toEqual([["look", "code", "over"], before]);
     expect(await door.signal("cold", 7)).toMatchObject({ disposition: "accepted" });
   });
 

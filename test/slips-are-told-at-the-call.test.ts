@@ -54,8 +54,8 @@ describe("createEngine()", () => {
   });
 
   test("options have the names they have", async () => {
-    expect(await refused(engineOf(any({ baseURL: "http://x" })))).toBe(
-      'bad_argument: createEngine() has no option "baseURL". Did you mean "baseUrl"? It takes store, workflows, baseUrl, webhookUrl, keys, role, logger, clock, random, hotRuns, concurrency, leaseMs, cancelGraceMs, bodyBytes, rateLimit, classes, early, retention.',
+    expect(await refused(engineOf(any({ baseURL: "http://x" })))).toMatch(
+      /^bad_argument: createEngine\(\) has no option "baseURL"\. Did you mean "baseUrl"\? It takes store, workflows, baseUrl, .*, retention.*\.$/,
     );
     expect(await refused(() => createEngine(any("memory:")))).toBe(
       "bad_argument: createEngine() takes its options as an object, got string.",
