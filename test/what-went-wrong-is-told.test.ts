@@ -104,7 +104,7 @@ test("a store that fails is told of, once a minute while it does, and not for ea
 });
 
 test("a store that was closed with its engine has not failed, whatever still comes", async () => {
-  const world = await createWorld([]);
+  const world = await createWorld([], { mode: "hot" });
   const { core } = world.engine;
   await core.abandon();
   await expect(core.committer.commit({ op: "release", worker: core.id })).rejects.toThrow("is not open");

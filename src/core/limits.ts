@@ -84,7 +84,7 @@ export const limits: {
   /** Issues that the answer to a refused payload lists: whoever sends nonsense is not sent a book. */
   issuesTold: 50,
   /** Rows that each look of `health()` reads: a probe that asks every few seconds must not be felt. */
-  healthRows: 500,
+  healthRows: 200,
   /** How long `health()` waits for the store: a probe gives up sooner or later, and then knows nothing. */
   healthMs: 5_000,
   /** Early deliveries at one token: a hook that is late by more than this many is not coming. */

@@ -35,9 +35,9 @@ export interface Health {
   readonly runs: {
     /** In memory. */
     readonly hot: number;
-    /** Of the newest 500: neither ended nor blocked. */
+    /** Of the newest 200: neither ended nor blocked. */
     readonly open: number;
-    /** Set aside; 500 may be more. */
+    /** Set aside; 200 may be more. */
     readonly blocked: number;
     /** Ids of runs that had something to do and have not moved for 30 s; not all where they are many. */
     readonly stuck: readonly string[];
@@ -50,7 +50,7 @@ export interface Health {
     /** The kid that new tokens are minted with. */
     readonly current: string;
     readonly kids: readonly string[];
-    /** Kids that the ring lacks and open hooks need, of the newest 500. */
+    /** Kids that the ring lacks and open hooks need, of the newest 200. */
     readonly missing: readonly string[];
   };
   readonly versions: { readonly ringback: string | null; readonly node: string };
