@@ -18,10 +18,12 @@ export type {
 } from "./engine/engine-api.ts";
 export type { RefusedDelivery } from "./engine/refused.ts";
 export type { Purged } from "./engine/retention.ts";
-export { RunHandle as Run, type RunStatus } from "./engine/run-handle.ts";
+export { type Blocked, RunHandle as Run, type RunStatus } from "./engine/run-handle.ts";
+export type { Diagnosis, KeyState, StandingRun } from "./engine/diagnosis.ts";
 export type { Disposition, Receipt } from "./core/receipt.ts";
 export type { RunEnding, UnreadPayload } from "./core/ending.ts";
-export type { TimelineEntry } from "./core/timeline.ts";
+export type { Difference, TimelineEntry } from "./core/timeline.ts";
+export { defaultEngine, type RotatedKeys } from "./wiring.ts";
 
 /**
  * Starts a run; resolves when it is committed. With an `id` that is taken by a run of the same workflow and arguments it resolves with

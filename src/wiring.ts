@@ -9,6 +9,7 @@ import { limits } from "./core/limits.ts";
 import { useSecrets } from "./core/secret.ts";
 import type { RegisteredClass } from "./core/serialise-class.ts";
 import { systemClock } from "./engine/clock.ts";
+import { type Diagnosis, diagnose } from "./engine/diagnosis.ts";
 import { bindApi, defaultApi, useDefaultApi } from "./engine/default.ts";
 import { EngineCore } from "./engine/engine.ts";
 import { EngineApi } from "./engine/engine-api.ts";
@@ -20,7 +21,7 @@ import { processHooks, processWorkflows, Registry } from "./engine/registry.ts";
 import type { Policy } from "./engine/retention.ts";
 import { definitionOf, type Workflow } from "./engine/workflow.ts";
 import { createIngress, forward, type Ingress, webhookRoute } from "./http/ingress.ts";
-import { type KeyRing, loadKeyFile, parseKeys } from "./ingress/key-ring.ts";
+import { type KeyRing, loadKeyFile, parseKeys, readKeyRing, rotateKeyFile, withNewKey } from "./ingress/key-ring.ts";
 import { IngressLimit, type IngressRates, type Rate } from "./ingress/rate-limit.ts";
 import { memoryStore } from "./store/memory/store.ts";
 import type { Store } from "./store/port.ts";
@@ -49,6 +50,10 @@ export interface EngineOptions {
   readonly keys?: string | KeyRing;
   /** `worker` runs workflows, `ingress` only starts, delivers and reads. Default: `RINGBACK_ROLE`, else `worker`. */
   readonly role?: "worker" | "ingress";
+  /**
+   * Whether a database, and a key file, that are not there are made. Default true; with `false` the first call rejects `store_not_found`.
+   */
+  readonly create?: boolean;
   /**
    * Where lines about failed and blocked runs, and about a store that fails, go: anything with `warn(line)` and `error(line)`; `false` for
    * nowhere. Default: stderr, but not in tests (`NODE_ENV=test`).
@@ -100,6 +105,7 @@ const engineOptions: OptionNames<EngineOptions> = {
   webhookUrl: true,
   keys: true,
   role: true,
+  create: true,
   logger: true,
   clock: true,
   random: true,
@@ -134,21 +140,40 @@ export interface Engine extends EngineApi {
    * rows, and does not reject for a store that is away; it is answered within 5 s.
    */
   health(): Promise<Health>;
+  /** How the store is made and set, which keys are there, which runs do not move. Also where the engine cannot be opened for want of a key. */
+  diagnose(): Promise<Diagnosis>;
+  /**
+   * Makes a new key the current one and keeps the others. Processes use it from their next start. Keys that were given as text stay as they
+   * are: then the new text is in `keys`, for you to set. Rejects `bad_keys`.
+   */
+  rotateKeys(): Promise<RotatedKeys>;
   /** @internal For tests: the parts. */
   readonly core: EngineCore;
+}
+
+/** What a rotation of keys has made. */
+export interface RotatedKeys {
+  /** The new key's name. */
+  readonly kid: string;
+  /** The key file that has it now; null where keys are given as text. */
+  readonly file: string | null;
+  /** The text to give from now on, secrets and all; null where a file has it. */
+  readonly keys: string | null;
 }
 
 class WiredEngine extends EngineApi implements Engine {
   readonly core: EngineCore;
   readonly ingress: Ingress;
+  readonly #keys: KeySource;
   readonly #unfollow: () => void;
   #isHeld = false;
 
-  constructor(core: EngineCore, basePath: string, unfollow: () => void) {
+  constructor(core: EngineCore, keys: KeySource, basePath: string, unfollow: () => void) {
     const opened = (): EngineCore | Promise<EngineCore> => (core.isOpen ? core : core.open().then(() => core));
     super(opened, forward);
     this.core = core;
     this.ingress = createIngress(opened, core.parts.bodyBytes, basePath);
+    this.#keys = keys;
     this.#unfollow = unfollow;
     bindApi(core.host, this);
   }
@@ -168,6 +193,20 @@ class WiredEngine extends EngineApi implements Engine {
     this.core.alive.hold();
   }
 
+  async diagnose(): Promise<Diagnosis> {
+    const { store, ring, urlOf } = this.core.parts;
+    return diagnose(store, ring, urlOf, Date.now());
+  }
+
+  async rotateKeys(): Promise<RotatedKeys> {
+    const { random } = this.core.parts;
+    if (this.#keys.type === "file") return { kid: rotateKeyFile(this.#keys.path, random), file: this.#keys.path, keys: null };
+    if (this.#keys.type === "ring")
+      throw badArgument("keys", "KeyRing", "rotateKeys() cannot change a key ring that createEngine() was given.");
+    const { kid, text } = withNewKey(this.#keys.text, random);
+    return { kid, file: null, keys: text };
+  }
+
   async close(options?: { readonly graceMs?: number }): Promise<void> {
     await this.core.close(options);
     this.#unfollow();
@@ -181,7 +220,9 @@ class WiredEngine extends EngineApi implements Engine {
  * `base_url_required`.
  */
 export function createEngine(options: EngineOptions = {}): Engine {
-  const core = createCore(options);
+  checkOptions("createEngine()", options, engineOptions);
+  const keys = keysFrom(options);
+  const core = createCore(options, keys);
   const { registry } = core.parts;
   const unfollow = [processHooks.follow((declared) => registry.addHook(declared))];
   if (options.workflows)
@@ -189,13 +230,12 @@ export function createEngine(options: EngineOptions = {}): Engine {
   else unfollow.push(processWorkflows.follow((declared) => registry.addWorkflow(declared)));
   const base = options.baseUrl ?? process.env["RINGBACK_BASE_URL"];
   const basePath = options.webhookUrl || !base ? "" : new URL(base).pathname.replace(/\/$/, "");
-  return new WiredEngine(core, basePath, () => {
+  return new WiredEngine(core, keys, basePath, () => {
     for (const stop of unfollow.splice(0)) stop();
   });
 }
 
-function createCore(options: EngineOptions): EngineCore {
-  checkOptions("createEngine()", options, engineOptions);
+function createCore(options: EngineOptions, keys: KeySource): EngineCore {
   for (const [name, least] of [
     ["hotRuns", 0],
     ["concurrency", 1],
@@ -207,12 +247,13 @@ function createCore(options: EngineOptions): EngineCore {
   }
   const { env } = process;
   const clock = options.clock ?? systemClock;
-  const url = options.store ?? env["RINGBACK_DATABASE_URL"] ?? "sqlite:.ringback/ringback.db";
-  const store = typeof url === "string" ? storeFor(url, clock) : url;
+  const isMade = options.create ?? true;
+  const url = storeUrl(options);
+  const store = typeof url === "string" ? storeFor(url, clock, isMade) : url;
   const core = new EngineCore({
     store,
     registry: new Registry(options.workflows !== undefined),
-    ring: ringFor(options.keys ?? env["RINGBACK_KEYS"], url),
+    ring: ringFor(keys, isMade),
     clock,
     random: options.random ?? native.randomBytes,
     role: roleFrom(options.role, env["RINGBACK_ROLE"]),
@@ -296,9 +337,13 @@ function roleFrom(option: unknown, variable: string | undefined): "worker" | "do
   throw badArgument(option === undefined ? "RINGBACK_ROLE" : "role", role, message);
 }
 
-function storeFor(url: string, clock: Clock): Store {
+function storeUrl(options: EngineOptions): string | Store {
+  return options.store ?? process.env["RINGBACK_DATABASE_URL"] ?? "sqlite:.ringback/ringback.db";
+}
+
+function storeFor(url: string, clock: Clock, create: boolean): Store {
   if (url === "memory:" || url === "memory") return memoryStore({ clock });
-  if (url.startsWith("sqlite:") && url.length > "sqlite:".length) return sqliteStore({ path: sqlitePath(url), clock });
+  if (url.startsWith("sqlite:") && url.length > "sqlite:".length) return sqliteStore({ path: sqlitePath(url), clock, create });
   const shown = url.split("@").at(-1) ?? "";
   const file = /^(?:file:)?(?![\w-]{2,}:)([^:@][^@]*)$/.exec(url)?.[1] ?? "path/to/file.db";
   const message = `"${shown}" is not a store this version knows. Use sqlite:${file}, or memory: for tests.`;
@@ -309,13 +354,26 @@ function sqlitePath(url: string): string {
   return url.slice("sqlite:".length).replace(/^\/\/(?=\/)/, "");
 }
 
+type KeySource =
+  | { readonly type: "ring"; readonly ring: KeyRing }
+  | { readonly type: "text"; readonly text: string }
+  | { readonly type: "file"; readonly path: string };
+
 /** Keys given, else a file beside the SQLite database, else (nothing outlives the process) a key of the moment. */
-function ringFor(keys: string | KeyRing | undefined, store: string | Store): KeyRing {
-  if (typeof keys === "object") return keys;
-  if (keys !== undefined && keys !== "") return parseKeys(keys);
-  if (typeof store === "string" && store.startsWith("sqlite:")) return loadKeyFile(join(dirname(sqlitePath(store)), "keys"));
-  if (typeof store === "object" && store.name.startsWith("sqlite:")) return loadKeyFile(join(dirname(sqlitePath(store.name)), "keys"));
-  return parseKeys(`memory=${native.randomBytes(32).toString("hex")}`);
+function keysFrom(options: EngineOptions): KeySource {
+  const given = options.keys ?? process.env["RINGBACK_KEYS"];
+  if (typeof given === "object") return { type: "ring", ring: given };
+  if (given !== undefined && given !== "") return { type: "text", text: given };
+  const store = storeUrl(options);
+  const name = typeof store === "string" ? store : store.name;
+  if (name.startsWith("sqlite:")) return { type: "file", path: join(dirname(sqlitePath(name)), "keys") };
+  return { type: "text", text: `memory=${native.randomBytes(32).toString("hex")}` };
+}
+
+function ringFor(keys: KeySource, create: boolean): KeyRing {
+  if (keys.type === "ring") return keys.ring;
+  if (keys.type === "text") return parseKeys(keys.text);
+  return create ? loadKeyFile(keys.path) : readKeyRing(keys.path);
 }
 
 function urlBuilder(given: string | null | undefined): (token: string) => string {
@@ -357,7 +415,15 @@ function sinkFor(logger: LogSink | false | undefined): LogSink | null {
   return { warn: line, error: line };
 }
 
+let standing: Engine | null = null;
+
+/** The engine that the functions of `ringback/api` speak to outside runs; the environment configures it, the first call opens it. */
+export function defaultEngine(): Engine {
+  standing ??= createEngine();
+  return standing;
+}
+
 useSecrets((name) => process.env[name]);
-useDefaultApi(() => createEngine());
+useDefaultApi(defaultEngine);
 
 export { defaultApi };

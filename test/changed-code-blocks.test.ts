@@ -60,7 +60,10 @@ describe.each(modes)("changed code (%s)", (mode) => {
     const { world, runId } = await change(original, after, mode);
     const run = world.engine.getRun(runId);
     expect([await run.state, await run.status]).toEqual(["blocked", "running"]);
-    expect((await run.blocked)?.message).toMatch(difference);
+    const why = await run.blocked;
+    expect(why?.message).toMatch(difference);
+    expect(why?.message).toContain(`${why?.difference?.expected}, the code has ${why?.difference?.found}`);
+    expect((await run.timeline).at(-1)).toMatchObject({ event: "run_blocked", difference: why?.difference, error: why?.message });
     expect(calls).toEqual(["a", "b"]);
     expect(world.lines.join()).toMatch(/is blocked \(changed_code\)/);
     await world.restart({ workflows: [original] });

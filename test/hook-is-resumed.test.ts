@@ -206,13 +206,30 @@ describe.each(modes)("hooks (%s)", (mode) => {
       state: "open",
       isWebhook: false,
     });
-    expect(await world.engine.listHooks()).toMatchObject([{ runId: run.runId, token: null, metadata: { kind: "kyc" } }]);
+    expect(await world.engine.listHooks()).toMatchObject([{ runId: run.runId, token: null, url: null, metadata: { kind: "kyc" } }]);
+    expect(await world.engine.listHooks({ withTokens: true })).toMatchObject([{ runId: run.runId, token, url: null }]);
     await expect(world.engine.resumeHook(`${token.slice(0, -1)}${token.endsWith("A") ? "B" : "A"}`, 1)).rejects.toMatchObject({
       code: "hook_not_found",
     });
     await world.engine.resumeHook({ token }, 5);
     expect(await world.engine.getRun(run.runId).returnValue).toBe(5);
     expect(await world.engine.listHooks({ all: true })).toMatchObject([{ state: "closed" }]);
+  });
+
+  test("a list with tokens has the URL that was handed out, also under another base URL", async () => {
+    let url = "";
+    const wf = workflow("listed", async () => {
+      const webhook = createWebhook();
+      url = webhook.url;
+      await webhook;
+    });
+    const world = await createWorld([wf], { mode });
+    await world.start(wf);
+    await world.restart({ baseUrl: "https://elsewhere.example" });
+    const [shown] = await world.engine.listHooks({ withTokens: true });
+    expect(shown).toMatchObject({ url, token: url.slice(url.indexOf("wh:")), isWebhook: true });
+    expect(await world.engine.getHookByToken(shown?.token ?? "")).toMatchObject({ url });
+    expect(JSON.stringify(await world.engine.listHooks())).not.toContain(shown?.token);
   });
 
   test("a keyed delivery counts once, also after the run has ended", async () => {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RingbackError } from "../src/core/errors.ts";
-import { loadKeyFile, parseKeys } from "../src/ingress/key-ring.ts";
+import { loadKeyFile, parseKeys, readKeyRing, rotateKeyFile, withNewKey } from "../src/ingress/key-ring.ts";
 
 const secret = randomBytes(32);
 
@@ -93,6 +93,48 @@ describe("the key file", () => {
     });
     expect(late.current.kid).toBe(first);
     expect(readdirSync(folder)).toEqual(["keys"]);
+  });
+
+  test("K3: a rotation puts a new key before all others, for its owner alone, and leaves nothing beside the file", () => {
+    const path = join(folder, "keys");
+    const before = loadKeyFile(path);
+    const kid = rotateKeyFile(path);
+    const after = loadKeyFile(path);
+    expect(after.kids).toEqual([kid, ...before.kids]);
+    expect(after.current.kid).toBe(kid);
+    expect(after.fingerprint(before.current.kid)).toBe(before.fingerprint(before.current.kid));
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readdirSync(folder)).toEqual(["keys"]);
+    const { kid: third, text } = withNewKey(readFileSync(path, "utf8"));
+    expect(parseKeys(text).kids).toEqual([third, kid, ...before.kids]);
+  });
+
+  test("K3: of two rotations at once the second is refused, and the first one's key is there", () => {
+    const path = join(folder, "keys");
+    const before = loadKeyFile(path);
+    let second: unknown;
+    const kid = rotateKeyFile(path, (length) => {
+      try {
+        rotateKeyFile(path);
+      } catch (error) {
+        second = error;
+      }
+      return randomBytes(length);
+    });
+    expect(second).toMatchObject({ code: "bad_keys", message: expect.stringContaining("another rotation is under way") });
+    expect(loadKeyFile(path).kids).toEqual([kid, ...before.kids]);
+    expect(() => rotateKeyFile(join(folder, "none"))).toThrow("there is no key file");
+    expect(readdirSync(folder)).toEqual(["keys"]);
+  });
+
+  test("who only looks makes none, and has no key then", () => {
+    const path = join(folder, "keys");
+    const ring = readKeyRing(path);
+    expect([ring.kids, ring.get("none"), readdirSync(folder)]).toEqual([[], undefined, []]);
+    expect(() => ring.fingerprint("none")).toThrow('Key "none" is not in the key ring');
+    expect(readKeyRing(path).kids).toEqual([]);
+    const made = loadKeyFile(path);
+    expect(readKeyRing(path).kids).toEqual(made.kids);
   });
 
   test("processes that make it at the same moment all hold the same key", async () => {

@@ -47,6 +47,17 @@ describe.each(modes)("a run's timeline (%s)", (mode) => {
       ["timer_fired", 6, undefined, undefined],
       ["run_ended", undefined, undefined, "completed"],
     ]);
+    expect(timeline.map(({ dueAt, delivery }) => dueAt?.toISOString() ?? delivery)).toEqual([
+      undefined,
+      until,
+      ...[undefined, undefined, undefined, undefined],
+      response.headers.get("ringback-delivery"),
+      expect.stringMatching(/^dlv_/),
+      undefined,
+      due,
+      undefined,
+      undefined,
+    ]);
     expect(timeline[0]?.at).toEqual(new Date(epoch));
     expect(timeline.at(-1)?.at).toEqual(new Date(epoch + 60_000));
     for (const token of tokens) expect(JSON.stringify(timeline)).not.toContain(token);
@@ -67,6 +78,30 @@ describe.each(modes)("a run's timeline (%s)", (mode) => {
       ["step_retrying", "flaky", expect.stringMatching(/^attempt 2 due 2026-/)],
       ["step_completed", "flaky", "at attempt 2"],
     ]);
+    expect(told.map(({ attempt, error }) => [attempt, error])).toEqual([
+      [undefined, undefined],
+      [2, "Error: once"],
+      [2, undefined],
+    ]);
+    expect(told[1]?.dueAt?.getTime()).toBeGreaterThan(epoch);
     await expect(world.engine.getRun("nobody").timeline).rejects.toThrow(RunNotFoundError);
+  });
+
+  test("an error stands by its class and message, and a token in it is sealed", async () => {
+    let token = "";
+    const wf = workflow("breaks", async () => {
+      const hook = createHook();
+      const go = createHook({ token: "go" });
+      token = hook.token;
+      await go;
+      throw new TypeError(`not ${token}`);
+    });
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    await world.engine.resumeHook("go", 1);
+    await world.settled();
+    const end = (await run.timeline).at(-1);
+    expect(end?.error).toMatch(/^TypeError: not wh:t1:/);
+    expect(end?.error).not.toContain(token);
   });
 });

@@ -45,6 +45,7 @@ export interface ErrorDetails {
   base_url_required: Record<never, never>;
   step_timeout: { step: string; timeoutMs: number; attempt: number };
   store_in_use: { path: string; pid: number | null };
+  store_not_found: { store: string };
   store_unavailable: { store: string };
   store_full: { store: string };
   store_corrupt: { store: string };

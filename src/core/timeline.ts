@@ -1,7 +1,7 @@
-// A run's journal as people read it: what happened and when, without payloads and without any token.
+// A run's journal as people read it: what happened and when, errors by their messages, without payloads and without any token.
 
 import { unreadIn } from "./ending.ts";
-import type { EventKind, HookCreated, Payload, Recorded } from "./event.ts";
+import type { Divergence, EventKind, HookCreated, Payload, Recorded, Serialised } from "./event.ts";
 import { deliveryId } from "./receipt.ts";
 
 /** One fact of a run's journal. */
@@ -16,10 +16,30 @@ export interface TimelineEntry {
   readonly name?: string;
   /** The rest in a few words, for people; the wording may change. */
   readonly detail?: string;
+  /** Of a step: the attempt that ended or began, from 1; of `step_retrying` the one that comes next. */
+  readonly attempt?: number;
+  /** When what was set is due: a timer, a hook's timeout, a step's next attempt. */
+  readonly dueAt?: Date;
+  /** The id of the delivery, as its sender was told it. */
+  readonly delivery?: string;
+  /** What was thrown: its class and message. */
+  readonly error?: string;
+  /** Where code and journal part, of a run that is set aside because its code has changed. */
+  readonly difference?: Difference;
 }
 
-/** The entries of a journal, or of its beginning, in order. */
-export function timelineOf(journal: readonly Recorded[]): TimelineEntry[] {
+/** What a run's journal holds at a place, and what its code asks for there. */
+export interface Difference {
+  /** What the journal holds, in words. */
+  readonly expected: string;
+  /** What the code asked for. */
+  readonly found: string;
+  /** `file:line` of that call; null where it is not known. */
+  readonly site: string | null;
+}
+
+/** The entries of a journal, or of its beginning, in order. `wordsOf` reads a recorded error. */
+export function timelineOf(journal: readonly Recorded[], wordsOf: (error: Serialised) => string): TimelineEntry[] {
   const names = new Map<number, string>();
   return journal.map((event) => {
     const position = subject(event);
@@ -32,8 +52,43 @@ export function timelineOf(journal: readonly Recorded[]): TimelineEntry[] {
       ...(position === undefined ? {} : { position }),
       ...(name ? { name } : {}),
       ...(detail ? { detail } : {}),
+      ...factsOf(event, wordsOf),
     };
   });
+}
+
+type Facts = Pick<TimelineEntry, "attempt" | "dueAt" | "delivery" | "error" | "difference">;
+
+/** What programs read of an event, beside what each has. */
+function factsOf(event: Recorded, wordsOf: (error: Serialised) => string): Facts {
+  switch (event.kind) {
+    case "hook_created":
+      return event.expiresAt == null ? {} : { dueAt: new Date(event.expiresAt) };
+    case "hook_received":
+      return event.delivery === undefined ? {} : { delivery: deliveryId(event.delivery) };
+    case "timer_set":
+      return event.dueAt === undefined ? {} : { dueAt: new Date(event.dueAt) };
+    case "step_completed":
+    case "step_restarted":
+      return { attempt: event.attempt };
+    case "step_failed":
+      return { attempt: event.attempt, error: wordsOf(event.error) };
+    case "step_retrying":
+      return { attempt: event.attempt, dueAt: new Date(event.dueAt), error: wordsOf(event.error) };
+    case "child_ended":
+      return event.outcome.type === "failed" ? { error: wordsOf(event.outcome.error) } : {};
+    case "run_blocked":
+      return { error: event.message, ...(event.diff ? { difference: differenceOf(event.diff) } : {}) };
+    case "run_ended":
+      return event.outcome.type === "failed" ? { error: wordsOf(event.outcome.error) } : {};
+    default:
+      return {};
+  }
+}
+
+/** A divergence in words that stand on their own. */
+export function differenceOf({ expected, found, site }: Divergence): Difference {
+  return { expected: expected ?? "nothing", found: found ?? "nothing", site };
 }
 
 /** What ends a hook or a timer, or asks about one, belongs to that hook or timer. */

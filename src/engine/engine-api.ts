@@ -84,7 +84,7 @@ export interface PurgeOptions {
   readonly olderThan?: string | number;
 }
 
-/** A hook as lists and look-ups show it. A minted token is shown only to who named it. */
+/** A hook as lists and look-ups show it. A minted token is shown only to who named it, or asked for tokens. */
 export interface HookInfo {
   /** The run it belongs to. */
   readonly runId: string;
@@ -94,6 +94,8 @@ export interface HookInfo {
   readonly workflowName: string;
   /** A custom token, or the one that was asked for; null for other minted ones. */
   readonly token: string | null;
+  /** The public URL, where the token is shown and the hook has one; else null. */
+  readonly url: string | null;
   /** Whether its payloads are requests. */
   readonly isWebhook: boolean;
   /** What the workflow said of it; undefined where it said nothing. */
@@ -138,6 +140,8 @@ export interface ListHooksOptions {
   readonly runId?: string;
   /** Closed ones, too. */
   readonly all?: boolean;
+  /** Minted tokens and public URLs, too: whoever has one can answer the hook. */
+  readonly withTokens?: boolean;
   /** At most so many, 1 to 1,000. Default 100. */
   readonly limit?: number;
 }
@@ -149,7 +153,7 @@ const runStates: readonly string[] = ["open", "blocked", "completed", "failed", 
 const listRunsOptions: OptionNames<ListRunsOptions> = { workflow: true, state: true, before: true, limit: true };
 const listRefusedOptions: OptionNames<ListRefusedOptions> = { before: true, limit: true };
 const purgeOptions: OptionNames<PurgeOptions> = { olderThan: true };
-const listHooksOptions: OptionNames<ListHooksOptions> = { runId: true, all: true, limit: true };
+const listHooksOptions: OptionNames<ListHooksOptions> = { runId: true, all: true, withTokens: true, limit: true };
 
 /** How HTTP hands a request to a hook and says what became of it. */
 export type Forward = (engine: EngineCore, token: string, request: Request) => Promise<Response>;
@@ -246,7 +250,7 @@ export class EngineApi {
     const address = engine.door.address(tokenOf(token, "getHookByToken()"));
     const hook = address && (await engine.parts.store.hook(address));
     if (!hook) throw refusal(engine, token, { disposition: "unknown", keyed: false }, null);
-    return { ...hookInfo(engine, hook), token };
+    return { ...hookInfo(engine, hook, true), token };
   }
 
   /** Runs, newest first, 100 unless `limit` says otherwise. To read on, give the last one's id as `before`. */
@@ -286,7 +290,7 @@ export class EngineApi {
       ...(options.all ? {} : { open: true }),
       limit,
     });
-    return rows.map((hook) => hookInfo(engine, hook));
+    return rows.map((hook) => hookInfo(engine, hook, options.withTokens === true));
   }
 
   /** Deliveries that were refused, or that no hook claimed, while they are kept; newest first. To read on, give the last one's id as `before`. */
@@ -411,14 +415,21 @@ function metadataOf(engine: EngineCore, metadata: string | null): unknown {
   return metadata === null ? undefined : engine.host.parse(metadata);
 }
 
-function hookInfo(engine: EngineCore, hook: HookRow): HookInfo {
+function hookInfo(engine: EngineCore, hook: HookRow, withToken: boolean): HookInfo {
   const { created } = hook;
+  const { address, position, purpose, url } = created;
   return {
     runId: hook.runId,
     hookId: hookId(hook),
     workflowName: hook.workflow,
-    token: created.address.type === "custom" ? created.address.token : null,
-    isWebhook: created.purpose === "webhook",
+    token:
+      address.type === "custom"
+        ? address.token
+        : withToken
+          ? engine.tokens.mint({ kid: address.kid, runKey: hook.runKey, position, generation: address.generation, purpose })
+          : null,
+    url: withToken && url !== null ? engine.host.revealText(url) : null,
+    isWebhook: purpose === "webhook",
     metadata: metadataOf(engine, created.metadata),
     state: hook.state.type,
     createdAt: new Date(created.at),

@@ -5,14 +5,26 @@ import { endingOf, type RunEnding } from "../core/ending.ts";
 import { RingbackError, RunNotFoundError } from "../core/errors.ts";
 import type { Recorded } from "../core/event.ts";
 import { outcomeError } from "../core/pending.ts";
+import type { RunHost } from "../core/run.ts";
 import { type RunStateName, runStateName } from "../core/run-row.ts";
-import { type TimelineEntry, timelineOf } from "../core/timeline.ts";
+import { textOf } from "../core/thrown.ts";
+import { type Difference, differenceOf, type TimelineEntry, timelineOf } from "../core/timeline.ts";
 import type { RunRow } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
 import { callingRun, durably } from "./realm.ts";
 
 /** How far a run is, in Workflow DevKit's words: waiting and blocked runs read `running`. */
 export type RunStatus = "pending" | "running" | "completed" | "failed" | "cancelled";
+
+/** Why a run is set aside. */
+export interface Blocked {
+  /** `changed_code`, `misuse`, `crash_loop` or `missing_key`: each has a page under `docs/errors`. */
+  readonly reason: string;
+  /** What happened, and what to do. */
+  readonly message: string;
+  /** Where code and journal part; null for other reasons than changed code. */
+  readonly difference: Difference | null;
+}
 
 /** A run, by its id. Every property asks the store anew, and rejects `RunNotFoundError` where there is no such run. */
 export class RunHandle<R = unknown> {
@@ -56,7 +68,7 @@ export class RunHandle<R = unknown> {
   }
 
   /** Why the run is set aside, and the difference where its code has changed; null while it is not. */
-  get blocked(): Promise<{ readonly reason: string; readonly message: string } | null> {
+  get blocked(): Promise<Blocked | null> {
     return this.#blocked();
   }
 
@@ -65,9 +77,9 @@ export class RunHandle<R = unknown> {
     return this.#journal().then((journal) => endingOf(this.runId, journal));
   }
 
-  /** All that is in the run's journal so far, in order, without payloads and without any token. */
+  /** All that is in the run's journal so far, in order: errors by their messages, without payloads and without any token. */
   get timeline(): Promise<readonly TimelineEntry[]> {
-    return this.#journal().then(timelineOf);
+    return this.#timeline();
   }
 
   /**
@@ -115,12 +127,16 @@ export class RunHandle<R = unknown> {
     return engine.host.parse(outcome.result) as R;
   }
 
-  async #blocked(): Promise<{ reason: string; message: string } | null> {
-    const row = await this.#row();
-    if (!row.blocked) return null;
-    const journal = await (await this.#engine()).parts.store.journal(row.run, 0);
-    const event = journal.findLast((found) => found.kind === "run_blocked");
-    return event?.kind === "run_blocked" ? { reason: event.reason, message: event.message } : null;
+  async #blocked(): Promise<Blocked | null> {
+    if (!(await this.#row()).blocked) return null;
+    const event = (await this.#journal()).findLast((found) => found.kind === "run_blocked");
+    if (event?.kind !== "run_blocked") return null;
+    return { reason: event.reason, message: event.message, difference: event.diff && differenceOf(event.diff) };
+  }
+
+  async #timeline(): Promise<TimelineEntry[]> {
+    const { host } = await this.#engine();
+    return timelineOf(await this.#journal(), (error) => wordsOf(error, host));
   }
 
   async #journal(): Promise<readonly Recorded[]> {
@@ -136,6 +152,15 @@ export class RunHandle<R = unknown> {
     const row = await this.#find();
     if (!row) throw notFound(this.runId);
     return row;
+  }
+}
+
+/** A thrown value may be of a class that is not registered here, and its message may hold a token. */
+function wordsOf(error: string, host: Pick<RunHost, "parse" | "sealText">): string {
+  try {
+    return host.sealText(textOf(host.parse(error)));
+  } catch (unreadable) {
+    return `an error that cannot be read here (${textOf(unreadable)})`;
   }
 }
 

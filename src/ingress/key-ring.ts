@@ -2,9 +2,10 @@
 //
 // K1. No secret stands in a message, in what is printed, or in a store; a store keeps `fingerprint(kid)`.
 // K2. A key file appears whole or not at all, with owner-only rights; of two processes that make it at once, both read the one that won.
+// K3. A rotation keeps every key there is. It replaces the file in one move, and of two at once the second is refused.
 
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import type { RandomBytes } from "../core/clock.ts";
 import { RingbackError } from "../core/errors.ts";
@@ -45,6 +46,43 @@ export function loadKeyFile(path: string, random: RandomBytes = randomBytes): Ke
   if (text !== null) return parseKeys(text);
   makeKeyFile(path, random);
   return parseKeys(readKeyFile(path) ?? "");
+}
+
+/** Reads the key file where there is one, and makes none: without it the ring has no key, for who only looks. */
+export function readKeyRing(path: string): KeyRing {
+  const text = readKeyFile(path);
+  if (text !== null) return parseKeys(text);
+  const current = { kid: "none", secret: createSecretKey(randomBytes(secretBytes)) };
+  const ring: KeyRing = { current, kids: [], get: () => undefined, fingerprint: (kid) => keyOf(ring, kid).kid };
+  return ring;
+}
+
+/** The same keys behind a new one, which is then the current one. Throws `bad_keys`. */
+export function withNewKey(text: string, random: RandomBytes = randomBytes): { readonly kid: string; readonly text: string } {
+  parseKeys(text);
+  const { kid, entry } = newKey(random);
+  return { kid, text: `${entry},${text.trim()}` };
+}
+
+/** Puts a new key before those of the key file (K3); gives its kid. Throws `bad_keys` where there is no such file. */
+export function rotateKeyFile(path: string, random: RandomBytes = randomBytes): string {
+  const next = `${path}.next`;
+  const draft = openDraft(next);
+  try {
+    const known = readKeyFile(path);
+    if (known === null) throw badKeys(`there is no key file at ${path}; the app makes it when it first starts`);
+    const { kid, text } = withNewKey(known, random);
+    writeSync(draft, `${text}\n`);
+    fsyncSync(draft);
+    renameSync(next, path);
+    syncDirectory(dirname(path));
+    return kid;
+  } catch (error) {
+    rmSync(next, { force: true });
+    throw error;
+  } finally {
+    closeSync(draft);
+  }
 }
 
 /** The key, or `missing_key`. */
@@ -99,13 +137,27 @@ function readKeyFile(path: string): string | null {
   }
 }
 
+/** The draft is the lock: only one process can make it. */
+function openDraft(path: string): number {
+  try {
+    return openSync(path, "wx", 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    throw badKeys(`${path} is there: another rotation is under way, or one was killed and the file is to be deleted`);
+  }
+}
+
+function newKey(random: RandomBytes): { readonly kid: string; readonly entry: string } {
+  const kid = Buffer.from(random(4)).toString("hex");
+  return { kid, entry: `${kid}=${Buffer.from(random(secretBytes)).toString("base64url")}` };
+}
+
 /** Written beside its place and linked there: a link, unlike a rename, does not replace what another process has just put. */
 function makeKeyFile(path: string, random: RandomBytes): void {
   mkdirSync(dirname(path), { recursive: true });
-  const kid = Buffer.from(random(4)).toString("hex");
   const draft = `${path}.${Buffer.from(random(8)).toString("hex")}`;
   try {
-    writeDurably(draft, `${kid}=${Buffer.from(random(secretBytes)).toString("base64url")}\n`);
+    writeDurably(draft, `${newKey(random).entry}\n`);
     linkSync(draft, path);
     syncDirectory(dirname(path));
   } catch (error) {

@@ -342,6 +342,19 @@ export type HeldFilter =
   /** `before`: smaller numbers than this. `limit`: 1 to 1,000. */
   | { readonly of: "refused"; readonly before?: DeliveryNumber; readonly limit: number }
   | { readonly of: "claimed"; readonly limit: number };
+/** What a store is made of and how it is set, for who looks after it. No credential, and no payload. */
+export interface StoreReport {
+  /** The library that reads and writes: `node:sqlite`, `@photostructure/sqlite`, `memory`. */
+  readonly driver: string;
+  /** What has a version, by name; `format` is that of the tables. */
+  readonly versions: { readonly [of: string]: string };
+  /** The settings that keep what is committed, as the store answers them now. */
+  readonly settings: readonly { readonly name: string; readonly value: string; readonly isAsNeeded: boolean }[];
+  /** How much it takes on its disk; null where it takes none, or that is not known. */
+  readonly bytes: number | null;
+  /** The worker of a store that has only one; null where there is none. */
+  readonly owner: { readonly pid: number; readonly since: Date } | null;
+}
 
 export interface OpenOptions {
   /** `worker` may claim runs, and may exclude other workers (SQLite: one per file, else `store_in_use`). `door` delivers and reads. */
@@ -390,5 +403,7 @@ export interface Store {
   hooks(filter: { readonly run?: RunNumber; readonly open?: boolean; readonly limit: number }): Promise<readonly HookRow[]>;
   /** The kids that open hooks of unfinished runs were minted with, and the fingerprints remembered. */
   keys(): Promise<{ readonly used: readonly string[]; readonly fingerprints: ReadonlyMap<string, string> }>;
+  /** Asked of an open store; takes no lock that could be in a worker's way. */
+  describe(): Promise<StoreReport>;
   subscribe(listener: (notice: Notice) => void): () => void;
 }

@@ -20,6 +20,7 @@ import type {
   RunNumber,
   RunRow,
   Store,
+  StoreReport,
 } from "../port.ts";
 import { apply } from "./apply.ts";
 import { findHeld } from "./held.ts";
@@ -189,6 +190,10 @@ class MemoryStore implements Store {
       }
     }
     return { used: [...used].sort(), fingerprints: new Map(this.#state.fingerprints) };
+  }
+
+  async describe(): Promise<StoreReport> {
+    return { driver: "memory", versions: {}, settings: [], bytes: null, owner: null };
   }
 
   subscribe(listener: (notice: Notice) => void): () => void {

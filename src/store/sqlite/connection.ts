@@ -4,6 +4,7 @@
 //     no connection is used before it has answered FULL.
 
 import { RingbackError } from "../../core/errors.ts";
+import type { StoreReport } from "../port.ts";
 import { ask, assertVersion, type Database, type Driver } from "./driver.ts";
 import { migrations } from "./schema.ts";
 
@@ -14,19 +15,20 @@ export interface ConnectOptions {
   readonly maxBytes?: number | undefined;
 }
 
-/** Each setting, and what a connection must answer once it is set. */
+/** Each setting, and what a connection must answer once it is set. Those that `keeps` have are for what is committed; others for speed. */
 const settings: readonly {
   readonly name: string;
+  readonly keeps?: true;
   readonly value: string;
   readonly answer: string | number | null;
   readonly onlyOn?: NodeJS.Platform;
 }[] = [
   { name: "busy_timeout", value: "5000", answer: 5000 },
-  { name: "journal_mode", value: "WAL", answer: "wal" },
-  { name: "synchronous", value: "FULL", answer: 2 },
+  { name: "journal_mode", keeps: true, value: "WAL", answer: "wal" },
+  { name: "synchronous", keeps: true, value: "FULL", answer: 2 },
   // macOS's fsync leaves data in the drive's own cache.
-  { name: "fullfsync", value: "ON", answer: 1, onlyOn: "darwin" },
-  { name: "checkpoint_fullfsync", value: "ON", answer: 1, onlyOn: "darwin" },
+  { name: "fullfsync", keeps: true, value: "ON", answer: 1, onlyOn: "darwin" },
+  { name: "checkpoint_fullfsync", keeps: true, value: "ON", answer: 1, onlyOn: "darwin" },
   // Inside the commit: a second connection that checkpoints costs a fifth of the throughput. Four times SQLite's own span, a WAL of 16 MB:
   // callbacks in random order dirty the same pages again and again, and each is written back once per checkpoint.
   { name: "wal_autocheckpoint", value: "4000", answer: 4000 },
@@ -51,6 +53,16 @@ export function connect(driver: Driver, options: ConnectOptions): Database {
     database.close();
     throw error;
   }
+}
+
+/** Each setting that keeps what is committed, as the connection answers it now, and the format of the tables. */
+export function describeConnection(database: Database): Pick<StoreReport, "settings"> & { readonly format: string } {
+  const own = settings.filter(({ keeps, onlyOn }) => keeps && (onlyOn === undefined || onlyOn === process.platform));
+  const told = own.map(({ name, value, answer }) => {
+    const actual = ask(database, `pragma ${name}`)[0] ?? null;
+    return { name, value: actual === answer ? value : String(actual), isAsNeeded: actual === answer };
+  });
+  return { settings: told, format: String(version(database)) };
 }
 
 /**

@@ -1,6 +1,7 @@
 // The one place that knows which SQLite is under the store: Node's own where it is new enough, else the packaged one. Both have the
 // same synchronous interface; what the store uses of it is declared here.
 
+import { createRequire } from "node:module";
 import { RingbackError } from "../../core/errors.ts";
 
 /** Before 3.51.3 two connections that write and checkpoint together can corrupt a WAL file. */
@@ -28,11 +29,25 @@ export type Driver = new (path: string) => Database;
 
 /** Takes `node:sqlite` only where Node and its SQLite are new enough; that is asked before it is loaded, since loading an old one warns. */
 export async function loadDriver(): Promise<Driver> {
-  const [major = 0] = process.versions.node.split(".").map(Number);
-  if (major >= 24 && isNewEnough(process.versions["sqlite"] ?? "0")) {
+  if (hasOwnDriver()) {
     return (process.getBuiltinModule("node:sqlite" as "node:fs") as unknown as { DatabaseSync: Driver }).DatabaseSync;
   }
   return ((await import("@photostructure/sqlite")) as unknown as { DatabaseSync: Driver }).DatabaseSync;
+}
+
+const packaged = "@photostructure/sqlite";
+
+/** Which of the two it is, and the versions of library and SQLite. */
+export function driverInUse(database: Database): { readonly driver: string; readonly versions: { readonly [of: string]: string } } {
+  const sqlite = String(ask(database, "select sqlite_version()")[0]);
+  if (hasOwnDriver()) return { driver: "node:sqlite", versions: { sqlite } };
+  const { version } = createRequire(import.meta.url)("@photostructure/sqlite/package.json") as { readonly version: string };
+  return { driver: packaged, versions: { [packaged]: version, sqlite } };
+}
+
+function hasOwnDriver(): boolean {
+  const [major = 0] = process.versions.node.split(".").map(Number);
+  return major >= 24 && isNewEnough(process.versions["sqlite"] ?? "0");
 }
 
 function isNewEnough(version: string): boolean {

@@ -25,6 +25,12 @@ export function takeOwnership(driver: Driver, path: string): Owner {
   return { release: () => release(lock, note) };
 }
 
+/** Who says to be the worker, and lives. Read from the note alone: to try the lock would be to hold it for a moment. */
+export function ownerOf(path: string): { readonly pid: number; readonly since: Date } | null {
+  const { pid, since } = readNote(`${path}-owner.json`);
+  return pid === null ? null : { pid, since: new Date(since) };
+}
+
 function release(lock: Database, note: string): void {
   rmSync(note, { force: true });
   lock.close();

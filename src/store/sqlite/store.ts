@@ -4,7 +4,7 @@
 // SQ3. Other processes write too: their commits are seen by polling `data_version`, and told as `changed`.
 // SQ4. After a failed read or write of the disk nothing more is committed: whether the last commit is on it cannot be known.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { RingbackError } from "../../core/errors.ts";
@@ -24,14 +24,15 @@ import type {
   RunNumber,
   RunRow,
   Store,
+  StoreReport,
 } from "../port.ts";
-import { connect, disconnect } from "./connection.ts";
+import { connect, describeConnection, disconnect } from "./connection.ts";
 import { deliveryOf, hookRow, locate } from "./deliver.ts";
-import { type Database, type Driver, loadDriver } from "./driver.ts";
+import { type Database, type Driver, driverInUse, loadDriver } from "./driver.ts";
 import { isIoError, storeError } from "./error.ts";
 import { type Committed, commitGroup } from "./group.ts";
 import { readHeldRows } from "./held.ts";
-import { type Owner, takeOwnership } from "./owner.ts";
+import { type Owner, ownerOf, takeOwnership } from "./owner.ts";
 import {
   findRun,
   readBlocked,
@@ -55,6 +56,8 @@ export interface SqliteStoreOptions {
   readonly clock: Clock;
   /** The file grows no larger than this; beyond it commits reject with `store_full`. */
   readonly maxBytes?: number;
+  /** Whether a file that is not there is made. Default true; else `open` rejects with `store_not_found`. */
+  readonly create?: boolean;
 }
 
 /** How often a store looks for other processes' commits. */
@@ -90,6 +93,7 @@ class SqliteStore implements Store {
   }
 
   async open(options: OpenOptions): Promise<void> {
+    if (this.#options.create === false) this.#assertExists();
     const driver = await loadDriver();
     let owner: Owner | null = null;
     try {
@@ -191,6 +195,14 @@ class SqliteStore implements Store {
     return this.#read(readKeys);
   }
 
+  async describe(): Promise<StoreReport> {
+    const { database } = this.#assertOpen();
+    const { path } = this.#options;
+    const { settings, format } = describeConnection(database);
+    const { driver, versions } = driverInUse(database);
+    return { driver, versions: { ...versions, format }, settings, bytes: sizeOf(path), owner: ownerOf(path) };
+  }
+
   subscribe(listener: (notice: Notice) => void): () => void {
     return this.#listeners.add(listener);
   }
@@ -225,6 +237,13 @@ class SqliteStore implements Store {
     throw new RingbackError("store_unavailable", `${this.name} is not open. Call \`open()\` before you use it.`, {
       details: { store: this.name },
     });
+  }
+
+  #assertExists(): void {
+    const { path } = this.#options;
+    if (path === ":memory:" || existsSync(path)) return;
+    const message = `There is no database at ${path}. The app makes it when it first starts; RINGBACK_DATABASE_URL says where it is.`;
+    throw new RingbackError("store_not_found", message, { details: { store: this.name } });
   }
 
   /** The folder holds payloads and must not end in somebody's repository. */
@@ -286,4 +305,10 @@ class SqliteStore implements Store {
   #dataVersion(tables: Tables): number {
     return tables.row("pragma data_version")![0] as number;
   }
+}
+
+/** The file and its WAL. */
+function sizeOf(path: string): number | null {
+  const file = statSync(path, { throwIfNoEntry: false });
+  return file ? file.size + (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) : null;
 }
