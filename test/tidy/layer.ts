@@ -55,7 +55,7 @@ export const layers: readonly Layer[] = [
   },
 
   { files: "src/testing/", imports: ["src/core/", "src/store/", "src/engine/"], packages: [], node: { not: testRunners } },
-  { files: "src/cli/", imports: ["src/*.ts"], types: ["src/http/"], packages: [], node: anyNode, canImportComputed: true },
+  { files: "src/cli/", imports: ["src/*.ts"], types: ["src/http/"], packages: ["commander"], node: anyNode, canImportComputed: true },
 
   { files: "src/wiring.ts", imports: ["src/"], packages: [], node: anyNode },
   // Entries: they hand on what others make. What they import by value besides the wiring, they must export again.

@@ -1,0 +1,81 @@
+// `ringback resume`: answers a hook by hand, as server code would with `resumeHook`.
+
+import { text as readAll } from "node:stream/consumers";
+import type { Engine } from "../../index.ts";
+import { plain } from "../columns.ts";
+import { type Call, type Declare, type Globals, withEngine } from "../command.ts";
+import { CliError, exitCode, usage } from "../failure.ts";
+
+interface Options extends Globals {
+  readonly key?: string;
+}
+
+export const declareResume: Declare = (root, { action }) => {
+  root
+    .command("resume")
+    .description("Deliver a value to a hook or webhook.")
+    .argument("<token>", "The hook's token, or a webhook's whole URL.")
+    .argument("<json>", 'The value, as JSON; "-" reads it from stdin.')
+    .option("--key <key>", "Deliver once: a repeat with the same key changes nothing.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ npx ringback resume approval:42 '{"approved":true}' --key click-1
+  $ npx ringback resume http://localhost:3000/.well-known/workflow/v1/webhook/wh:… '{"paid":true}'
+  $ npx ringback resume approval:42 - < payload.json`,
+    )
+    .action(action(resume));
+};
+
+async function resume({ terminal, args, options }: Call<Options>): Promise<void> {
+  const [target = "", given = ""] = args;
+  const token = tokenIn(target);
+  const payload = parsePayload(given === "-" ? await readAll(process.stdin) : given, given === "-");
+  const { key } = options;
+  await withEngine(options, async (engine) => {
+    const resumed = await engine.resumeHook(token, payload, key === undefined ? {} : { key });
+    const { runId, hookId, delivery } = resumed;
+    if (options.json) return terminal.json({ runId, hookId, delivery });
+    const { id = "", disposition } = delivery;
+    if (disposition === "duplicate")
+      terminal.line(`Key "${plain(key ?? "")}" was taken before, by ${id} of run ${plain(runId)}: nothing has changed.`);
+    else terminal.line(`Delivered to run ${plain(runId)}, hook ${plain(hookId)}: ${disposition}, ${id}.`);
+    await tellWhoGoesOn(engine, runId, (text) => terminal.note(text));
+  });
+}
+
+/** The run's code is the app's: without it nothing more happens now. */
+export async function tellWhoGoesOn(engine: Engine, runId: string, note: (text: string) => void): Promise<void> {
+  const { owner } = (await engine.diagnose()).store;
+  if (owner) note(`The app (process ${owner.pid}) goes on with it. To see how: npx ringback run ${plain(runId)}`);
+  else note("No app runs on this store now: the run goes on when it starts.");
+}
+
+const minted = /wh(?::|%3a)[^/?#\s]*/i;
+
+/** A token as it was given, or the one in a URL. */
+export function tokenIn(target: string): string {
+  if (!/^https?:\/\//i.test(target)) return target;
+  const found = minted.exec(target)?.[0];
+  if (found === undefined)
+    throw usage(`There is no token in ${plain(target)}. Give a webhook's URL as it was printed, or the token alone.`);
+  try {
+    return decodeURIComponent(found);
+  } catch {
+    throw usage(`The token in ${plain(target)} is not well encoded. Give the URL as it was printed.`);
+  }
+}
+
+function parsePayload(text: string, isFromStdin: boolean): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const from = isFromStdin ? "What came on stdin" : plain(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+    const { message } = error as Error;
+    throw new CliError(
+      `${from} is not JSON: ${plain(message)}. Quote it for the shell: '{"ok":true}', and text as '"text"'.`,
+      exitCode.usage,
+    );
+  }
+}

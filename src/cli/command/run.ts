@@ -1,0 +1,136 @@
+// `ringback run ID`: what happened to a run, what it waits for, how it ended.
+
+import type { Blocked, HookInfo, Run, TimelineEntry } from "../../api.ts";
+import { RingbackError } from "../../errors.ts";
+import type { Engine } from "../../index.ts";
+import { columns, plain } from "../columns.ts";
+import { type Call, type Declare, withEngine } from "../command.ts";
+import { spanText, whenText } from "../span.ts";
+import type { Terminal } from "../terminal.ts";
+import { timelineLines } from "../timeline-text.ts";
+import { type Wait, waitsOf } from "../wait.ts";
+import { addressOf, noRun } from "./hooks.ts";
+import { paintState } from "./runs.ts";
+
+/** Everything that is said of a run; what `--json` prints. */
+interface RunView {
+  readonly runId: string;
+  readonly workflowName: string;
+  readonly state: Awaited<Run["state"]>;
+  readonly createdAt: Date;
+  readonly completedAt: Date | null;
+  readonly blocked: Blocked | null;
+  readonly waits: readonly Wait[];
+  readonly hooks: readonly HookInfo[];
+  readonly outcome: Outcome | null;
+  readonly unread: number;
+  readonly warnings: readonly string[];
+  readonly timeline: readonly TimelineEntry[];
+}
+
+type Outcome =
+  | { readonly type: "completed"; readonly result: unknown }
+  | { readonly type: "completed"; readonly unreadable: string }
+  | { readonly type: "failed"; readonly error: string }
+  | { readonly type: "cancelled" };
+
+export const declareRun: Declare = (root, { action }) => {
+  root
+    .command("run")
+    .description("Show a run: what it waits for, its timeline, how it ended.")
+    .argument("<run>", "The run's id.")
+    .addHelpText("after", "\nExamples:\n  $ npx ringback run order-1042\n  $ npx ringback run order-1042 --json | jq .outcome")
+    .action(action(showRun));
+};
+
+async function showRun({ terminal, args, options }: Call): Promise<void> {
+  const [runId = ""] = args;
+  const view = await withEngine(options, (engine) => viewOf(engine, runId));
+  if (options.json) terminal.json(view);
+  else show(view, terminal);
+}
+
+async function viewOf(engine: Engine, runId: string): Promise<RunView> {
+  const run = engine.getRun(runId);
+  if (!(await run.exists)) throw noRun(runId);
+  const timeline = await run.timeline;
+  const end = timeline.findLast(({ event }) => event === "run_ended");
+  const state = await run.state;
+  const hooks = await engine.listHooks({ runId, limit: 1_000 });
+  return {
+    runId,
+    workflowName: await run.workflowName,
+    state,
+    createdAt: await run.createdAt,
+    completedAt: (await run.completedAt) ?? null,
+    blocked: await run.blocked,
+    waits: end ? [] : waitsOf(timeline, hooks),
+    hooks,
+    outcome: end ? await outcomeOf(run, state, end) : null,
+    unread: end?.unread ?? 0,
+    warnings: end?.warnings ?? [],
+    timeline,
+  };
+}
+
+/** A result may be of a class that only the app registers. */
+async function outcomeOf(run: Run, state: RunView["state"], end: TimelineEntry): Promise<Outcome> {
+  if (state === "failed") return { type: "failed", error: end.error ?? "" };
+  if (state === "cancelled") return { type: "cancelled" };
+  try {
+    return { type: "completed", result: await run.returnValue };
+  } catch (error) {
+    if (!RingbackError.is(error)) throw error;
+    return { type: "completed", unreadable: error.message };
+  }
+}
+
+function show(view: RunView, terminal: Terminal): void {
+  const now = new Date();
+  const { runId, workflowName, state, createdAt, completedAt } = view;
+  terminal.line(`${terminal.paint("bold", plain(runId))}  ${plain(workflowName)}  ${paintState(terminal, state)}`);
+  terminal.line();
+  const facts: string[][] = [["started", whenText(createdAt, now)]];
+  if (completedAt) facts.push(["ended", `${whenText(completedAt, now)}, after ${spanText(completedAt.getTime() - createdAt.getTime())}`]);
+  for (const [at, wait] of view.waits.entries()) facts.push([at === 0 ? "waits for" : "", waitText(wait, now)]);
+  if (view.outcome) facts.push(outcomeFact(view.outcome));
+  if (view.unread > 0) facts.push(["unread", `${view.unread} ${view.unread === 1 ? "payload" : "payloads"}`]);
+  for (const warning of view.warnings) facts.push(["warning", terminal.paint("yellow", plain(warning))]);
+  for (const line of columns(facts)) terminal.line(`  ${line}`);
+  if (view.blocked) showBlocked(view.blocked, terminal);
+  terminal.line();
+  for (const line of timelineLines(view.timeline, terminal)) terminal.line(`  ${line}`);
+  if (view.waits.some(({ kind, token }) => (kind === "webhook" || kind === "hook") && token === null))
+    terminal.note(`Tokens and URLs: npx ringback hooks --run ${plain(runId)} --tokens`);
+}
+
+function waitText(wait: Wait, now: Date): string {
+  const name = wait.name === null ? "" : ` ${plain(wait.name)}`;
+  const address = wait.kind === "hook" || wait.kind === "webhook" ? `, token ${addressOf({ url: null, token: wait.token })}` : "";
+  const since = `since ${whenText(wait.since, now)}`;
+  const until = wait.until === null ? "" : `, until ${whenText(wait.until, now)}`;
+  const error = wait.error === null ? "" : `, after ${plain(wait.error)}`;
+  return `${wait.kind}${name} #${wait.position} ${since}${until}${error}${address}`;
+}
+
+function outcomeFact(outcome: Outcome): string[] {
+  if (outcome.type === "failed") return ["failed", plain(outcome.error)];
+  if (outcome.type === "cancelled") return ["outcome", "cancelled"];
+  if ("unreadable" in outcome) return ["result", `cannot be read here: ${plain(outcome.unreadable)}`];
+  const text = JSON.stringify(outcome.result) ?? "nothing";
+  return ["result", plain(text.length > 500 ? `${text.slice(0, 500)}… (--json shows all)` : text)];
+}
+
+function showBlocked({ reason, message, difference }: Blocked, terminal: Terminal): void {
+  terminal.line();
+  terminal.line(`  ${terminal.paint("red", `blocked: ${reason}`)}`);
+  if (difference) {
+    const rows = [
+      ["the journal has", terminal.paint("green", plain(difference.expected))],
+      ["the code has", terminal.paint("red", plain(difference.found))],
+      ...(difference.site === null ? [] : [["at", plain(difference.site)]]),
+    ];
+    for (const line of columns(rows)) terminal.line(`    ${line}`);
+  }
+  terminal.line(`    ${plain(message)}`);
+}

@@ -1,0 +1,45 @@
+// Which files a process loads, by import or by require: those are watched.
+//
+// Two ways, because of two faults. Node before 22.15 has no hooks for both kinds of loading, but reports what it loads on the channel to its
+// parent, as it does under `node --watch`; from 24 on that report also reaches the app's own worker threads, which do not expect it.
+
+import module from "node:module";
+import { fileURLToPath } from "node:url";
+
+type Resolve = (specifier: string, context: unknown) => { readonly url: string };
+interface Hooks {
+  registerHooks?(hooks: { resolve(specifier: string, context: unknown, next: Resolve): { readonly url: string } }): unknown;
+}
+const { registerHooks } = module as Hooks;
+
+/** What the environment of the process needs, where it is Node that reports. */
+export const reportingEnvironment: NodeJS.ProcessEnv = registerHooks ? {} : { WATCH_REPORT_DEPENDENCIES: "1" };
+
+/** In the process itself: tells each file, once. */
+export function followLoads(loaded: (file: string) => void): void {
+  const known = new Set<string>();
+  registerHooks?.({
+    resolve(specifier, context, next) {
+      const found = next(specifier, context);
+      const file = fileOf(found.url);
+      if (file !== null && !known.has(file)) {
+        known.add(file);
+        loaded(file);
+      }
+      return found;
+    },
+  });
+}
+
+/** Beside the process: the files of Node's own report, paths of what was required and URLs of what was imported. */
+export function reportedFiles(message: unknown): string[] {
+  const { "watch:require": required = [], "watch:import": imported = [] } = (message ?? {}) as Record<string, unknown>;
+  const all = [required, imported].flat().filter((each): each is string => typeof each === "string");
+  return all.map(fileOf).filter((file) => file !== null);
+}
+
+/** Loaders put queries behind file URLs. */
+function fileOf(address: string): string | null {
+  if (address.startsWith("file://")) return fileURLToPath(address.replace(/[?#].*$/, ""));
+  return address.includes(":") && !/^[a-z]:[\\/]/i.test(address) ? null : address;
+}
