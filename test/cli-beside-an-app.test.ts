@@ -142,4 +142,36 @@ describe("beside a running app", () => {
     expect(shown.stdout).toMatch(/✓ +owner +process \d+, since .* \(/);
     expect(shown.stdout).toMatch(/\nNothing is wrong\.\n$/);
   });
+
+  test("a run that is set aside shows what the journal and the code have, file and line; doctor names it and exits with 1", async () => {
+    const version = (name: string): string => `
+      import { createEngine, createHook, step, workflow } from "ringback";
+      const w = workflow("w", async () => {
+        await step.run(${JSON.stringify(name)}, async () => {});
+        await createHook({ token: "parked" });
+      });
+      const engine = createEngine({ workflows: [w], baseUrl: null });
+      await engine.start(w, [], { id: "changed" });
+      while (!["waiting", "blocked"].includes(await engine.getRun("changed").state)) await new Promise((resolve) => setTimeout(resolve, 10));
+      console.log("ready", await engine.getRun("changed").state);
+      await engine.open();
+    `;
+    cwd = project.newFolder({ "app.js": version("charge") });
+    const first = project.startApp("app.js", { cwd });
+    await first.shows("ready waiting");
+    await first.kill();
+    const second = project.startApp("app.js", {
+      cwd: project.newFolder({ "app.js": version("bill") }),
+      env: { RINGBACK_DATABASE_URL: `sqlite:${join(cwd, ".ringback/ringback.db")}` },
+    });
+    await second.shows("ready waiting");
+    expect((await ringback("resume", "parked", "1")).code).toBe(0);
+    await second.shows("is blocked (changed_code)");
+    const { stdout, code } = await ringback("run", "changed");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/blocked: changed_code\n +the journal has +step charge\n +the code has +step bill\n +at +\S+app\.js:4\n/);
+    const doctor = await ringback("doctor");
+    expect(doctor.code).toBe(1);
+    expect(doctor.stdout).toMatch(/✗ +blocked +changed \(w\) since .*: changed_code\n +To see why: npx ringback run changed\n/);
+  });
 });

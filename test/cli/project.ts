@@ -2,7 +2,7 @@
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -104,7 +104,9 @@ export class Project {
 export class Running {
   readonly child: ChildProcess;
   readonly ended: Promise<number | null>;
+  /** Both, as they came. */
   output = "";
+  stdout = "";
 
   constructor(args: readonly string[], { cwd, env }: CallOptions) {
     const child = spawn(process.execPath, args, {
@@ -115,6 +117,7 @@ export class Running {
     });
     this.child = child;
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => void (this.output += text));
+    child.stdout.on("data", (text: string) => void (this.stdout += text));
     this.ended = once(child, "close").then(([code]) => code as number | null);
     onTestFinished(() => this.kill());
   }
@@ -125,8 +128,9 @@ export class Running {
       Promise.reject(new Error(`It ended with ${code} and did not show ${String(pattern)}:\n${this.output}`)),
     );
     over.catch(() => {});
+    const wanted = typeof pattern === "string" ? new RegExp(pattern.replace(/[^\w\s]/g, "\\$&")) : pattern;
     for (;;) {
-      const found = this.output.slice(from).match(pattern);
+      const found = this.output.slice(from).match(wanted);
       if (found) return found;
       await Promise.race([once(this.child.stdout!, "data"), once(this.child.stderr!, "data"), over]);
     }
@@ -153,13 +157,15 @@ export class Running {
   }
 }
 
+/** A process that has ended and that nobody has asked about is as good as gone. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch {
     return false;
   }
+  const status = `/proc/${pid}/stat`;
+  return !existsSync(status) || !/\) Z /.test(readFileSync(status, "utf8"));
 }
 
 /** A port that is free now. */

@@ -70,6 +70,9 @@ function say(news: News, file: string, terminal: Terminal): void {
       } else if (news.store === "") line(`${plain(file)} has an engine of its own; export it, and its hooks are shown here`);
       else line(`${plain(file)} serves callbacks itself; runs are kept in ${plain(news.store)}`);
       return;
+    case "loading":
+      line(`${plain(file)} is not loaded to its end: it waits for something at its top level, such as a run's returnValue`);
+      return line("what it serves itself works; callbacks are served, and hooks shown, here once it is loaded");
     case "hook":
       return sayHook(news, line, terminal);
     case "changed":

@@ -16,6 +16,8 @@ const [file = "", port = "3000"] = process.argv.slice(2);
 const lookMs = 200;
 /** What runs when the file changes may end, but not hold up the next start. */
 const graceMs = 2_000;
+/** A file that is not through after this waits for something, most likely for a run to end. */
+const loadMs = 3_000;
 
 let engine: Engine | null = null;
 let served: Served | null = null;
@@ -34,7 +36,9 @@ void begin();
 
 async function begin(): Promise<void> {
   // What the app throws while it loads ends this process as it would end any: Node prints it, with the line.
+  const slow = setTimeout(() => tell({ type: "loading" }), loadMs).unref();
   const app = (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>;
+  clearTimeout(slow);
   try {
     engine = exportedEngine(app) ?? (await library<typeof import("../../api.ts")>("ringback/api", "../../api.js")).defaultEngine();
     await serveOn(engine);
@@ -71,12 +75,13 @@ async function serveOn(own: Engine): Promise<void> {
   const { store, webhookRoot } = await own.diagnose();
   const tellServing = (isOwnServer: boolean): void =>
     tell({ type: "serving", url: webhookRoot ?? `http://localhost:${port}`, store: store.name, isOwnServer });
+  // Asked before: an attempt that failed may leave its own handle for a while.
+  const isServer = process.getActiveResourcesInfo().includes("TCPServerWrap");
   try {
     served = await serve(own, { port: Number(port) });
     tellServing(false);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    if (!process.getActiveResourcesInfo().includes("TCPServerWrap")) throw error;
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || !isServer) throw error;
     tellServing(true); // the app listens there itself
   }
 }

@@ -25,6 +25,7 @@ export interface SupervisorOptions {
 export type News =
   | { readonly event: "started"; readonly pid: number }
   | { readonly event: "serving"; readonly url: string; readonly store: string; readonly isOwnServer: boolean }
+  | { readonly event: "loading" }
   | ({ readonly event: "hook" } & OpenHook)
   | { readonly event: "changed"; readonly file: string }
   | { readonly event: "hung"; readonly pid: number; readonly forMs: number }
@@ -124,6 +125,9 @@ export class Supervisor {
         // While the app is debugged it stands still for as long as its developer looks.
         if (message.isDebugged) this.#stopPinging();
         else this.#startPinging();
+        return;
+      case "loading":
+        this.#options.tell({ event: "loading" });
         return;
       case "loaded":
         this.#watcher.add(message.file);
