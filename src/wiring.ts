@@ -228,7 +228,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   if (options.workflows)
     for (const workflow of options.workflows) registry.addWorkflow(definitionOf(workflow, "createEngine({ workflows })"));
   else unfollow.push(processWorkflows.follow((declared) => registry.addWorkflow(declared)));
-  const base = options.baseUrl ?? process.env["RINGBACK_BASE_URL"];
+  const base = options.baseUrl === undefined ? process.env["RINGBACK_BASE_URL"] : options.baseUrl;
   const basePath = options.webhookUrl || !base ? "" : new URL(base).pathname.replace(/\/$/, "");
   return new WiredEngine(core, keys, basePath, () => {
     for (const stop of unfollow.splice(0)) stop();
