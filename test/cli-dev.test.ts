@@ -82,12 +82,17 @@ test("when the command itself is killed the app ends, too", async () => {
 });
 
 test("an app that cannot be loaded is shown as Node shows it, and starts again when it is corrected", async () => {
-  const cwd = project.newFolder({ "app.js": 'import { greeting } from "./greeting.js";\nconst = 1;\n', "greeting.js": greeting("hello") });
+  const cwd = project.newFolder({ "app.js": 'import { greeting } from "./greeting.js";\nconst = 1;\n' });
   const dev = project.start(["dev", "app.js", "--json"], { cwd, env: { PORT: await freePort() } });
   expect(await dev.news("ended")).toMatchObject({ code: 1, signal: null });
   expect(dev.output).toMatch(/app\.js:2\nconst = 1;[\s\S]*SyntaxError/);
+  let before = dev.output.length;
   writeFileSync(join(cwd, "app.js"), app);
-  await dev.shows("hello");
+  await dev.news("ended", before);
+  expect(dev.output.slice(before)).toContain("ERR_MODULE_NOT_FOUND");
+  before = dev.output.length;
+  writeFileSync(join(cwd, "greeting.js"), greeting("hello"));
+  await dev.shows("hello", before);
   await dev.news("serving");
 });
 

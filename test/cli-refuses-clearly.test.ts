@@ -116,6 +116,15 @@ test("a database of a later version, a damaged one, and one whose key is gone ar
   expect(refusal(await project.run(["runs", "--db", "sqlite:folder.db"], { cwd }))[0]).toBe(3);
 });
 
+test("a base URL that cannot be used is doctor's finding, and in nobody's way", async () => {
+  const { folder: cwd } = await parkedStore();
+  for (const env of [{ RINGBACK_BASE_URL: "shop.example" }, { NODE_ENV: "production" }]) {
+    const doctor = await project.run(["doctor"], { cwd, env });
+    expect(doctor).toMatchObject({ code: 1, stdout: expect.stringMatching(/✗ +base URL +.*https:\/\/api\.example\.com/) });
+    expect((await project.run(["runs"], { cwd, env })).code).toBe(0);
+  }
+});
+
 test("keys rotate: the file gets a new key and keeps the old ones; RINGBACK_KEYS is printed, not changed; used keys are named", async () => {
   const { folder: cwd, engine } = await parkedStore();
   const file = join(cwd, ".ringback", "keys");

@@ -1,6 +1,7 @@
 // The program: global options, the table of commands, help, and how errors are told.
 
 import { Command } from "commander";
+import { plain } from "./columns.ts";
 import { commands } from "./command/table.ts";
 import { createHost } from "./command.ts";
 import { type ExitCode, exitCode, failureOf, traceOf } from "./failure.ts";
@@ -35,7 +36,7 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
     return code;
   } catch (error) {
     const failure = failureOf(error);
-    if (failure.line !== null) terminal.note(`${terminal.paintNote("red", "ringback:")} ${failure.line}`);
+    if (failure.line !== null) terminal.note(`${terminal.paintNote("red", "ringback:")} ${plain(failure.line)}`);
     if (program.opts()["debug"] === true && failure.line !== null) terminal.note(traceOf(error));
     return failure.code;
   }
@@ -59,7 +60,7 @@ function createProgram(terminal: Terminal, ended: (code: ExitCode) => void): Com
     .configureOutput({
       writeOut: (text) => terminal.line(text.replace(/\n$/, "")),
       writeErr: (text) => terminal.note(text.replace(/\n$/, "")),
-      outputError: (text) => terminal.note(`${terminal.paintNote("red", "ringback:")} ${usageLine(text)}`),
+      outputError: (text) => terminal.note(`${terminal.paintNote("red", "ringback:")} ${plain(usageLine(text))}`),
     })
     .addHelpText("after", epilogue)
     .exitOverride();

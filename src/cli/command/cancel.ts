@@ -44,7 +44,7 @@ async function cancel({ terminal, args, options }: Call<Options>): Promise<ExitC
       if (options.json) terminal.json({ runId, isRequested: !isOver, state });
       else if (isOver) terminal.note(`Run ${plain(runId)} has ended already: ${before}. There is nothing to cancel.`);
       else terminal.line(`Run ${plain(runId)} is asked to end.`);
-      if (!isOver && !options.json) await tellWhoGoesOn(engine, runId, (text) => terminal.note(text));
+      if (!isOver && !options.json) await tellWhoGoesOn(engine, runId, terminal);
       return isOver ? exitCode.failed : exitCode.done;
     },
     { cancelGraceMs: options.grace * 1_000 },

@@ -5,6 +5,7 @@ import type { Engine } from "../../index.ts";
 import { plain } from "../columns.ts";
 import { type Call, type Declare, type Globals, withEngine } from "../command.ts";
 import { CliError, exitCode, usage } from "../failure.ts";
+import type { Terminal } from "../terminal.ts";
 
 interface Options extends Globals {
   readonly key?: string;
@@ -41,13 +42,15 @@ async function resume({ terminal, args, options }: Call<Options>): Promise<void>
     if (disposition === "duplicate")
       terminal.line(`Key "${plain(key ?? "")}" was taken before, by ${id} of run ${plain(runId)}: nothing has changed.`);
     else terminal.line(`Delivered to run ${plain(runId)}, hook ${plain(hookId)}: ${disposition}, ${id}.`);
-    await tellWhoGoesOn(engine, runId, (text) => terminal.note(text));
+    await tellWhoGoesOn(engine, runId, terminal);
   });
 }
 
-/** The run's code is the app's: without it nothing more happens now. */
-export async function tellWhoGoesOn(engine: Engine, runId: string, note: (text: string) => void): Promise<void> {
-  const { owner } = (await engine.diagnose()).store;
+/** The run's code is the app's: without it nothing more happens now. What was asked for is done, whether or not this can be found out. */
+export async function tellWhoGoesOn(engine: Engine, runId: string, { note }: Terminal): Promise<void> {
+  const found = await engine.diagnose().catch(() => null);
+  if (!found) return;
+  const { owner } = found.store;
   if (owner) note(`The app (process ${owner.pid}) goes on with it. To see how: npx ringback run ${plain(runId)}`);
   else note("No app runs on this store now: the run goes on when it starts.");
 }

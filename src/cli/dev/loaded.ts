@@ -18,15 +18,23 @@ export const reportingEnvironment: NodeJS.ProcessEnv = registerHooks ? {} : { WA
 /** In the process itself: tells each file, once. */
 export function followLoads(loaded: (file: string) => void): void {
   const known = new Set<string>();
+  const note = (url: unknown): void => {
+    const file = typeof url === "string" ? fileOf(url) : null;
+    if (file === null || known.has(file)) return;
+    known.add(file);
+    loaded(file);
+  };
   registerHooks?.({
     resolve(specifier, context, next) {
-      const found = next(specifier, context);
-      const file = fileOf(found.url);
-      if (file !== null && !known.has(file)) {
-        known.add(file);
-        loaded(file);
+      try {
+        const found = next(specifier, context);
+        note(found.url);
+        return found;
+      } catch (error) {
+        // A file that is not there may come.
+        note((error as { readonly url?: unknown }).url);
+        throw error;
       }
-      return found;
     },
   });
 }

@@ -76,6 +76,7 @@ export class Supervisor {
       stdio,
     });
     this.#state = { type: "running", child };
+    this.#stopPinging();
     this.#unanswered = 0;
     child.on("message", (message) => this.#heard(message));
     child.once("exit", (code, signal) => this.#gone(code, signal));
