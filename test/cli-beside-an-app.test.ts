@@ -114,8 +114,12 @@ describe("beside a running app", () => {
     await project.run(["resume", "go:1", "1"], { cwd });
     await running.shows("ended bad run_failed");
     const [failed] = await project.json(["run", "bad"], { cwd });
-    expect(failed).toMatchObject({ state: "failed", outcome: { type: "failed", error: "RangeError: no stock" }, unread: 1 });
-    expect((await ringback("run", "bad")).stdout).toMatch(/failed +RangeError: no stock\n +unread +1 payload\n/);
+    expect(failed).toMatchObject({
+      state: "failed",
+      outcome: { type: "failed", error: "RangeError: no stock" },
+      ending: { unread: [{ hookId: "bad:2" }] },
+    });
+    expect((await ringback("run", "bad")).stdout).toMatch(/failed +RangeError: no stock\n +unread +dlv_\w+ at hook bad:2, /);
     expect((await ringback("hooks", "--all", "--run", "bad")).stdout).toMatch(/bad:2 +fails +hook +closed/);
   });
 

@@ -1,6 +1,6 @@
 // `ringback run ID`: what happened to a run, what it waits for, how it ended.
 
-import type { Blocked, HookInfo, Run, TimelineEntry } from "../../api.ts";
+import type { Blocked, HookInfo, Run, RunEnding, TimelineEntry } from "../../api.ts";
 import { RingbackError } from "../../errors.ts";
 import type { Engine } from "../../index.ts";
 import { columns, plain } from "../columns.ts";
@@ -23,8 +23,8 @@ interface RunView {
   readonly waits: readonly Wait[];
   readonly hooks: readonly HookInfo[];
   readonly outcome: Outcome | null;
-  readonly unread: number;
-  readonly warnings: readonly string[];
+  /** What it left behind; null while it has not ended. */
+  readonly ending: RunEnding | null;
   readonly timeline: readonly TimelineEntry[];
 }
 
@@ -54,7 +54,7 @@ async function viewOf(engine: Engine, runId: string): Promise<RunView> {
   const run = engine.getRun(runId);
   if (!(await run.exists)) throw noRun(runId);
   const timeline = await run.timeline;
-  const end = timeline.findLast(({ event }) => event === "run_ended");
+  const ending = await run.ending;
   const state = await run.state;
   const hooks = await engine.listHooks({ runId, limit: 1_000 });
   return {
@@ -64,19 +64,18 @@ async function viewOf(engine: Engine, runId: string): Promise<RunView> {
     createdAt: await run.createdAt,
     completedAt: (await run.completedAt) ?? null,
     blocked: await run.blocked,
-    waits: end ? [] : waitsOf(timeline, hooks),
+    waits: ending ? [] : waitsOf(timeline, hooks),
     hooks,
-    outcome: end ? await outcomeOf(run, state, end) : null,
-    unread: end?.unread ?? 0,
-    warnings: end?.warnings ?? [],
+    outcome: ending ? await outcomeOf(run, ending, timeline.at(-1)?.error) : null,
+    ending,
     timeline,
   };
 }
 
 /** A result may be of a class that only the app registers. */
-async function outcomeOf(run: Run, state: RunView["state"], end: TimelineEntry): Promise<Outcome> {
-  if (state === "failed") return { type: "failed", error: end.error ?? "" };
-  if (state === "cancelled") return { type: "cancelled" };
+async function outcomeOf(run: Run, ending: RunEnding, error = ""): Promise<Outcome> {
+  if (ending.outcome === "failed") return { type: "failed", error };
+  if (ending.outcome === "cancelled") return { type: "cancelled" };
   try {
     return { type: "completed", result: await run.returnValue };
   } catch (error) {
@@ -94,8 +93,11 @@ function show(view: RunView, terminal: Terminal): void {
   if (completedAt) facts.push(["ended", `${whenText(completedAt, now)}, after ${spanText(completedAt.getTime() - createdAt.getTime())}`]);
   for (const [at, wait] of view.waits.entries()) facts.push([at === 0 ? "waits for" : "", waitText(wait, now)]);
   if (view.outcome) facts.push(outcomeFact(view.outcome));
-  if (view.unread > 0) facts.push(["unread", `${view.unread} ${view.unread === 1 ? "payload" : "payloads"}`]);
-  for (const warning of view.warnings) facts.push(["warning", terminal.paint("yellow", plain(warning))]);
+  for (const { hookId, delivery, at } of view.ending?.unread ?? [])
+    facts.push(["unread", `${delivery} at hook ${plain(hookId)}, ${whenText(at, now)}`]);
+  if (view.ending && view.ending.abandoned.length > 0)
+    facts.push(["not begun", view.ending.abandoned.map((each) => `#${each}`).join(", ")]);
+  for (const warning of view.ending?.warnings ?? []) facts.push(["warning", terminal.paint("yellow", plain(warning))]);
   for (const line of columns(facts)) terminal.line(`  ${line}`);
   if (view.blocked) showBlocked(view.blocked, terminal);
   terminal.line();
