@@ -12,8 +12,8 @@ import type { Engine } from "../../index.ts";
 import type { Served } from "../../node.ts";
 
 const [file = "", port = "3000"] = process.argv.slice(2);
-/** How often new hooks are looked for. */
-const lookMs = 200;
+/** Hooks that open together are told together. */
+const burstMs = 50;
 /** What runs when the file changes may end, but not hold up the next start. */
 const graceMs = 2_000;
 /** A file that is not through after this waits for something, most likely for a run to end. */
@@ -86,9 +86,10 @@ async function serveOn(own: Engine): Promise<void> {
   }
 }
 
-/** Each open hook once. */
+/** Each open hook once: those that are there, then those that open. */
 async function report(own: Engine): Promise<void> {
   const known = new Set<string>();
+  let isLooking = false;
   const look = async (): Promise<void> => {
     const hooks = (await own.listHooks({ withTokens: true })).filter(({ hookId }) => !known.has(hookId));
     for (const { hookId } of hooks) known.add(hookId);
@@ -96,17 +97,16 @@ async function report(own: Engine): Promise<void> {
     hooks.sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
     if (hooks.length > 0) tell({ type: "hooks", hooks: hooks.map(openHook) });
   };
+  // A burst of hooks is one look. One that opens meanwhile begins another: the flag goes before the look does.
+  own.on("hook_created", () => {
+    if (isLooking) return;
+    isLooking = true;
+    setTimeout(() => {
+      isLooking = false;
+      void look().catch(() => {});
+    }, burstMs).unref();
+  });
   await look();
-  const again = (): void => {
-    setTimeout(
-      () =>
-        void look()
-          .catch(() => {})
-          .finally(again),
-      lookMs,
-    ).unref();
-  };
-  again();
 }
 
 function openHook({ hookId, runId, workflowName, isWebhook, token, url }: OpenHook): OpenHook {
