@@ -123,6 +123,31 @@ describe("beside a running app", () => {
     expect((await ringback("hooks", "--all", "--run", "bad")).stdout).toMatch(/bad:2 +fails +hook +closed/);
   });
 
+  test("what was refused is listed, delivered again, and removed when it is over", async () => {
+    await startApp();
+    expect(await ringback("refused")).toMatchObject({ code: 0, stdout: "", stderr: "No refused deliveries.\n" });
+    const early = await ringback("resume", "later:1", "1", "--early");
+    expect(early.stdout).toMatch(/^No hook has had this token yet\. Kept for an hour, for the one that claims it: buffered, dlv_\w+\.\n$/);
+    await ringback("cancel", "bad");
+    await ringback("cancel", "bad");
+    expect(await ringback("resume", "go:1", '"late"')).toMatchObject({ code: 1 });
+    const [late] = await project.json(["refused"], { cwd });
+    expect(late).toMatchObject({ reason: "closed", token: "go:1", runId: null, method: null });
+    const list = await ringback("refused");
+    expect(list.stdout).toMatch(/^DELIVERY +REASON +FOR +AS +SIZE +CAME +WHY\ndlv_\w+ +closed +go:1 +value +\d+ B .* cancelled \d{4}-/);
+    const again = await ringback("redeliver", late.deliveryId);
+    expect(again).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringMatching(/is refused again: its hook is closed \(cancelled\)\. It is kept on\.\n$/),
+    });
+    expect(await ringback("redeliver", "dlv_zz")).toMatchObject({ code: 1, stderr: expect.stringMatching(/\(delivery_not_found\)\n$/) });
+    const purged = await ringback("purge", "--older-than", "0s");
+    expect(purged).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Removed 1 runs, \d+ rows in all\.\n$/), stderr: "" });
+    const taken = await project.run(["redeliver", late.deliveryId, "--json"], { cwd });
+    expect([taken.code, JSON.parse(taken.stdout)]).toEqual([1, { disposition: "unknown", keyed: false }]);
+  });
+
   test("doctor finds nothing wrong, and names driver, settings, keys and owner", async () => {
     const running = await startApp();
     const [found] = await project.json(["doctor"], { cwd });

@@ -12,6 +12,8 @@ export interface Terminal {
   json(value: unknown): void;
   /** A line beside the answer. */
   note(text: string): void;
+  /** How far a long task is, on one line of stderr that the next one overwrites; an empty one clears it. Nothing where that is no terminal. */
+  progress(text: string): void;
   /** For text that goes to stdout. */
   paint(style: Style, text: string): string;
   /** For text that goes to stderr. */
@@ -30,6 +32,7 @@ export function createTerminal(): Terminal {
     line: (text = "") => void stdout.write(`${text}\n`),
     json: (value) => void stdout.write(`${JSON.stringify(value)}\n`),
     note: (text) => void stderr.write(`${text}\n`),
+    progress: (text) => void (stderr.isTTY && stderr.write(`\r\u001b[K${text}`)),
     paint: painter(stdout),
     paintNote: painter(stderr),
     width: stdout.columns ?? widthElsewhere,

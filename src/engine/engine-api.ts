@@ -82,6 +82,8 @@ export interface ListRefusedOptions {
 export interface PurgeOptions {
   /** Runs that ended longer ago than this, such as `"7d"`, in place of the engine's `retention`. */
   readonly olderThan?: string | number;
+  /** Told how much is removed so far, many times a second. */
+  readonly progress?: (purged: Purged) => void;
 }
 
 /** A hook as lists and look-ups show it. A minted token is shown only to who named it, or asked for tokens. */
@@ -152,7 +154,7 @@ const runStates: readonly string[] = ["open", "blocked", "completed", "failed", 
 >[];
 const listRunsOptions: OptionNames<ListRunsOptions> = { workflow: true, state: true, before: true, limit: true };
 const listRefusedOptions: OptionNames<ListRefusedOptions> = { before: true, limit: true };
-const purgeOptions: OptionNames<PurgeOptions> = { olderThan: true };
+const purgeOptions: OptionNames<PurgeOptions> = { olderThan: true, progress: true };
 const listHooksOptions: OptionNames<ListHooksOptions> = { runId: true, all: true, withTokens: true, limit: true };
 
 /** How HTTP hands a request to a hook and says what became of it. */
@@ -315,10 +317,10 @@ export class EngineApi {
   /** Removes what is over, now, in portions that callbacks go between; a worker does so by itself every minute. */
   async purge(options: PurgeOptions = {}): Promise<Purged> {
     checkOptions("purge()", options, purgeOptions);
-    const { olderThan } = options;
+    const { olderThan, progress } = options;
     const runsMs = olderThan === undefined ? undefined : parseDuration(olderThan, "olderThan");
     const engine = await this.#engine();
-    return engine.alive.during(engine.retention.purge(runsMs));
+    return engine.alive.during(engine.retention.purge(runsMs, progress));
   }
 }
 

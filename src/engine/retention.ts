@@ -56,8 +56,8 @@ export class Retention {
     this.#takeBack?.();
   }
 
-  /** Removes all that is over now; `runsMs` in place of the policy's. Rejects where the store does not answer; what is removed is. */
-  async purge(runsMs: number | null = this.#policy.runsMs): Promise<Purged> {
+  /** Removes all that is over now; `runsMs` in place of the policy's; `progress` is told of each portion. Rejects where the store does not answer; what is removed is. */
+  async purge(runsMs: number | null = this.#policy.runsMs, progress: (purged: Purged) => void = () => {}): Promise<Purged> {
     let [runs, rows] = [0, 0];
     const { refusedMs } = this.#policy;
     for (let from: number | null = 0; from !== null; ) {
@@ -66,6 +66,7 @@ export class Retention {
       runs += outcome.runs;
       rows += outcome.rows;
       from = outcome.next;
+      progress({ runs, rows });
       await setImmediate(); // RE1
     }
     return { runs, rows };

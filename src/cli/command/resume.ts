@@ -1,6 +1,7 @@
 // `ringback resume`: answers a hook by hand, as server code would with `resumeHook`.
 
 import { text as readAll } from "node:stream/consumers";
+import type { BufferedHook, ResumedHook } from "../../api.ts";
 import type { Engine } from "../../index.ts";
 import { plain } from "../columns.ts";
 import { type Call, type Declare, type Globals, withEngine } from "../command.ts";
@@ -9,6 +10,7 @@ import type { Terminal } from "../terminal.ts";
 
 interface Options extends Globals {
   readonly key?: string;
+  readonly early?: boolean;
 }
 
 export const declareResume: Declare = (root, { action }) => {
@@ -18,6 +20,7 @@ export const declareResume: Declare = (root, { action }) => {
     .argument("<token>", "The hook's token, or a webhook's whole URL.")
     .argument("<json>", 'The value, as JSON; "-" reads it from stdin.')
     .option("--key <key>", "Deliver once: a repeat with the same key changes nothing.")
+    .option("--early", "Keep it for an hour where no hook has had the custom token yet.")
     .addHelpText(
       "after",
       `
@@ -33,12 +36,15 @@ async function resume({ terminal, args, options }: Call<Options>): Promise<void>
   const [target = "", given = ""] = args;
   const token = tokenIn(target);
   const payload = parsePayload(given === "-" ? await readAll(process.stdin) : given, given === "-");
-  const { key } = options;
+  const { key, early } = options;
+  const sending = { ...(key === undefined ? {} : { key }), ...(early ? { early } : {}) };
   await withEngine(options, async (engine) => {
-    const resumed = await engine.resumeHook(token, payload, key === undefined ? {} : { key });
-    const { runId, hookId, delivery } = resumed;
+    const resumed = await engine.resumeHook(token, payload, sending);
+    const { runId, hookId, delivery }: ResumedHook | BufferedHook = resumed;
     if (options.json) return terminal.json({ runId, hookId, delivery });
     const { id = "", disposition } = delivery;
+    if (runId === undefined)
+      return terminal.line(`No hook has had this token yet. Kept for an hour, for the one that claims it: ${disposition}, ${id}.`);
     if (disposition === "duplicate")
       terminal.line(`Key "${plain(key ?? "")}" was taken before, by ${id} of run ${plain(runId)}: nothing has changed.`);
     else terminal.line(`Delivered to run ${plain(runId)}, hook ${plain(hookId)}: ${disposition}, ${id}.`);

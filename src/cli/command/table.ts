@@ -6,6 +6,9 @@ import { declareDev } from "./dev.ts";
 import { declareDoctor } from "./doctor.ts";
 import { declareHooks } from "./hooks.ts";
 import { declareKeys } from "./keys.ts";
+import { declarePurge } from "./purge.ts";
+import { declareRedeliver } from "./redeliver.ts";
+import { declareRefused } from "./refused.ts";
 import { declareResume } from "./resume.ts";
 import { declareRun } from "./run.ts";
 import { declareRuns } from "./runs.ts";
@@ -17,6 +20,9 @@ export const commands: readonly Declare[] = [
   declareHooks,
   declareResume,
   declareCancel,
+  declareRefused,
+  declareRedeliver,
+  declarePurge,
   declareKeys,
   declareDoctor,
 ];

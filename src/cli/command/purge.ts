@@ -1,0 +1,33 @@
+// `ringback purge`: removes what is over, now.
+
+import type { Purged } from "../../api.ts";
+import { type Call, type Declare, type Globals, withEngine } from "../command.ts";
+
+interface Options extends Globals {
+  readonly olderThan: string;
+}
+
+export const declarePurge: Declare = (root, { action }) => {
+  root
+    .command("purge")
+    .description("Remove runs that ended long ago, keys whose time is over, and held deliveries whose time is over.")
+    .option("--older-than <span>", "Runs that ended longer ago than this, such as 7d or 12h.", "30d")
+    .addHelpText(
+      "after",
+      `
+An app does so by itself every minute, as its "retention" says. The keys of deliveries are kept for 30 days, whatever becomes of their
+runs. Callbacks are taken meanwhile; room in the file is used again.
+
+Example:
+  $ npx ringback purge --older-than 7d`,
+    )
+    .action(action(purge));
+};
+
+async function purge({ terminal, options }: Call<Options>): Promise<void> {
+  const { olderThan } = options;
+  const progress = ({ runs }: Purged): void => terminal.progress(`${runs} runs removed …`);
+  const purged = await withEngine(options, (engine) => engine.purge({ olderThan, progress })).finally(() => terminal.progress(""));
+  if (options.json) terminal.json(purged);
+  else terminal.line(`Removed ${purged.runs} runs, ${purged.rows} rows in all.`);
+}
