@@ -117,7 +117,7 @@ export type RunOutcome =
 
 /** Facts that neither advance code nor answer to a call: attempts, ends, and being set aside. */
 export type NoteEvent =
-  /** Attempt `attempt` failed; the next one starts at `dueAt`. */
+  /** The attempt before `attempt` failed; this one starts at `dueAt`. */
   | {
       readonly kind: "step_retrying";
       readonly position: number;
