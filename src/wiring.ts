@@ -172,7 +172,7 @@ class WiredEngine extends EngineApi implements Engine {
     const opened = (): EngineCore | Promise<EngineCore> => (core.isOpen ? core : core.open().then(() => core));
     super(opened, forward);
     this.core = core;
-    this.ingress = createIngress(opened, core.parts.bodyBytes, basePath);
+    this.ingress = createIngress(opened, core.parts, basePath);
     this.#keys = keys;
     this.#unfollow = unfollow;
     bindApi(core.host, this);

@@ -1,8 +1,9 @@
 import { connect, type Socket } from "node:net";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { serve, serveWithin } from "../src/adapters/node.ts";
+import type { BodyFault } from "../src/http/handler.ts";
 import type { Ingress } from "../src/http/ingress.ts";
-import { bodyTooLarge } from "../src/http/status.ts";
+import { answerForBody } from "../src/http/status.ts";
 
 const paths: string[] = [];
 beforeEach(() => void paths.splice(0));
@@ -12,7 +13,13 @@ const handle: Ingress["handle"] = ({ path, search }, answered) => {
 };
 const engine = {
   open: async () => {},
-  ingress: Object.assign(async () => new Response(), { handle, bodyBytes: 1024, tooLarge: bodyTooLarge(1024) }) as Ingress,
+  ingress: Object.assign(async () => new Response(), {
+    handle,
+    route: "/",
+    basePath: "",
+    bodyBytes: 1024,
+    refuse: (fault: BodyFault) => answerForBody(fault, 1024),
+  }),
 };
 const address = { port: 0, host: "127.0.0.1" };
 const short = { headersTimeout: 60, requestTimeout: 120, connectionsCheckingInterval: 20 };
@@ -46,7 +53,7 @@ test("who does not finish the headers, or the request, is cut off", async () => 
 
 test("a sender that keeps sending little by little is cut off too", async () => {
   const { port } = await started(serveWithin(short, engine, address));
-  const answer = await sent(port, "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", (socket) => {
+  const answer = await sent(port, "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", (socket) => {
     const trickle = setInterval(() => socket.write("x"), 10);
     socket.on("error", () => {}).once("close", () => clearInterval(trickle));
   });

@@ -1,8 +1,10 @@
 // Serves an engine's handlers with `node:http`.
 
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Answer, Ingress } from "../http/ingress.ts";
+import type { Handler } from "../http/handler.ts";
+import type { Ingress } from "../http/ingress.ts";
+import { listen, originForm } from "./listen.ts";
 
 /** Where to listen. */
 export interface ServeOptions {
@@ -63,57 +65,10 @@ export async function serveWithin(spans: Patience, engine: Servable, options: Se
   return { server, port: (server.address() as AddressInfo).port, close };
 }
 
-/** A handler as a listener for `node:http`, and for whatever takes one. The raw body is read once, up to the cap. */
-export function toListener(handler: Ingress): RequestListener {
-  return (request, response) => {
-    const { method = "GET" } = request;
-    const url = originForm(request.url ?? "/");
-    const cut = url.indexOf("?");
-    const path = cut < 0 ? url : url.slice(0, cut);
-    const search = cut < 0 ? "" : url.slice(cut);
-    readBody(request, response, handler, (body) => {
-      handler.handle({ method, path, search, headers: request.rawHeaders, body }, (answer) => write(response, answer));
-    });
-  };
+/**
+ * A handler as a listener for `node:http`: `createServer(toListener(engine.ingress))`. The raw body is read once, up to the cap. One handler
+ * at a time: a listener for `engine.ingress` never serves `engine.admin`.
+ */
+export function toListener(handler: Handler): RequestListener {
+  return (request, response) => listen(handler, request, response, originForm(request.url));
 }
-
-/** A target may be sent in absolute form (`POST http://host/path`), as to a proxy; its path is what counts. */
-function originForm(target: string): string {
-  if (target.startsWith("/")) return target;
-  const rest = target.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, "");
-  return rest === target || rest.startsWith("/") ? rest : `/${rest}`;
-}
-
-function write(response: ServerResponse, { status, headers, body }: Answer): void {
-  try {
-    response.writeHead(status, status === 204 || status === 304 ? [...headers] : [...headers, "Content-Length", String(body.length)]);
-    response.end(body.length === 0 ? undefined : body);
-  } catch {
-    response.destroy();
-  }
-}
-
-/** A sender that aborts leaves nothing behind: `read` is called with whole bodies only. */
-function readBody(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { bodyBytes: limit, tooLarge }: Pick<Ingress, "bodyBytes" | "tooLarge">,
-  read: (body: Uint8Array) => void,
-): void {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  request.on("data", (chunk: Buffer) => {
-    length += chunk.length;
-    if (length <= limit) chunks.push(chunk);
-    else if (!response.headersSent) {
-      response.once("finish", () => request.destroy());
-      write(response, { ...tooLarge, headers: [...tooLarge.headers, "Connection", "close"] });
-    }
-  });
-  request.on("end", () => {
-    if (length <= limit) read(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
-  });
-  request.on("error", ignore);
-}
-
-function ignore(): void {}

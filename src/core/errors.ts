@@ -10,6 +10,7 @@ export interface ErrorDetails {
   too_many_requests: Record<never, never>;
   forbidden_in_workflow: { call: string };
   body_not_in_hand: { path: string };
+  body_consumed: Record<never, never>;
   changed_code: { run: string };
   crash_loop: { run: string; loads: number };
   missing_key: { kid: string };

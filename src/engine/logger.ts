@@ -22,6 +22,9 @@ const failuresRemembered = 100;
 /** A line of a log that goes on for pages is read by nobody. */
 const lineLength = 2_000;
 
+/** For lines that hold nothing a stranger sent. */
+const asItIs: Pick<RunHost, "sealText"> = { sealText: (text) => text };
+
 export class Logger {
   readonly #sink: LogSink | null;
   readonly #strandedRuns: Recent<string, true> = new Recent(runsRemembered);
@@ -63,6 +66,11 @@ export class Logger {
   listenerFailed(event: string, error: unknown, now: number, host: Pick<RunHost, "sealText">): void {
     if (this.#isQuiet(`listener ${event}`, now)) return;
     this.#say("error", host, () => `a listener of "${event}" threw, and nothing else is affected: ${textOf(error)}`);
+  }
+
+  /** Something of the app's read a callback's body, and the callback could not be taken. */
+  bodyConsumed(error: RingbackError, now: number): void {
+    if (!this.#isQuiet(error.code, now)) this.#say("error", asItIs, () => `a callback was answered with 503: ${error.message}`);
   }
 
   /** Was the same told within the last minute? */

@@ -1,33 +1,34 @@
 // The public handler: callbacks come in here, and nothing else does.
 
+import { RingbackError } from "../core/errors.ts";
 import type { Answer } from "../core/event.ts";
 import { toResponse } from "../core/request.ts";
 import type { Reply } from "../engine/deliver.ts";
-import type { EngineCore } from "../engine/engine.ts";
+import type { EngineCore, EngineParts } from "../engine/engine.ts";
 import type { DoorName } from "../engine/observer.ts";
-import { type Capture, captureRequest } from "../ingress/capture.ts";
-import { answerFor, answerForError, bodyTooLarge, codeOf, codeOfError, noContent, notFound } from "./status.ts";
-
-export type { Answer } from "../core/event.ts";
+import { bodyConsumed, type Capture, captureRequest } from "../ingress/capture.ts";
+import type { BodyFault, PlainHandler } from "./handler.ts";
+import { answerFor, answerForBody, answerForError, codeOf, codeOfBody, codeOfError, noContent, notFound } from "./status.ts";
 
 /** The route of minted webhook tokens. */
 export const webhookRoute = "/.well-known/workflow/v1/webhook/";
+/** How long a body may take to come. */
+const bodyMs = 15_000;
 
-/** A handler in the web's standard form, and in the plain form that servers with the bytes in hand can call for less. */
-export interface Ingress {
-  (request: Request): Promise<Response>;
-  /** Calls `answered` once. */
-  readonly handle: (request: Capture, answered: (answer: Answer) => void) => void;
-  /** The cap on bodies; whoever reads one for `handle` holds to it, and answers a larger one with `tooLarge`. */
-  readonly bodyBytes: number;
-  readonly tooLarge: Answer;
+/** The public handler, in the web's standard form and in the plain one. */
+export interface Ingress extends PlainHandler {
+  readonly route: string;
+  readonly basePath: string;
 }
 
-/** `basePath` is the path of the base URL: callbacks come in below it, or, behind a proxy that takes it off, without it. */
-export function createIngress(engine: () => EngineCore | Promise<EngineCore>, bodyBytes: number, basePath: string): Ingress {
+type IngressParts = Pick<EngineParts, "bodyBytes" | "logger" | "clock">;
+
+/** What stands before the route is the business of whoever mounted the handler, or of a proxy: the token alone is the authority. */
+export function createIngress(engine: () => EngineCore | Promise<EngineCore>, parts: IngressParts, basePath: string): Ingress {
+  const { bodyBytes } = parts;
+  const refuse = (fault: BodyFault): Answer => refuseBody(fault, parts);
   const handle: Ingress["handle"] = (request, answered) => {
-    const token =
-      tokenIn(request.path) ?? (basePath !== "" && request.path.startsWith(basePath) ? tokenIn(request.path.slice(basePath.length)) : null);
+    const token = tokenIn(request.path);
     if (token === null) return answered(notFound);
     if (request.method === "OPTIONS") return answered(noContent);
     const enter = (core: EngineCore): void => {
@@ -51,25 +52,44 @@ export function createIngress(engine: () => EngineCore | Promise<EngineCore>, bo
     else enter(core);
   };
   const ingress = async (request: Request): Promise<Response> => {
-    try {
-      const capture = await captureRequest(request, bodyBytes);
-      return toResponse(await new Promise((resolve) => handle(capture, resolve)));
-    } catch (error) {
-      return toResponse(answerForError(error));
-    }
+    const read = await readRequest(request, bodyBytes);
+    return toResponse(typeof read === "string" ? refuse(read) : await new Promise((resolve) => handle(read, resolve)));
   };
-  return Object.assign(ingress, { handle, bodyBytes, tooLarge: bodyTooLarge(bodyBytes) });
+  return Object.assign(ingress, { handle, route: webhookRoute, basePath, bodyBytes, refuse });
 }
 
 /** `resumeWebhook`: the same answers for a request that server code hands over. */
 export async function forward(engine: EngineCore, token: string, request: Request): Promise<Response> {
+  const { parts, report } = engine;
+  const read = await readRequest(request, parts.bodyBytes);
+  if (typeof read === "string") {
+    if (report.isWatched) report.refused("resumeWebhook", codeOfBody(read));
+    return toResponse(refuseBody(read, parts));
+  }
   try {
-    const reply = await engine.door.forwarded(token, await captureRequest(request, engine.parts.bodyBytes));
-    if (engine.report.isWatched) tellRefused(engine, "resumeWebhook", reply);
+    const reply = await engine.door.forwarded(token, read);
+    if (report.isWatched) tellRefused(engine, "resumeWebhook", reply);
     return toResponse(answerFor(reply));
   } catch (error) {
-    if (engine.report.isWatched) engine.report.refused("resumeWebhook", codeOfError(error));
+    if (report.isWatched) report.refused("resumeWebhook", codeOfError(error));
     return toResponse(answerForError(error));
+  }
+}
+
+/** A body that is gone is nothing that the sender can mend. */
+function refuseBody(fault: BodyFault, { bodyBytes, logger, clock }: IngressParts): Answer {
+  if (fault === "consumed") logger.bodyConsumed(bodyConsumed(), clock.now());
+  return answerForBody(fault, bodyBytes);
+}
+
+/** A request with its body in hand, or why it cannot be. A sender that hung up is told what it cannot hear. */
+export async function readRequest(request: Request, bodyBytes: number): Promise<Capture | BodyFault> {
+  const signal = AbortSignal.timeout(bodyMs);
+  try {
+    return await captureRequest(request, bodyBytes, signal);
+  } catch (error) {
+    if (RingbackError.is(error, "too_large")) return "too_large";
+    return RingbackError.is(error, "body_consumed") ? "consumed" : "too_slow";
   }
 }
 
@@ -80,8 +100,9 @@ function tellRefused({ report }: EngineCore, door: DoorName, reply: Reply): void
 }
 
 function tokenIn(path: string): string | null {
-  if (!path.startsWith(webhookRoute)) return null;
-  const token = path.slice(webhookRoute.length);
+  const at = path.indexOf(webhookRoute);
+  if (at < 0) return null;
+  const token = path.slice(at + webhookRoute.length);
   if (token === "" || token.includes("/")) return null;
   if (!token.includes("%")) return token;
   try {

@@ -4,6 +4,8 @@ import { type ErrorCode, RingbackError } from "../core/errors.ts";
 import type { Answer } from "../core/event.ts";
 import type { Disposition, Receipt } from "../core/receipt.ts";
 import type { Reply } from "../engine/deliver.ts";
+import { bodyConsumed } from "../ingress/capture.ts";
+import type { BodyFault } from "./handler.ts";
 
 const statuses: { readonly [disposition in Disposition]: number } = {
   accepted: 202,
@@ -42,6 +44,11 @@ export function answerFor(reply: Reply): Answer {
   }
 }
 
+/** The code that stands in the answer to a body that cannot be taken. */
+export function codeOfBody(fault: BodyFault): string {
+  return fault === "consumed" ? "body_consumed" : fault;
+}
+
 /** The code that stands in an answer without a disposition; null for the others. */
 export function codeOf(reply: Reply): string | null {
   switch (reply.type) {
@@ -64,7 +71,8 @@ export function codeOfError(error: unknown): ErrorCode {
 export function answerForError(error: unknown): Answer {
   if (RingbackError.is(error, "too_large")) return problem(413, error.code, error.message);
   if (RingbackError.is(error, "too_deep") || RingbackError.is(error, "invalid_payload")) return problem(422, error.code, error.message);
-  const answer = problem(503, codeOfError(error), "Send it again later; with the same key it is taken once.");
+  const message = RingbackError.is(error, "body_consumed") ? error.message : "Send it again later; with the same key it is taken once.";
+  const answer = problem(503, codeOfError(error), message);
   return { ...answer, headers: [...answer.headers, "Retry-After", retryAfterSeconds] };
 }
 
@@ -77,9 +85,16 @@ function invalid({ disposition, issues = [] }: Receipt): Answer {
 export const notFound: Answer = { status: 404, headers: ["Ringback-Disposition", "unknown"], body: empty };
 export const noContent: Answer = { status: 204, headers: [], body: empty };
 
-/** Under this cap, what a body over it is answered with. */
-export function bodyTooLarge(limitBytes: number): Answer {
-  return problem(413, "too_large", `The request body has more than ${limitBytes} bytes.`);
+/** What a sender is told whose body cannot be taken. One that is read before us is our side's slip: it may be mended before a repeat. */
+export function answerForBody(fault: BodyFault, limitBytes: number): Answer {
+  switch (fault) {
+    case "too_large":
+      return problem(413, fault, `The request body has more than ${limitBytes} bytes.`);
+    case "too_slow":
+      return problem(408, fault, "The request body did not come in time.");
+    case "consumed":
+      return answerForError(bodyConsumed());
+  }
 }
 
 function problem(status: number, code: string, message: string): Answer {

@@ -16,9 +16,14 @@ export interface Capture {
   readonly body: Uint8Array;
 }
 
-/** Reads a request up to `limitBytes` of body; more is `too_large`, noticed before it is read where the sender says so. */
-export async function captureRequest(request: Request, limitBytes: number = limits.bodyBytes): Promise<Capture> {
+/**
+ * Reads a request up to `limitBytes` of body; more is `too_large`, noticed before it is read where the sender says so. A body that somebody
+ * has read before is `body_consumed`. Rejects with the signal's reason where that comes first.
+ */
+export async function captureRequest(request: Request, limitBytes: number = limits.bodyBytes, signal?: AbortSignal): Promise<Capture> {
   const { pathname, search } = new URL(request.url);
+  signal?.throwIfAborted();
+  if (request.bodyUsed || request.body?.locked) throw bodyConsumed();
   const announced = Number(request.headers.get("content-length") ?? 0);
   if (announced > limitBytes) throw tooLarge("The request body", limitBytes, announced);
   return {
@@ -26,7 +31,7 @@ export async function captureRequest(request: Request, limitBytes: number = limi
     path: pathname,
     search,
     headers: flatten(request.headers),
-    body: await readBody(request.body, limitBytes),
+    body: await readBody(request.body, limitBytes, signal),
   };
 }
 
@@ -120,17 +125,29 @@ function dropProto(this: unknown, key: string, value: unknown): unknown {
   return key === "__proto__" ? undefined : value;
 }
 
-async function readBody(body: ReadableStream<Uint8Array> | null, limitBytes: number): Promise<Uint8Array> {
+/** What is left of a refused body is not cancelled: many servers would close the connection before the sender has its answer. */
+async function readBody(body: ReadableStream<Uint8Array> | null, limitBytes: number, signal?: AbortSignal): Promise<Uint8Array> {
   if (body === null) return new Uint8Array();
+  const reader = body.getReader();
+  const stopped = signal && new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
+  for (;;) {
+    const { done, value } = await (stopped ? Promise.race([reader.read(), stopped]) : reader.read());
+    if (done) break;
+    length += value.length;
     if (length > limitBytes) throw tooLarge("The request body", limitBytes, length);
-    chunks.push(chunk);
+    chunks.push(value);
   }
   const [first] = chunks;
   return chunks.length === 1 && first !== undefined ? first : concat(chunks, length);
+}
+
+/** The body is gone, and what a parser made of it is not what the sender signed. */
+export function bodyConsumed(): RingbackError<"body_consumed"> {
+  const message =
+    "The app read this request's body before Ringback came to it. Mount Ringback before whatever reads bodies, such as a JSON parser for the whole app.";
+  return new RingbackError("body_consumed", message, { details: {} });
 }
 
 function concat(chunks: readonly Uint8Array[], length: number): Uint8Array {

@@ -1,0 +1,3 @@
+// `ringback/express`: a handler in an Express app.
+
+export { toMiddleware } from "./adapters/express.ts";

@@ -1,0 +1,3 @@
+// `ringback/hono`: a handler in a Hono app.
+
+export { toMiddleware } from "./adapters/hono.ts";
