@@ -20,6 +20,8 @@ import { native } from "./engine/realm/globals.ts";
 import { processHooks, processWorkflows, Registry } from "./engine/registry.ts";
 import type { Policy } from "./engine/retention.ts";
 import { definitionOf, type Workflow } from "./engine/workflow.ts";
+import { type Admin, createAdmin } from "./http/admin.ts";
+import { type AdminOptions, createGate, type Gate } from "./http/gate.ts";
 import { createIngress, forward, type Ingress, webhookRoute } from "./http/ingress.ts";
 import { type KeyRing, loadKeyFile, parseKeys, readKeyRing, rotateKeyFile, withNewKey } from "./ingress/key-ring.ts";
 import { IngressLimit, type IngressRates, type Rate } from "./ingress/rate-limit.ts";
@@ -85,6 +87,8 @@ export interface EngineOptions {
   readonly early?: string | readonly string[];
   /** How long what is over is kept. */
   readonly retention?: RetentionOptions;
+  /** Who may use `engine.admin`. Default: who sends `Authorization: Bearer` with `RINGBACK_ADMIN_TOKEN` (16 characters or more); without that, nobody. */
+  readonly admin?: AdminOptions;
   /** Classes whose instances may pass through journals, by name. */
   readonly classes?: { readonly [name: string]: RegisteredClass<object> };
 }
@@ -115,6 +119,7 @@ const engineOptions: OptionNames<EngineOptions> = {
   cancelGraceMs: true,
   bodyBytes: true,
   rateLimit: true,
+  admin: true,
   classes: true,
   early: true,
   retention: true,
@@ -147,6 +152,12 @@ export interface Engine extends EngineApi {
    * are: then the new text is in `keys`, for you to set. Rejects `bad_keys`.
    */
   rotateKeys(): Promise<RotatedKeys>;
+  /**
+   * The admin handler, JSON below `/ringback/admin/v1/`: `GET health`, `GET runs`, `GET runs/:run` with its timeline, `GET runs/:run/hooks`,
+   * `POST runs/:run/cancel`, `POST runs/:run/wake-up`, `GET hooks`, `POST hooks/resume`. It answers 403 to everybody until
+   * `createEngine({ admin: { authorize } })` or `RINGBACK_ADMIN_TOKEN` says who may; mounting `ingress` never serves it.
+   */
+  readonly admin: Admin;
   /** @internal For tests: the parts. */
   readonly core: EngineCore;
 }
@@ -164,15 +175,22 @@ export interface RotatedKeys {
 class WiredEngine extends EngineApi implements Engine {
   readonly core: EngineCore;
   readonly ingress: Ingress;
+  readonly admin: Admin;
   readonly #keys: KeySource;
   readonly #unfollow: () => void;
   #isHeld = false;
 
-  constructor(core: EngineCore, keys: KeySource, basePath: string, unfollow: () => void) {
+  constructor(
+    core: EngineCore,
+    { keys, basePath, gate }: { readonly keys: KeySource; readonly basePath: string; readonly gate: Gate },
+    unfollow: () => void,
+  ) {
     const opened = (): EngineCore | Promise<EngineCore> => (core.isOpen ? core : core.open().then(() => core));
     super(opened, forward);
     this.core = core;
     this.ingress = createIngress(opened, core.parts, basePath);
+    const { bodyBytes, logger, clock } = core.parts;
+    this.admin = createAdmin({ engine: this, gate, basePath, bodyBytes, logger, clock, host: core.host });
     this.#keys = keys;
     this.#unfollow = unfollow;
     bindApi(core.host, this);
@@ -223,6 +241,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   checkOptions("createEngine()", options, engineOptions);
   const keys = keysFrom(options);
   const core = createCore(options, keys);
+  const gate = createGate(options.admin, process.env["RINGBACK_ADMIN_TOKEN"]);
   const { registry } = core.parts;
   const unfollow = [processHooks.follow((declared) => registry.addHook(declared))];
   if (options.workflows)
@@ -230,7 +249,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   else unfollow.push(processWorkflows.follow((declared) => registry.addWorkflow(declared)));
   const base = options.baseUrl === undefined ? process.env["RINGBACK_BASE_URL"] : options.baseUrl;
   const basePath = options.webhookUrl || !base ? "" : new URL(base).pathname.replace(/\/$/, "");
-  return new WiredEngine(core, keys, basePath, () => {
+  return new WiredEngine(core, { keys, basePath, gate }, () => {
     for (const stop of unfollow.splice(0)) stop();
   });
 }

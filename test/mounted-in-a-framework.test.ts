@@ -1,99 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { Agent, request as ask } from "node:http";
-import { connect } from "node:http2";
-import { setImmediate } from "node:timers";
-import fastify from "fastify";
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { toPlugin } from "../src/fastify.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { adminRoute } from "../src/http/admin.ts";
 import type { Handler } from "../src/http/handler.ts";
-import { createWebhook, step, workflow } from "../src/index.ts";
-import type { EngineOptions } from "../src/wiring.ts";
-import { createWorld, type World } from "./harness.ts";
-import { frameworks, portOf, type App } from "./mounted/framework.ts";
-import { chunked, head, post, Wire, type Told } from "./mounted/wire.ts";
+import { frameworks, portOf } from "./mounted/framework.ts";
+import { accepted, cap, echo, held, opened, plain, route, row, sentBack, taken, told, tooLarge, until, world } from "./mounted/webhook.ts";
+import { chunked, head, post, Wire } from "./mounted/wire.ts";
 
-const cap = 4_096;
-const route = "/.well-known/workflow/v1/webhook/";
-
-/** Paths of two webhooks: one answers 202 by itself, one sends each body back as it came. */
-let plain = "";
-let echo = "";
-let held: (() => void)[] = [];
-const answerHeaders: [string, string][] = [
-  ["Content-Type", "application/octet-stream"],
-  ["Set-Cookie", "a=1"],
-  ["Set-Cookie", "b=2"],
-];
-
-const receives = workflow("receives", async () => {
-  const hook = createWebhook();
-  await step.run("give plain", () => void (plain = hook.url));
-  for await (const _ of hook);
-});
-const sendsBack = workflow("sends back", async () => {
-  const hook = createWebhook({ respondWith: "manual" });
-  await step.run("give echo", () => void (echo = hook.url));
-  for await (const request of hook) {
-    if (request.headers.has("x-hold")) await step.run("hold", () => new Promise<void>((resolve) => held.push(resolve)));
-    await request.respondWith(new Response(await request.arrayBuffer(), { status: 201, headers: answerHeaders }));
-  }
-});
-
-let world: World;
-async function opened(options: Partial<EngineOptions> = {}): Promise<World> {
-  world = await createWorld([receives, sendsBack], { mode: "hot", bodyBytes: cap, ...options });
-  await world.start(receives);
-  await world.start(sendsBack);
-  [plain, echo] = [new URL(plain).pathname, new URL(echo).pathname];
-  return world;
-}
-
-beforeEach(() => {
-  held = [];
-});
 afterEach(() => {
   vi.useRealTimers();
   vi.restoreAllMocks();
 });
-
-/** How many payloads the plain webhook has taken. */
-async function taken(): Promise<number> {
-  const runs = await world.engine.listRuns();
-  const journals = await Promise.all(runs.map((run) => world.journal(run)));
-  return journals.flat().filter((event) => event.kind === "hook_received").length;
-}
-
-/** An answer as the table tells it: what a sender may rely on. */
-function row(told: Told | null): unknown {
-  if (told === null) return null;
-  const { status, headers, body } = told;
-  const shown = ["allow", "ringback-disposition", "retry-after", "content-type", "set-cookie", "access-control-allow-origin"].flatMap(
-    (name) => (headers.has(name) ? [`${name}: ${headers.get(name)}`] : []),
-  );
-  return [status, ...shown, ...(body === "" ? [] : [body])];
-}
-
-/** What one sender is told on a connection of its own. */
-async function told(dial: () => Wire, ...sent: readonly (string | Uint8Array)[]): Promise<unknown> {
-  const line = dial().send(...sent);
-  return row(await line.told(String(sent[0]).startsWith("HEAD")));
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise<void>((resolve) => setImmediate(resolve));
-}
-
-const accepted = [202, "ringback-disposition: accepted"];
-const sentBack = ["ringback-disposition: accepted", "content-type: application/octet-stream", "set-cookie: a=1, b=2"];
-const tooLarge = [413, "content-type: application/json", `{"code":"too_large","message":"The request body has more than ${cap} bytes."}`];
-const consumed = [
-  503,
-  "retry-after: 5",
-  "content-type: application/json",
-  expect.stringMatching(
-    /^\{"code":"body_consumed","message":"The app read this request's body before Ringback came to it\. Mount Ringback before/,
-  ),
-];
 
 describe.each(Object.entries(frameworks))("in %s", (name, mount) => {
   async function wire(handler: Handler = world.engine.ingress): Promise<() => Wire> {
@@ -300,6 +217,37 @@ describe.each(Object.entries(frameworks))("in %s", (name, mount) => {
     expect(await taken()).toBe(1);
   });
 
+  test("the admin handler reads no body before it has let its sender in", async () => {
+    const asked: string[] = [];
+    const authorize = (request: Request): boolean =>
+      asked.push(request.headers.get("x-who") ?? "") > 0 && request.headers.get("x-who") === "me";
+    await opened({ admin: { authorize } });
+    const dial = await wire(world.engine.admin);
+    const resume = `${adminRoute}hooks/resume`;
+    const headers = ["Content-Type: application/json", "Content-Length: 100000000"];
+    expect(((await told(dial, head("POST", resume, ...headers), "never")) as unknown[])[0]).toBe(403);
+    expect(((await told(dial, head("POST", resume, "X-Who: me", ...headers), "never")) as unknown[])[0]).toBe(413);
+    const line = dial();
+    const statuses: unknown[] = [];
+    for (const who of ["", "me", "you", "me"])
+      statuses.push(
+        (await line.send(...post(resume, '{"token":"t","payload":1}', `X-Who: ${who}`, "Content-Type: application/json")).told())?.status,
+      );
+    expect(statuses).toEqual([403, 404, 403, 404]);
+    expect(asked).toEqual(["", "me", "", "me", "you", "me"]);
+  });
+
+  test("a sender that is answered and does not finish its body is let go of", async () => {
+    await opened();
+    const dial = await wire(async () => new Response("done"));
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const line = dial().send(head("POST", "/x", "Content-Length: 100"), "half");
+    expect((await line.told())?.body).toBe("done");
+    await until(() => vi.getTimerCount() > 0);
+    vi.advanceTimersByTime(15_000);
+    await line.closed();
+  });
+
   test("a function in the web's standard form is handed the request as it came", async () => {
     await opened();
     const seen: string[] = [];
@@ -330,82 +278,4 @@ describe.each(Object.entries(frameworks))("in %s", (name, mount) => {
     expect((await line.send(...post("/read", "still", "X-A: 5")).told())?.body).toBe("still");
     expect(seen).toEqual(["POST /unread?q=%2F 1", "POST /read 2", "POST /read 3", "GET /read 4", "POST /torn null", "POST /read 5"]);
   });
-});
-
-describe.each(Object.entries(frameworks).filter(([name]) => name !== "node"))("in an app of %s", (name, mount) => {
-  const wired = async (app: App): Promise<() => Wire> => {
-    const server = await mount([world.engine.ingress], app);
-    return () => new Wire(portOf(server));
-  };
-
-  test("mounted at the base URL's path, at another behind a proxy that changes it, and at the route itself", async () => {
-    await opened({ baseUrl: "https://app.example/api/hooks" });
-    const below = plain.slice("/api/hooks".length);
-    for (const [prefix, path] of [
-      ["/api/hooks", plain],
-      ["/api", plain],
-      ["/hooks", `/hooks${below}`],
-      ["/", plain],
-      ["/", below],
-      [plain.slice(0, plain.lastIndexOf("/")), plain],
-    ] as const) {
-      const dial = await wired({ prefix });
-      expect([prefix, await told(dial, ...post(path, "{}"))]).toEqual([prefix, accepted]);
-    }
-  });
-
-  test("paths that are not ours are the app's, the handler being first in it", async () => {
-    await opened();
-    const dial = await wired({});
-    expect((await dial().send(head("GET", "/own")).told())?.body).toBe("own");
-    expect((await told(dial, ...post("/nobody", "{}"))) as unknown[]).not.toContain("ringback-disposition: unknown");
-  });
-
-  test.each(["json last", "json first", "bytes first"] as const)(
-    "the app reads bodies, %s: ours comes as it was, or is refused with what to do",
-    async (reads) => {
-      await opened();
-      const dial = await wired({ reads });
-      const json = '{ "a" : 1.0 }';
-      const answer = await told(dial, ...post(echo, json, "Content-Type: application/json"));
-      if (reads !== "json first" || name === "fastify") return expect(answer).toEqual([201, ...sentBack, json]);
-      expect(answer).toEqual(consumed);
-      expect(await told(dial, ...post(echo, json, "Content-Type: application/json"))).toEqual(consumed);
-      expect(world.lines).toEqual([expect.stringContaining("Mount Ringback before whatever reads bodies")]);
-      expect(await taken()).toBe(0);
-    },
-  );
-});
-
-test("Hono makes bytes of text that was read before: they are not what came, and are refused", async () => {
-  await opened();
-  const server = await frameworks["hono"]?.([world.engine.ingress], { reads: "text, then bytes first" });
-  const dial = (): Wire => new Wire(server ? portOf(server) : 0);
-  expect(await told(dial, ...post(echo, Buffer.from([0xef, 0xbb, 0xbf, 0xff])))).toEqual(consumed);
-});
-
-test("Fastify over HTTP/2: the request has its headers, and none that is no header", async () => {
-  await opened();
-  const app = fastify({ http2: true });
-  await app.register(toPlugin(world.engine.ingress));
-  await app.register(
-    toPlugin(async (request) => Response.json([...request.headers.keys()])),
-    { prefix: "/standard" },
-  );
-  const session = connect(await app.listen({ port: 0, host: "127.0.0.1" }));
-  onTestFinished(async () => {
-    await new Promise<void>((resolve) => session.close(resolve));
-    await app.close();
-  });
-  const asked = async (path: string, body: string): Promise<[unknown, string]> => {
-    const stream = session.request({ ":method": "POST", ":path": path, "x-a": "1" }).end(body);
-    let [status, text]: [unknown, string] = [null, ""];
-    stream.on("response", (headers) => (status = headers[":status"])).on("data", (chunk: Buffer) => (text += chunk.toString()));
-    await new Promise<void>((resolve) => stream.once("close", () => resolve()));
-    return [status, text];
-  };
-  expect(await asked(echo, "body")).toEqual([201, "body"]);
-  expect(await asked(echo, "x".repeat(cap + 1))).toEqual([413, tooLarge[2]]);
-  expect((await asked(echo, "x".repeat(3 * cap)))[0]).toBe(413);
-  expect(await asked("/standard/x", "body")).toEqual([200, '["x-a"]']);
 });

@@ -138,7 +138,7 @@ async function answer(handler: Handler, request: Received, response: ServerRespo
     const { body } = told as { readonly body: Parameters<typeof Readable.fromWeb>[0] | null };
     const source = body === null ? Readable.from([]) : Readable.fromWeb(body);
     pipeline(
-      source.once("end", () => request.resume()),
+      source.once("end", () => leave(request, response)),
       response,
       ignore,
     );
@@ -184,6 +184,14 @@ function streamOf(request: IncomingMessage, response: ServerResponse): ReadableS
     request.resume();
   };
   return new ReadableStream({ start, pull: () => void request.resume(), cancel }, { highWaterMark: 0 });
+}
+
+/** The handler is done with the request. What it left unread is dropped as it comes, for a while. */
+function leave(request: IncomingMessage, response: ServerResponse): void {
+  request.resume();
+  if (request.complete) return;
+  const timer = setTimeout(hangUp, bodyMs, request, response).unref();
+  request.once("close", () => clearTimeout(timer));
 }
 
 /** Over HTTP/2 a request has no connection of its own: there the response holds the stream. */

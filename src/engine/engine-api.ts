@@ -15,7 +15,7 @@ import type { EngineCore } from "./engine.ts";
 import { callingRun, durably } from "./realm.ts";
 import { type RefusedDelivery, refusedOf } from "./refused.ts";
 import type { Purged } from "./retention.ts";
-import { RunHandle } from "./run-handle.ts";
+import { RunHandle, runNotFound } from "./run-handle.ts";
 import { definitionOf, type Workflow } from "./workflow.ts";
 
 /** How a run is started. */
@@ -276,6 +276,14 @@ export class EngineApi {
     const last = before === undefined ? null : await store.run({ id: before });
     if (before !== undefined && !last) return [];
     return (await store.runs({ ...filter, ...(last ? { before: last.run } : {}) })).map(runInfo);
+  }
+
+  /** One run as lists show it. Rejects `RunNotFoundError`. */
+  async getRunInfo(runId: string): Promise<RunInfo> {
+    const { runId: id } = this.getRun(runId);
+    const row = await (await this.#engine()).parts.store.run({ id });
+    if (!row) throw runNotFound(id);
+    return runInfo(row);
   }
 
   /** Hooks, those of the newest run first; of one run, or of all. Open ones unless `all`; 100 unless `limit` says otherwise. */

@@ -22,9 +22,6 @@ const failuresRemembered = 100;
 /** A line of a log that goes on for pages is read by nobody. */
 const lineLength = 2_000;
 
-/** For lines that hold nothing a stranger sent. */
-const asItIs: Pick<RunHost, "sealText"> = { sealText: (text) => text };
-
 export class Logger {
   readonly #sink: LogSink | null;
   readonly #strandedRuns: Recent<string, true> = new Recent(runsRemembered);
@@ -68,9 +65,9 @@ export class Logger {
     this.#say("error", host, () => `a listener of "${event}" threw, and nothing else is affected: ${textOf(error)}`);
   }
 
-  /** Something of the app's read a callback's body, and the callback could not be taken. */
-  bodyConsumed(error: RingbackError, now: number): void {
-    if (!this.#isQuiet(error.code, now)) this.#say("error", asItIs, () => `a callback was answered with 503: ${error.message}`);
+  /** The app uses the engine in a way that keeps it from its work, such as reading a callback's body first. Told once a minute. */
+  slip(kind: string, line: string, now: number, host: Pick<RunHost, "sealText">): void {
+    if (!this.#isQuiet(kind, now)) this.#say("error", host, () => line);
   }
 
   /** Was the same told within the last minute? */

@@ -97,7 +97,7 @@ export class RunHandle<R = unknown> {
    */
   async cancel(): Promise<void> {
     const engine = await this.#engine();
-    if (!(await engine.cancel(this.runId)) && !(await this.exists)) throw notFound(this.runId);
+    if (!(await engine.cancel(this.runId)) && !(await this.exists)) throw runNotFound(this.runId);
   }
 
   /** Ends the run's sleeps now, and says how many there were. */
@@ -150,7 +150,7 @@ export class RunHandle<R = unknown> {
 
   async #row(): Promise<RunRow> {
     const row = await this.#find();
-    if (!row) throw notFound(this.runId);
+    if (!row) throw runNotFound(this.runId);
     return row;
   }
 }
@@ -164,6 +164,6 @@ function wordsOf(error: string, host: Pick<RunHost, "parse" | "sealText">): stri
   }
 }
 
-function notFound(run: string): RingbackError {
+export function runNotFound(run: string): RingbackError {
   return new RunNotFoundError(`No run "${run}" in this store.`, { details: { run } });
 }

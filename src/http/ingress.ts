@@ -3,6 +3,7 @@
 import { RingbackError } from "../core/errors.ts";
 import type { Answer } from "../core/event.ts";
 import { toResponse } from "../core/request.ts";
+import { noSeal } from "../core/seal.ts";
 import type { Reply } from "../engine/deliver.ts";
 import type { EngineCore, EngineParts } from "../engine/engine.ts";
 import type { DoorName } from "../engine/observer.ts";
@@ -78,7 +79,7 @@ export async function forward(engine: EngineCore, token: string, request: Reques
 
 /** A body that is gone is nothing that the sender can mend. */
 function refuseBody(fault: BodyFault, { bodyBytes, logger, clock }: IngressParts): Answer {
-  if (fault === "consumed") logger.bodyConsumed(bodyConsumed(), clock.now());
+  if (fault === "consumed") logger.slip(fault, `a callback was answered with 503: ${bodyConsumed().message}`, clock.now(), noSeal);
   return answerForBody(fault, bodyBytes);
 }
 

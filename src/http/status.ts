@@ -18,6 +18,7 @@ const statuses: { readonly [disposition in Disposition]: number } = {
 };
 const empty = new Uint8Array();
 const retryAfterSeconds = "5";
+const json: readonly string[] = ["Content-Type", "application/json"];
 
 /** The sender's answer. A repeat differs from the first answer in `Ringback-Disposition` alone. */
 export function answerFor(reply: Reply): Answer {
@@ -34,7 +35,7 @@ export function answerFor(reply: Reply): Answer {
       if (reply.receipt.disposition === "invalid") return invalid(reply.receipt);
       return { status: statuses[reply.receipt.disposition], headers: ["Ringback-Disposition", reply.receipt.disposition], body: empty };
     case "method":
-      return { status: 405, headers: ["Allow", reply.allow.join(", ")], body: empty };
+      return answerForMethod(reply.allow);
     case "too_many": {
       const answer = problem(429, "too_many_requests", "Too many requests at once; send it again later, with the same key.");
       return { ...answer, headers: [...answer.headers, "Retry-After", String(Math.ceil(reply.waitMs / 1_000))] };
@@ -97,6 +98,49 @@ export function answerForBody(fault: BodyFault, limitBytes: number): Answer {
   }
 }
 
+/** What an admin is told whom nobody let in, whatever was asked for. */
+export const forbidden: Answer = problem(403, "forbidden", "This request may not use the admin handler.");
+export const noSuchRoute: Answer = problem(404, "no_such_route", "The admin handler has no such route.");
+export const notJson: Answer = problem(415, "not_json", "Send Content-Type: application/json.");
+
+export function answerForMethod(allow: readonly string[]): Answer {
+  return { status: 405, headers: ["Allow", allow.join(", ")], body: empty };
+}
+
+export function jsonAnswer(value: unknown): Answer {
+  return { status: 200, headers: json, body: encode(value) };
+}
+
+/** A probe goes by the status. */
+export function healthAnswer(health: unknown): Answer {
+  const isWell = (health as { readonly ok: boolean }).ok;
+  return { status: isWell ? 200 : 503, headers: json, body: encode(health) };
+}
+
+const adminStatuses: { readonly [code in ErrorCode]?: number } = {
+  bad_argument: 400,
+  not_yet: 400,
+  run_not_found: 404,
+  hook_not_found: 404,
+  hook_closed: 410,
+  too_large: 413,
+  too_deep: 422,
+  invalid_payload: 422,
+  unserialisable: 422,
+};
+
+/** What an admin is told when something went wrong: who is let in may read why. */
+export function answerForAdminError(error: unknown): Answer {
+  if (!RingbackError.is(error)) return problem(500, "internal_error", "The engine failed; its log says how.");
+  const { code, message, details } = error;
+  const status = adminStatuses[code] ?? 503;
+  return { status, headers: status === 503 ? [...json, "Retry-After", retryAfterSeconds] : json, body: encode({ code, message, details }) };
+}
+
 function problem(status: number, code: string, message: string): Answer {
-  return { status, headers: ["Content-Type", "application/json"], body: new TextEncoder().encode(JSON.stringify({ code, message })) };
+  return { status, headers: json, body: encode({ code, message }) };
+}
+
+function encode(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
 }

@@ -51,7 +51,10 @@ export const frameworks: { readonly [name: string]: Framework } = {
     for (const handler of handlers) await app.register(toPlugin(handler), prefix === undefined ? {} : { prefix });
     app.get("/own", () => "own");
     await app.listen({ port: 0, host: "127.0.0.1" });
-    onTestFinished(() => app.close());
+    onTestFinished(async () => {
+      app.server.closeAllConnections();
+      await app.close();
+    });
     return app.server;
   },
   hono: async (handlers, { prefix = "", reads }) => {
