@@ -9,10 +9,9 @@ import { chunked, head, post, Wire } from "./mounted/wire.ts";
 
 afterEach(() => {
   vi.useRealTimers();
-  vi.restoreAllMocks();
 });
 
-describe.each(Object.entries(frameworks))("in %s", (name, mount) => {
+describe.each(Object.entries(frameworks))("in %s", (_, mount) => {
   async function wire(handler: Handler = world.engine.ingress): Promise<() => Wire> {
     const server = await mount([handler], {});
     return () => new Wire(portOf(server));
@@ -174,14 +173,10 @@ describe.each(Object.entries(frameworks))("in %s", (name, mount) => {
   test("who sends little by little is told that it took too long", async () => {
     await opened();
     const dial = await wire();
-    const slow = new AbortController();
-    vi.spyOn(AbortSignal, "timeout").mockReturnValue(slow.signal);
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    const asked = vi.mocked(AbortSignal.timeout);
     const line = dial().send(head("POST", plain, "Content-Length: 100"), "half");
-    await until(() => (name === "hono" ? asked.mock.calls.length > 0 : vi.getTimerCount() > 0));
+    await until(() => vi.getTimerCount() > 0);
     vi.advanceTimersByTime(15_000);
-    slow.abort(new Error("too slow"));
     vi.useRealTimers();
     expect(row(await line.told())).toEqual([
       408,

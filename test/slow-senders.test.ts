@@ -1,9 +1,10 @@
 import { connect, type Socket } from "node:net";
-import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { serve, serveWithin } from "../src/adapters/node.ts";
 import type { BodyFault } from "../src/http/handler.ts";
 import type { Ingress } from "../src/http/ingress.ts";
 import { answerForBody } from "../src/http/status.ts";
+import { createEngine } from "../src/index.ts";
 
 const paths: string[] = [];
 beforeEach(() => void paths.splice(0));
@@ -84,4 +85,15 @@ test("who sends more than the cap is told so, in the handler's words, and cut of
   expect(answer).toMatch(/^HTTP\/1\.1 413 .*\r\nContent-Type: application\/json\r\nConnection: close\r\n/);
   expect(answer).toContain('{"code":"too_large","message":"The request body has more than 1024 bytes."}');
   expect(paths).toEqual([]);
+});
+
+test("a request that was answered is held by no timer, nor is one that was refused", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { ingress } = createEngine({ store: "memory:", baseUrl: null, workflows: [], bodyBytes: 10 });
+  const sent = async (body: string | null): Promise<number> =>
+    (await ingress(new Request("https://a.example/.well-known/workflow/v1/webhook/x", { method: "POST", body }))).status;
+  const before = vi.getTimerCount();
+  expect([await sent("body"), await sent(null), await sent("more than ten")]).toEqual([404, 404, 413]);
+  expect(vi.getTimerCount()).toBe(before);
 });

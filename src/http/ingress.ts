@@ -85,12 +85,16 @@ function refuseBody(fault: BodyFault, { bodyBytes, logger, clock }: IngressParts
 
 /** A request with its body in hand, or why it cannot be. A sender that hung up is told what it cannot hear. */
 export async function readRequest(request: Request, bodyBytes: number): Promise<Capture | BodyFault> {
-  const signal = AbortSignal.timeout(bodyMs);
+  const patience = new AbortController();
+  // Not `AbortSignal.timeout`: it would hold what was read until it fires, long after the answer.
+  const timer = setTimeout(() => patience.abort(), bodyMs);
   try {
-    return await captureRequest(request, bodyBytes, signal);
+    return await captureRequest(request, bodyBytes, patience.signal);
   } catch (error) {
     if (RingbackError.is(error, "too_large")) return "too_large";
     return RingbackError.is(error, "body_consumed") ? "consumed" : "too_slow";
+  } finally {
+    clearTimeout(timer);
   }
 }
 
