@@ -346,6 +346,7 @@ describe("a request at a door", () => {
     const capture = await captureRequest(request);
     expect({ ...capture, headers: header(capture.headers, "X-A") }).toEqual({
       method: "POST",
+      origin: "https://app.example",
       path: "/h/a%2Fb",
       search: "?x=1&y",
       headers: "1",

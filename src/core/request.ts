@@ -7,6 +7,7 @@
 
 import { RingbackError } from "./errors.ts";
 import type { Answer } from "./event.ts";
+import { parseJson } from "./json.ts";
 import { limits, tooLarge } from "./limits.ts";
 
 /** A request with its body in hand. */
@@ -116,9 +117,11 @@ export class CapturedRequest
     return this.#record.body.length > 0 && this.method !== "GET" && this.method !== "HEAD";
   }
 
+  /** Measured before it is parsed (`too_deep`), and without keys called `__proto__`. */
   async json(): Promise<unknown> {
-    const bytes = this.#take("json");
-    return JSON.parse(decoder.decode(bytes instanceof Uint8Array ? bytes : await bytes));
+    const taken = this.#take("json");
+    const bytes = taken instanceof Uint8Array ? taken : await taken;
+    return parseJson(bytes, decoder.decode(bytes));
   }
 
   async text(): Promise<string> {

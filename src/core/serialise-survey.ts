@@ -2,6 +2,7 @@
 // something else (errors, requests, registered classes). It visits in the order the writer will, so both see the same depth.
 
 import { RingbackError } from "./errors.ts";
+import { pieceOf, shortened } from "./json.ts";
 import { limits } from "./limits.ts";
 import { bodyOf, CapturedRequest, flatten, type ResponseRecord } from "./request.ts";
 import { SecretReference } from "./secret.ts";
@@ -296,11 +297,10 @@ function nameOf(value: object, prototype: object, tag: string): string {
 }
 
 function pathOf(state: State): string {
-  return state.sealText(`$${state.path.map(pieceOf).join("")}`);
+  return shortened(state.sealText(`$${state.path.map(pathPiece).join("")}`));
 }
 
-function pieceOf(piece: string | number | readonly [string]): string {
+function pathPiece(piece: string | number | readonly [string]): string {
   if (typeof piece === "number") return `[${piece}]`;
-  if (typeof piece !== "string") return piece[0];
-  return /^[A-Za-z_$][\w$]*$/.test(piece) ? `.${piece}` : `[${JSON.stringify(piece)}]`;
+  return typeof piece === "string" ? pieceOf(piece) : piece[0];
 }

@@ -6,6 +6,7 @@ import { callStart } from "../core/call.ts";
 import { parseDuration } from "../core/duration.ts";
 import { HookClosedError, HookNotFoundError, InvalidPayloadError, RingbackError } from "../core/errors.ts";
 import type { WorkflowDefinition } from "../core/definition.ts";
+import { shortened } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { deliveryNumber, type Receipt } from "../core/receipt.ts";
 import { hookIdOf } from "../core/run-id.ts";
@@ -158,7 +159,7 @@ const purgeOptions: OptionNames<PurgeOptions> = { olderThan: true, progress: tru
 const listHooksOptions: OptionNames<ListHooksOptions> = { runId: true, all: true, withTokens: true, limit: true };
 
 /** How HTTP hands a request to a hook and says what became of it. */
-export type Forward = (engine: EngineCore, token: string, request: Request) => Promise<Response>;
+export type Forward = (engine: () => EngineCore | Promise<EngineCore>, token: string, request: Request) => Promise<Response>;
 
 /** What an engine can be asked, your own or the default one. Each call opens the engine where it is not open. */
 export class EngineApi {
@@ -241,9 +242,7 @@ export class EngineApi {
 
   /** Hands a request to a webhook, minted or custom, and gives back what its sender is to be told. Never rejects for what became of it. */
   async resumeWebhook(token: string, request: Request): Promise<Response> {
-    const address = tokenOf(token, "resumeWebhook()");
-    const engine = await this.#engine();
-    return engine.alive.during(this.#forward(engine, address, request));
+    return this.#forward(this.#engine, tokenOf(token, "resumeWebhook()"), request);
   }
 
   /** The hook that has this token, or had it last. Rejects `HookNotFoundError`. */
@@ -391,7 +390,7 @@ function notYet(feature: string, why: string): RingbackError {
 
 function refusal(engine: EngineCore, token: string, receipt: Receipt, hook: HookRow | null): RingbackError {
   // A whole URL, or an encoded token, is a common slip, and as secret.
-  const shown = token.startsWith("wh:") ? `${token.split(":", 3).join(":")}:…` : engine.host.sealText(token);
+  const shown = shortened(token.startsWith("wh:") ? `${token.split(":", 3).join(":")}:…` : engine.host.sealText(token));
   if (receipt.disposition === "invalid") {
     const issues = receipt.issues ?? [];
     const message = `Hook "${shown}" refused the payload: ${issues.map((issue) => issue.message).join("; ")}. The wait stays open; deliver a corrected payload.`;

@@ -2,7 +2,8 @@
 
 import type { HookCreated, Payload } from "../core/event.ts";
 import { RingbackError } from "../core/errors.ts";
-import { limits } from "../core/limits.ts";
+import { jsonBody } from "../core/json.ts";
+import { limits, tooLarge } from "../core/limits.ts";
 import type { Seal } from "../core/seal.ts";
 import { bodyDigest, type Capture, deliveryKey } from "../ingress/capture.ts";
 import type { Address, Deliver, RunNumber } from "../store/port.ts";
@@ -55,14 +56,15 @@ export class Payloads {
   /** A value in the form that this hook takes. */
   value(created: HookCreated, value: unknown): Payload {
     if (created.payload === "json") return this.serialised(value);
-    const body = this.#seal.sealBytes(encoder.encode(JSON.stringify(value) ?? "null"));
+    const body = this.#seal.sealBytes(encoder.encode(jsonBody(value, "the payload", this.#seal.sealText)));
+    if (body.length > limits.valueBytes) throw tooLarge("the payload", limits.valueBytes, body.length);
     return { type: "request", head: { method: "POST", url: null, search: "", headers: ["content-type", "application/json"] }, body };
   }
 
   request(created: HookCreated | null, request: Capture): Payload {
     const seal = this.#seal;
     const headers = request.headers.map(seal.sealText);
-    const url = created === null || created.url === null ? seal.sealText(request.path) : null;
+    const url = created === null || created.url === null ? seal.sealText((request.origin ?? "http://localhost") + request.path) : null;
     return {
       type: "request",
       head: { method: request.method, url, search: seal.sealText(request.search), headers },

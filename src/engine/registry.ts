@@ -5,6 +5,7 @@ import { isAlike } from "../core/alike.ts";
 import type { HookDefinition, WorkflowDefinition } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
+import { isKeyText } from "../core/run-row.ts";
 
 /** A hook definition that doors can find. */
 export type NamedHook = HookDefinition & { readonly name: string };
@@ -111,6 +112,10 @@ export function checkName(kind: "workflow" | "step" | "hook", name: unknown): st
   if (typeof name !== "string" || name === "") {
     const message = `A ${kind} needs a name: a string that is not empty, got ${typeof name === "string" ? '""' : typeof name}.`;
     throw new RingbackError("bad_argument", message, { details: { argument: "name", value: String(name) } });
+  }
+  if (!isKeyText(name)) {
+    const message = `The name of a ${kind}, ${JSON.stringify(name)}, holds a NUL or half a character, which not every store can keep.`;
+    throw new RingbackError("bad_argument", message, { details: { argument: "name", value: JSON.stringify(name) } });
   }
   const actual = Buffer.byteLength(name);
   if (actual > limits.nameBytes) {

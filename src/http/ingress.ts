@@ -59,8 +59,18 @@ export function createIngress(engine: () => EngineCore | Promise<EngineCore>, pa
   return Object.assign(ingress, { handle, route: webhookRoute, basePath, bodyBytes, refuse });
 }
 
-/** `resumeWebhook`: the same answers for a request that server code hands over. */
-export async function forward(engine: EngineCore, token: string, request: Request): Promise<Response> {
+/** `resumeWebhook`: the same answers for a request that server code hands over, also where the engine cannot be opened. */
+export async function forward(opened: () => EngineCore | Promise<EngineCore>, token: string, request: Request): Promise<Response> {
+  let engine: EngineCore;
+  try {
+    engine = await opened();
+  } catch (error) {
+    return toResponse(answerForError(error));
+  }
+  return engine.alive.during(forwardTo(engine, token, request));
+}
+
+async function forwardTo(engine: EngineCore, token: string, request: Request): Promise<Response> {
   const { parts, report } = engine;
   const read = await readRequest(request, parts.bodyBytes);
   if (typeof read === "string") {

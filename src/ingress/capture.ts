@@ -2,11 +2,14 @@
 
 import { hash } from "node:crypto";
 import { InvalidPayloadError, RingbackError } from "../core/errors.ts";
+import { parseJson } from "../core/json.ts";
 import { limits, tooLarge } from "../core/limits.ts";
 import { CapturedRequest, flatten } from "../core/request.ts";
 
 export interface Capture {
   readonly method: string;
+  /** Scheme and host, where the request came with them. */
+  readonly origin?: string;
   /** As it came, percent-encoding and all. */
   readonly path: string;
   /** The query with its `?`, or empty. */
@@ -21,13 +24,14 @@ export interface Capture {
  * has read before is `body_consumed`. Rejects with the signal's reason where that comes first.
  */
 export async function captureRequest(request: Request, limitBytes: number = limits.bodyBytes, signal?: AbortSignal): Promise<Capture> {
-  const { pathname, search } = new URL(request.url);
+  const { origin, pathname, search } = new URL(request.url);
   signal?.throwIfAborted();
   if (request.bodyUsed || request.body?.locked) throw bodyConsumed();
   const announced = Number(request.headers.get("content-length") ?? 0);
   if (announced > limitBytes) throw tooLarge("The request body", limitBytes, announced);
   return {
     method: request.method,
+    origin,
     path: pathname,
     search,
     headers: flatten(request.headers),
@@ -78,51 +82,15 @@ export function bodyDigest(body: Uint8Array): string {
   return hash("sha256", body, "base64url");
 }
 
-/**
- * A body as JSON: `too_deep` is told before anything is parsed, anything that is not JSON in UTF-8 is `invalid_payload`. Keys called
- * `__proto__` are left out: no sender has one in good faith, and code that copies objects would set a prototype.
- */
+/** A body as JSON (`too_deep`); anything that is not JSON in UTF-8 is `invalid_payload`. */
 export function parseJsonBody(body: Uint8Array): unknown {
-  if (isDeeperThan(body, limits.depth)) {
-    throw new RingbackError("too_deep", `The JSON body is nested more than ${limits.depth} deep.`, {
-      details: { what: "The JSON body", limit: limits.depth },
-    });
-  }
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(body);
-    return mayNameProto(text) ? JSON.parse(text, dropProto) : JSON.parse(text);
+    return parseJson(body, new TextDecoder("utf-8", { fatal: true }).decode(body));
   } catch (cause) {
+    if (RingbackError.is(cause)) throw cause;
     const message = body.length === 0 ? "The body is empty, and JSON is expected." : "The body is not JSON in UTF-8.";
     throw new InvalidPayloadError(message, { details: { issues: [{ message }] }, cause });
   }
-}
-
-/** Counts brackets outside strings. What is not JSON may be judged either way; the parser refuses it. */
-function isDeeperThan(body: Uint8Array, limit: number): boolean {
-  if (body.length <= limit) return false;
-  let depth = 0;
-  let isInString = false;
-  for (let i = 0; i < body.length; i++) {
-    const byte = body[i];
-    if (isInString) {
-      if (byte === 0x5c) i++;
-      else if (byte === 0x22) isInString = false;
-    } else if (byte === 0x22) isInString = true;
-    else if (byte === 0x7b || byte === 0x5b) {
-      if (++depth > limit) return true;
-    } else if (byte === 0x7d || byte === 0x5d) depth--;
-  }
-  return false;
-}
-
-/** A name may be written with escapes; text that has one is rare enough to be looked through. */
-function mayNameProto(text: string): boolean {
-  return text.includes("__proto__") || text.includes("\\u00");
-}
-
-/** A reviver that removes the key: the holder is never an array there. */
-function dropProto(this: unknown, key: string, value: unknown): unknown {
-  return key === "__proto__" ? undefined : value;
 }
 
 /** What is left of a refused body is not cancelled: many servers would close the connection before the sender has its answer. */
