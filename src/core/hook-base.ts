@@ -40,7 +40,7 @@ export abstract class HookBase<T> extends Readable<T> implements PromiseLike<T>,
   }
 
   /**
-   * Reads until the hook is disposed (then it is done) or left. A timeout, a cancel and a payload that does not parse throw. `return()`,
+   * Reads until the hook is disposed (then it is done) or left. A timeout and a cancel throw. `return()`,
    * which leaving a `for await` calls, ends this iterator's pending reads.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {

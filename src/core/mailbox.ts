@@ -5,8 +5,7 @@
 // H6. The end is a mark after the payloads received until then. Every awake read that comes to it gets it, now or later; the first mark
 //     stands. What is received behind it is kept, unread.
 
-import { RingbackError } from "./errors.ts";
-import { Interest, type Outcome, type Reading } from "./reader.ts";
+import { Interest, type Reading } from "./reader.ts";
 import { type Queued, ReadQueue } from "./read-queue.ts";
 
 interface Letter<T> {
@@ -28,7 +27,7 @@ export class Mailbox<T = unknown> {
     this.#reads = reads;
   }
 
-  /** Keeps a payload for its reader. `open` parses it, once, when it is handed over; what it throws, the reader gets. */
+  /** Keeps a payload for its reader. `open` parses it, once, when it is handed over; what it throws, the run is set aside for. */
   receive(seq: number, open: () => T): void {
     const letter: Letter<T> = { seq, open, next: null };
     if (this.#newest) this.#newest.next = letter;
@@ -78,7 +77,7 @@ export class Mailbox<T = unknown> {
       this.#oldest = letter.next;
       if (!letter.next) this.#newest = null;
       this.#unreadCount--;
-      read.settle(opened(letter));
+      read.settle({ ok: true, value: letter.open() });
     } else if (this.#end) read.settle({ ok: false, value: this.#end.error });
     this.#update();
   }
@@ -108,15 +107,6 @@ export class Mailbox<T = unknown> {
     const isReady = !this.#reads.isEmpty && (this.#oldest !== null || this.#end !== null);
     if (isReady) this.run.ready.add(this);
     else this.run.ready.delete(this);
-  }
-}
-
-function opened<T>(letter: Letter<T>): Outcome<T> {
-  try {
-    return { ok: true, value: letter.open() };
-  } catch (value) {
-    if (RingbackError.is(value, "missing_key")) throw value; // no fault of the code's: the run is set aside until the key is back
-    return { ok: false, value };
   }
 }
 

@@ -1,7 +1,7 @@
 // One call that code waits for and an event will settle: a step, a timer, a child.
 
 import type { StepDefinition } from "./definition.ts";
-import { RingbackError, RunCancelledError, RunFailedError } from "./errors.ts";
+import { type RingbackError, RunCancelledError, RunFailedError } from "./errors.ts";
 import type { RunOutcome, Serialised } from "./event.ts";
 import type { RunHost } from "./run.ts";
 import { textOf } from "./thrown.ts";
@@ -37,15 +37,11 @@ export class Pending {
     this.#reject(error);
   }
 
-  /** With a value as the journal holds it; one that cannot be read rejects the call. */
+  /** With a value as the journal holds it. Throws where it cannot be read here: that is not what was recorded, so code must not see it. */
   settle(host: RunHost, isOk: boolean, value: Serialised | undefined): void {
-    try {
-      if (isOk) this.#resolve(value === undefined ? undefined : host.parse(value));
-      else this.#reject(value === undefined ? undefined : host.parse(value));
-    } catch (error) {
-      if (RingbackError.is(error, "missing_key")) throw error; // no fault of the code's: the run is set aside until the key is back
-      this.#reject(error);
-    }
+    const parsed = value === undefined ? undefined : host.parse(value);
+    if (isOk) this.#resolve(parsed);
+    else this.#reject(parsed);
   }
 
   /** With the outcome of another run. */

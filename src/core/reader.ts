@@ -7,7 +7,7 @@
 //     payload has gone into runs on, as in plain JavaScript.
 // N2. Being asked for again moves the reads at the root into the current epoch (H4).
 // N3. What is asleep stands in no list of anybody: only its own promise keeps it in memory.
-// N4. A rejection that the engine brings (a hook's end, a payload that cannot be read) counts as handled. One that code threw is code's to
+// N4. A rejection that the engine brings (a hook's end) counts as handled. One that code threw is code's to
 //     handle, as in plain JavaScript: whatever was made from the promise has that duty from then on.
 
 import { added, type Few, listed, removed } from "./few.ts";

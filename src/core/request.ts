@@ -29,8 +29,10 @@ export interface RequestWithResponse extends Request {
 }
 
 export interface CaptureOptions {
-  /** The delivery that brought it. A request with one serialises as a reference to it. */
+  /** The delivery that brought it. A request with one serialises as a reference to it, */
   readonly delivery?: number;
+  /** in the store that has it; elsewhere the number would be another's. */
+  readonly store?: object;
   /** Sends an answer. Without it the sender has been answered already. */
   readonly respond?: (response: Response) => Promise<RespondResult>;
 }
@@ -76,9 +78,9 @@ export class CapturedRequest
     return request.#record;
   }
 
-  /** The delivery that brought the request, or null. */
-  static delivery(request: CapturedRequest): number | null {
-    return request.#options.delivery ?? null;
+  /** The delivery of this store that brought the request, or null. */
+  static delivery(request: CapturedRequest, store: object | undefined): number | null {
+    return request.#options.store === store ? (request.#options.delivery ?? null) : null;
   }
 
   /** A real request without a body, for all that is not answered here. */

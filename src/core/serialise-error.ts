@@ -15,11 +15,14 @@ import {
   RunNotFoundError,
   StepTimeoutError,
 } from "./errors.ts";
+import type { Classes } from "./serialise-class.ts";
 
 /** Text comes first: in a cycle an error is made before what it holds. */
 export interface ErrorData {
   /** The nearest known class. */
   readonly class: string;
+  /** Its own class, where that is registered: the name. */
+  readonly registered?: string;
   readonly name?: string;
   readonly message: string;
   /** Place in the list of stacks, from 0. */
@@ -49,8 +52,8 @@ const own: readonly ErrorClass[] = [
   RingbackError,
 ];
 /** By the name their prototype gives, which minifying leaves alone. */
-const classes: ReadonlyMap<string, ErrorClass> = new Map([...builtIn, ...own].map((known) => [prototypeName(known), known]));
-const classNames: ReadonlyMap<unknown, string> = new Map([...classes].map(([name, known]) => [known, name]));
+const knownClasses: ReadonlyMap<string, ErrorClass> = new Map([...builtIn, ...own].map((known) => [prototypeName(known), known]));
+const classNames: ReadonlyMap<unknown, string> = new Map([...knownClasses].map(([name, known]) => [known, name]));
 const apart: ReadonlySet<string> = new Set(["name", "message", "stack", "cause"]);
 
 /** An error of this realm or another. */
@@ -59,14 +62,16 @@ export function isError(value: object): value is Error {
 }
 
 /** `error` as data, shallow. `noteStack` keeps a stack and says where. */
-export function errorData(error: Error, noteStack: (stack: string) => number): ErrorData {
+export function errorData(error: Error, classes: Classes, noteStack: (stack: string) => number): ErrorData {
   const known = classOf(error);
+  const registered = registeredName(error, classes);
   const name = nameOf(error, known);
   const { stack } = error;
   const isAggregate = known === "AggregateError";
   const keys = Object.keys(error).filter((key) => !apart.has(key) && !(isAggregate && key === "errors"));
   return {
     class: known,
+    ...(registered === undefined ? {} : { registered }),
     ...(name === inherited(known) ? {} : { name }),
     message: String(error.message),
     ...(typeof stack === "string" ? { stack: noteStack(stack) } : {}),
@@ -76,11 +81,17 @@ export function errorData(error: Error, noteStack: (stack: string) => number): E
   };
 }
 
-/** An error of `data`'s class, without running its constructor. In a cycle `data` may still lack what comes after the text. */
-export function createError(data: ErrorData): Error {
-  if (data.class === "DOMException") return new DOMException(data.message, data.name) as Error;
-  const known = (classes.get(data.class) ?? Error) as new (...args: never[]) => Error;
+/** An error of `data`'s class, without running its constructor (`unknown_class`). In a cycle `data` may lack what comes after the text. */
+export function createError(data: ErrorData, classes: Classes): Error {
+  if (data.registered === undefined && data.class === "DOMException") return new DOMException(data.message, data.name) as Error;
+  const known = data.registered === undefined ? (knownClasses.get(data.class) ?? Error) : classes.byName(data.registered).class;
   return Reflect.construct(Error, [data.message], known) as Error;
+}
+
+/** An error class that is registered without a way of its own into data. */
+function registeredName(error: Error, classes: Classes): string | undefined {
+  const name = classes.nameOf(Object.getPrototypeOf(error) as object | null);
+  return name === undefined || classes.byName(name).serialise ? undefined : name;
 }
 
 /** Gives `error` everything else that `data` has by now. */
@@ -96,9 +107,9 @@ export function fillError(error: Error, data: ErrorData, stacks: readonly string
  * What can always be stored of something thrown: an error's texts, its fields that are text, numbers or booleans, and its causes likewise.
  * For errors that carry a socket, a request, or whatever a client library hangs on them, and for those that throw when they are read.
  */
-export function bareError(thrown: unknown, depth: number = 0): unknown {
+export function bareError(thrown: unknown, classes: Classes, depth: number = 0): unknown {
   try {
-    if (typeof thrown === "object" && thrown !== null && isError(thrown)) return bareOf(thrown, depth);
+    if (typeof thrown === "object" && thrown !== null && isError(thrown)) return bareOf(thrown, classes, depth);
     return new Error(`Something was thrown that is not an error and cannot be stored: ${describe(thrown)}`);
   } catch {
     return new Error(unreadable);
@@ -109,20 +120,23 @@ const unreadable = "An error that could not be read";
 /** Together they keep a bare error with all its causes below the limit of a value, whatever its text is escaped to. */
 const bare = { causes: 8, text: 10_000, fields: 32, field: 1_000, key: 255 } as const;
 
-function bareOf(error: Error, depth: number): Error {
+function bareOf(error: Error, classes: Classes, depth: number): Error {
   const known = guarded(() => classOf(error), "Error");
   const name = guarded(() => nameOf(error, known), known).slice(0, bare.key);
   const message = guarded(() => String(error.message), unreadable).slice(0, bare.text);
   const stack = guarded(() => (typeof error.stack === "string" ? [error.stack.slice(0, bare.text)] : []), []);
-  const cause = guarded(() => (Object.hasOwn(error, "cause") && depth < bare.causes ? { cause: bareCause(error.cause, depth) } : {}), {});
-  const data = { class: known, name, message, stack: 0, ...cause, fields: bareFields(error) };
-  const made = createError(data);
+  const hasCause = guarded(() => Object.hasOwn(error, "cause") && depth < bare.causes, false);
+  const cause = guarded(() => (hasCause ? { cause: bareCause(error.cause, classes, depth) } : {}), {});
+  const registered = guarded(() => registeredName(error, classes), undefined);
+  const named = registered === undefined ? {} : { registered };
+  const data = { class: known, ...named, name, message, stack: 0, ...cause, fields: bareFields(error) };
+  const made = createError(data, classes);
   fillError(made, data, stack);
   return made;
 }
 
-function bareCause(cause: unknown, depth: number): unknown {
-  return cause === undefined || cause === null || isBare(cause) ? cause : bareError(cause, depth + 1);
+function bareCause(cause: unknown, classes: Classes, depth: number): unknown {
+  return cause === undefined || cause === null || isBare(cause) ? cause : bareError(cause, classes, depth + 1);
 }
 
 function bareFields(error: Error): { [key: string]: unknown } {
@@ -156,7 +170,7 @@ function classOf(error: Error): string {
 /** Errors of another copy of the package, or of another realm, are known by what they say of themselves. */
 function classOfStranger(error: Error): string {
   const { name } = error;
-  if (RingbackError.is(error)) return classes.has(name) ? name : "RingbackError";
+  if (RingbackError.is(error)) return knownClasses.has(name) ? name : "RingbackError";
   if (FatalError.is(error)) return "FatalError";
   if (RetryableError.is(error)) return "RetryableError";
   return !(error instanceof Error) && builtIn.some((known) => prototypeName(known) === name) ? name : "Error";
@@ -171,7 +185,7 @@ function nameOf(error: Error, known: string): string {
 }
 
 function inherited(known: string): string {
-  return known === "DOMException" ? "" : prototypeName(classes.get(known) ?? Error);
+  return known === "DOMException" ? "" : prototypeName(knownClasses.get(known) ?? Error);
 }
 
 function prototypeName(known: ErrorClass): string {

@@ -33,13 +33,19 @@ export interface Survey {
   readonly hasProtoKey: boolean;
 }
 
-interface State {
-  readonly what: string;
+/** What the serialiser looks with. */
+export interface Looking {
   readonly classes: Classes;
-  /** Whether bodies may come later; else one that is not in hand is refused. */
-  readonly mayWait: boolean;
+  /** Whose deliveries may be referred to. */
+  readonly store: object | undefined;
   /** Paths are shown, and a key may be a URL with a token. */
   readonly sealText: (text: string) => string;
+}
+
+interface State extends Looking {
+  readonly what: string;
+  /** Whether bodies may come later; else one that is not in hand is refused. */
+  readonly mayWait: boolean;
   readonly seen: Set<object>;
   /** Keys, indices, and pieces of path in arrays of one. */
   readonly path: (string | number | readonly [string])[];
@@ -98,13 +104,12 @@ function isJsonLeaf(value: unknown): boolean {
 }
 
 /** Throws `unserialisable`, `too_deep` or, unless `mayWait`, `body_not_in_hand`. */
-export function survey(value: unknown, what: string, classes: Classes, mayWait: boolean, sealText: (text: string) => string): Survey {
+export function survey(value: unknown, what: string, mayWait: boolean, looking: Looking): Survey {
   if (value === null || (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol")) return nothing;
   const state: State = {
+    ...looking,
     what,
-    classes,
     mayWait,
-    sealText,
     seen: new Set(),
     path: [],
     within: new Set(),
@@ -186,7 +191,10 @@ function lookIntoSparse(state: State, value: readonly unknown[], from: number, d
 
 function lookIntoInstance(state: State, value: object, prototype: object, depth: number): void {
   const className = state.classes.nameOf(prototype);
-  if (className !== undefined) return lookIntoRegistered(state, value, className, depth);
+  const registered = className === undefined ? null : state.classes.byName(className);
+  if (className !== undefined && registered?.serialise) {
+    return lookIntoRegistered(state, value, { name: className, data: registered.serialise(value) }, depth);
+  }
   if (value instanceof SecretReference) return standIn(state, value, "Secret", value.name);
   if (CapturedRequest.isCaptured(value)) return standInForCaptured(state, value);
   if (isError(value)) return lookIntoError(state, value, depth);
@@ -228,16 +236,15 @@ function lookIntoSet(state: State, set: Set<unknown>, depth: number): void {
   });
 }
 
-function lookIntoRegistered(state: State, value: object, name: string, depth: number): void {
-  const data = state.classes.byName(name)?.serialise(value);
-  standIn(state, value, "Class", { name, data });
+function lookIntoRegistered(state: State, value: object, stored: { readonly name: string; readonly data: unknown }, depth: number): void {
+  standIn(state, value, "Class", stored);
   state.within.add(value);
-  look(state, data, depth);
+  look(state, stored.data, depth);
   state.within.delete(value);
 }
 
 function lookIntoError(state: State, error: Error, depth: number): void {
-  const data = errorData(error, (stack) => state.stacks.push(stack) - 1);
+  const data = errorData(error, state.classes, (stack) => state.stacks.push(stack) - 1);
   standIn(state, error, "Error", data);
   for (const part of ["cause", "errors"] as const) {
     state.path.push(part);
@@ -248,7 +255,7 @@ function lookIntoError(state: State, error: Error, depth: number): void {
 }
 
 function standInForCaptured(state: State, request: CapturedRequest): void {
-  const delivery = CapturedRequest.delivery(request);
+  const delivery = CapturedRequest.delivery(request, state.store);
   if (delivery !== null) return standIn(state, request, "Delivery", delivery);
   const { method, url, headers, body } = CapturedRequest.record(request);
   state.hasBytes = true;

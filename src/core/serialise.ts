@@ -18,6 +18,7 @@ import { SecretReference } from "./secret.ts";
 import { type Classes, createClasses } from "./serialise-class.ts";
 import { bareError, createError, type ErrorData, fillError } from "./serialise-error.ts";
 import { bodyNotInHand, isJson, protoKey, refusal, type Survey, survey } from "./serialise-survey.ts";
+import { textOf } from "./thrown.ts";
 
 /** A value whose bodies are still being read. */
 export interface Unfinished {
@@ -43,9 +44,12 @@ export interface SerialiserOptions {
   readonly classes?: Classes;
   /** The request of a delivery, loaded before: see `deliveriesIn`. */
   readonly revive?: (delivery: number) => CapturedRequest | undefined;
+  /** Whose deliveries may be referred to. */
+  readonly store?: object;
 }
 
-export function createSerialiser({ seal, classes = createClasses(), revive = () => undefined }: SerialiserOptions): Serialiser {
+export function createSerialiser({ seal, classes = createClasses(), revive = () => undefined, store }: SerialiserOptions): Serialiser {
+  const looking = { classes, store, sealText: seal.sealText };
   const sealBytes = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(seal.sealBytes(bytes)).buffer;
   const write = (value: unknown, what: string, found: Survey): string => {
     const text =
@@ -66,13 +70,13 @@ export function createSerialiser({ seal, classes = createClasses(), revive = () 
   };
 
   const serialise = (value: unknown, what: string, limitBytes: number = limits.valueBytes): Serialised =>
-    finish(asJson(value) ?? write(value, what, survey(value, what, classes, false, seal.sealText)), what, limitBytes);
+    finish(asJson(value) ?? write(value, what, survey(value, what, false, looking)), what, limitBytes);
   return {
     serialise,
     serialiseWithBodies(value, what, limitBytes = limits.valueBytes) {
       const json = asJson(value);
       if (json !== null) return finish(json, what, limitBytes);
-      const found = survey(value, what, classes, true, seal.sealText);
+      const found = survey(value, what, true, looking);
       const text = write(value, what, found);
       const { coming } = found;
       const [first] = coming;
@@ -98,7 +102,7 @@ export function createSerialiser({ seal, classes = createClasses(), revive = () 
       try {
         return serialise(thrown, what);
       } catch {
-        return serialise(bareError(thrown), what);
+        return serialise(bareError(thrown, classes), what);
       }
     },
     parse(text) {
@@ -209,6 +213,16 @@ interface RequestData {
   readonly body: ArrayBuffer | null;
 }
 
+function instanceOf(classes: Classes, name: string, data: unknown): object {
+  const registered = classes.byName(name);
+  try {
+    return registered.parse?.(data) as object;
+  } catch (cause) {
+    const message = `A stored instance of class "${name}" cannot be read: its parse() in createEngine({ classes }) threw ${textOf(cause)}. Let it read every form that serialise() ever gave.`;
+    throw new RingbackError("unknown_class", message, { details: { name }, cause });
+  }
+}
+
 function createRevivers(
   classes: Classes,
   revive: (delivery: number) => CapturedRequest | undefined,
@@ -218,20 +232,12 @@ function createRevivers(
   const errors = new WeakMap<ErrorData, Error>();
   return {
     Error: (data: ErrorData) => {
-      const error = errors.get(data) ?? createError(data);
+      const error = errors.get(data) ?? createError(data, classes);
       errors.set(data, error);
       fillError(error, data, stacks);
       return error;
     },
-    Class: ({ name, data }: { name: string; data: unknown }) => {
-      const registered = classes.byName(name);
-      if (registered !== undefined) return registered.parse(data);
-      throw new RingbackError(
-        "unknown_class",
-        `A stored value is an instance of class "${name}", which is not registered here. Add it to createEngine({ classes }) under that name.`,
-        { details: { name } },
-      );
-    },
+    Class: ({ name, data }: { name: string; data: unknown }) => instanceOf(classes, name, data),
     Secret: (name: string) => new SecretReference(name),
     Headers: (headers: readonly string[]) => new Headers(pairs(headers)),
     Request: ({ method, url, headers, body }: RequestData) => new CapturedRequest({ method, url, headers, body: bytesOf(body) }),

@@ -51,7 +51,7 @@ export interface ResumedHook {
   readonly hookId: string;
   /** The token as it was given. */
   readonly token: string;
-  /** What the workflow said of the hook; undefined where it said nothing. */
+  /** What the workflow said of the hook; undefined where it said nothing, an error (`unknown_class`) where it cannot be read here. */
   readonly metadata: unknown;
   /** What became of the delivery: accepted, or a duplicate. */
   readonly delivery: Receipt;
@@ -101,7 +101,7 @@ export interface HookInfo {
   readonly url: string | null;
   /** Whether its payloads are requests. */
   readonly isWebhook: boolean;
-  /** What the workflow said of it; undefined where it said nothing. */
+  /** What the workflow said of it; undefined where it said nothing, an error (`unknown_class`) where it cannot be read here. */
   readonly metadata: unknown;
   /** Whether it takes deliveries; `lost` where another run held the custom token. */
   readonly state: "open" | "closed" | "lost";
@@ -420,8 +420,13 @@ function hookId(hook: HookRow): string {
   return hookIdOf(hook.runId, hook.created.position);
 }
 
+/** A delivery that was accepted, and a list of many hooks, do not fail for one that this process cannot read. */
 function metadataOf(engine: EngineCore, metadata: string | null): unknown {
-  return metadata === null ? undefined : engine.host.parse(metadata);
+  try {
+    return metadata === null ? undefined : engine.host.parse(metadata);
+  } catch (error) {
+    return error;
+  }
 }
 
 function hookInfo(engine: EngineCore, hook: HookRow, withToken: boolean): HookInfo {

@@ -181,6 +181,7 @@ export class EngineCore {
       chance: () => Buffer.from(random(4)).readUInt32LE() / 2 ** 32,
       arrived: (run, event) => this.worker.arrived(run, event),
       prepare: (input) => this.host.prepare(input),
+      unreadable: (run, error) => void this.worker.accuse(run, error).catch((failed: unknown) => this.#stranded(run, failed)),
       stranded: (run, error) => {
         this.worker.forget(run);
         this.#stranded(run, error);

@@ -10,7 +10,7 @@ import { holdTicks } from "./realm/turn.ts";
 
 export { afresh, callingRun, callingStep, inStep } from "./realm/context.ts";
 export { durably, here, onMisuse } from "./realm/guard.ts";
-export { takeTurn, takeTurns } from "./realm/turn.ts";
+export { asMisuse, takeTurn, takeTurns } from "./realm/turn.ts";
 
 useScopes({ get: callingScope, run: inScope });
 useCaller(callingInTurn);

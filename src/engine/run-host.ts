@@ -51,8 +51,8 @@ export class EngineRunHost implements RunHost {
 
   constructor(options: RunHostOptions) {
     this.#options = options;
-    const { seal, classes } = options;
-    const serialiser = createSerialiser({ seal, classes, revive: (delivery) => this.#revive(delivery) });
+    const { seal, classes, store } = options;
+    const serialiser = createSerialiser({ seal, classes, store, revive: (delivery) => this.#revive(delivery) });
     this.serialise = serialiser.serialise;
     this.serialiseWithBodies = serialiser.serialiseWithBodies;
     this.serialiseThrown = serialiser.serialiseThrown;
@@ -134,7 +134,12 @@ export class EngineRunHost implements RunHost {
   #revive(delivery: DeliveryNumber): CapturedRequest | undefined {
     const kept = this.#requests.get(delivery);
     if (!kept) return undefined;
-    return captured(kept.record, { delivery, ...(kept.isManual ? { respond: (response) => this.#respond(delivery, response) } : {}) });
+    const { store } = this.#options;
+    return captured(kept.record, {
+      delivery,
+      store,
+      ...(kept.isManual ? { respond: (response) => this.#respond(delivery, response) } : {}),
+    });
   }
 
   /** From a step it acts at once; in workflow code it is a step of its own. */

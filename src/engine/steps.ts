@@ -45,6 +45,8 @@ export interface StepsOptions {
   readonly arrived: (run: RunNumber, event: Recorded) => void;
   /** Reads what a step's input refers to, before it is parsed. */
   readonly prepare: (input: Serialised) => Promise<void> | null;
+  /** A step's input cannot be read here: no attempt of it has failed, and its run is to be set aside. */
+  readonly unreadable: (run: RunNumber, error: unknown) => void;
   /** An outcome could not be stored: the run is to be loaded again. */
   readonly stranded: (run: RunNumber, error: unknown) => void;
   readonly report: Report;
@@ -194,9 +196,11 @@ export class Steps {
   }
 
   async #attempt(execution: Execution, attempt: number): Promise<void> {
+    const args = await this.#input(execution, attempt);
+    if (!args) return;
     execution.startedAt = this.#options.clock.now();
     try {
-      const result = await this.#body(execution, attempt);
+      const result = await this.#body(execution, attempt, args);
       const text = this.#host.serialiseWithBodies(result, `the result of step ${this.#host.sealText(execution.step.name)}`);
       const serialised = typeof text === "string" ? text : await text.text;
       await this.#outcome(execution, attempt, { kind: "step_completed", position: execution.position, attempt, result: serialised });
@@ -205,10 +209,25 @@ export class Steps {
     }
   }
 
-  async #body(execution: Execution, attempt: number): Promise<unknown> {
+  /** The step's arguments; null where nothing is to be begun with them. */
+  async #input(execution: Execution, attempt: number): Promise<never[] | null> {
+    const { run, position, input } = execution;
+    let isLoaded = false;
+    try {
+      await this.#options.prepare(input);
+      isLoaded = true;
+      return this.#host.parse(input) as never[];
+    } catch (error) {
+      if (!this.#isCurrent(execution, attempt)) return null;
+      this.#known.delete(`${run}:${position}`);
+      if (isLoaded) this.#options.unreadable(run, error);
+      else this.#options.stranded(run, error);
+      return null;
+    }
+  }
+
+  async #body(execution: Execution, attempt: number, args: never[]): Promise<unknown> {
     const { step, identity, position, abort } = execution;
-    await this.#options.prepare(execution.input);
-    const args = this.#host.parse(execution.input) as never[];
     const startedAt = this.#options.clock.now();
     const context = {
       name: step.name,

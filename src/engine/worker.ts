@@ -15,7 +15,7 @@ import type { Committer } from "./commit.ts";
 import { crashPoint } from "./crash-point.ts";
 import { Live } from "./live.ts";
 import { nextTurn } from "./next-turn.ts";
-import { onMisuse, takeTurn } from "./realm.ts";
+import { asMisuse, onMisuse, takeTurn } from "./realm.ts";
 import type { Registry } from "./registry.ts";
 import type { Report } from "./report.ts";
 import { readInto, replay, requestsOf, revive, type RevivingHost } from "./revive.ts";
@@ -371,9 +371,14 @@ export class Worker {
   async #accuse({ identity }: Run, error: RingbackError): Promise<void> {
     const row = await this.#store.run({ id: identity.id });
     if (row?.status !== "open" || this.#registry.workflow(row.workflow)?.codeId !== identity.codeId) return;
-    const live = await this.load(row.run);
+    await this.accuse(row.run, error);
+  }
+
+  /** Sets a run aside for something its code had no part in, or was caught at. */
+  async accuse(number: RunNumber, error: unknown): Promise<void> {
+    const live = await this.load(number);
     if (!live || live.isGone || live.run.ended) return;
-    live.run.misuse(error);
+    live.run.misuse(asMisuse(live.run, error));
     this.#pump(live);
   }
 

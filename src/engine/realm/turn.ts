@@ -81,7 +81,8 @@ function endMacrotask(): void {
   if (queued === 0) later(ignoreStrays);
 }
 
-function asMisuse(run: Run, error: unknown): RingbackError {
+/** What set a run aside, where its code had no part in it. */
+export function asMisuse(run: Run, error: unknown): RingbackError {
   if (RingbackError.is(error)) return error;
   const { id, workflow } = run.identity;
   const message = `Run ${id} (${workflow}) could not be advanced, by no fault of its code: ${textOf(error)}. It is kept as it is. Please report this, with the journal where you can.`;
