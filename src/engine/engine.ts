@@ -391,7 +391,7 @@ export class EngineCore {
   #stranded(run: RunNumber, error: unknown): void {
     this.#sweep.again(run);
     if (error === null || this.#state === "closing" || this.#state === "closed") return;
-    if (RingbackError.is(error, "store_unavailable") || RingbackError.is(error, "store_full")) return this.#storeFailed(error);
+    if (RingbackError.is(error) && error.code.startsWith("store_")) return this.#storeFailed(error);
     this.report.stranded(run, error);
   }
 

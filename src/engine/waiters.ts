@@ -8,6 +8,9 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+/** The next look finds what this one did not. */
+const nothing = (): void => {};
+
 export class Waiters {
   readonly #store: Store;
   readonly #waiting = new Map<string, Set<Waiter>>();
@@ -20,38 +23,36 @@ export class Waiters {
     return this.#waiting.has(runId);
   }
 
-  /** How the run ended, once it has. */
+  /** How the run ended, once it has. Rejects where the store does not answer now; one that is away later is waited for. */
   wait(runId: string): Promise<RunOutcome> {
     return new Promise((resolve, reject) => {
+      const waiter = { resolve, reject };
       const waiting = this.#waiting.get(runId) ?? new Set();
-      this.#waiting.set(runId, waiting.add({ resolve, reject }));
-      this.ended(runId);
+      this.#waiting.set(runId, waiting.add(waiter));
+      this.#tell(runId).catch((error: unknown) => {
+        waiting.delete(waiter);
+        if (waiting.size === 0 && this.#waiting.get(runId) === waiting) this.#waiting.delete(runId);
+        reject(error);
+      });
     });
   }
 
   /** The run may have ended: tells those who wait, if it has. */
   ended(runId: string): void {
-    if (this.#waiting.has(runId)) void this.#tell(runId);
+    if (this.#waiting.has(runId)) this.#tell(runId).catch(nothing);
   }
 
   async #tell(runId: string): Promise<void> {
-    const waiting = this.#waiting.get(runId);
-    if (!waiting) return;
-    try {
-      const row = await this.#store.run({ id: runId });
-      const outcome = row && row.endedAt !== null ? await this.#store.outcome(row.run) : null;
-      if (!outcome) return;
-      this.#waiting.delete(runId);
-      for (const waiter of waiting) waiter.resolve(outcome);
-    } catch (error) {
-      this.#waiting.delete(runId);
-      for (const waiter of waiting) waiter.reject(error);
-    }
+    const row = await this.#store.run({ id: runId });
+    const outcome = row && row.endedAt !== null ? await this.#store.outcome(row.run) : null;
+    if (!outcome) return;
+    for (const waiter of this.#waiting.get(runId) ?? []) waiter.resolve(outcome);
+    this.#waiting.delete(runId);
   }
 
   /** Something changed in the store that brought no notice of its own. */
   async look(): Promise<void> {
-    await Promise.all([...this.#waiting.keys()].map((runId) => this.#tell(runId)));
+    await Promise.all([...this.#waiting.keys()].map((runId) => this.#tell(runId).catch(nothing)));
   }
 
   close(error: Error): void {

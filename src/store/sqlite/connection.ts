@@ -15,6 +15,9 @@ export interface ConnectOptions {
   readonly maxBytes?: number | undefined;
 }
 
+/** How long a commit waits for another process's, in the thread that does the work. */
+export const busyMs = 5_000;
+
 /** Each setting, and what a connection must answer once it is set. Those that `keeps` have are for what is committed; others for speed. */
 const settings: readonly {
   readonly name: string;
@@ -23,7 +26,7 @@ const settings: readonly {
   readonly answer: string | number | null;
   readonly onlyOn?: NodeJS.Platform;
 }[] = [
-  { name: "busy_timeout", value: "5000", answer: 5000 },
+  { name: "busy_timeout", value: String(busyMs), answer: busyMs },
   { name: "journal_mode", keeps: true, value: "WAL", answer: "wal" },
   { name: "synchronous", keeps: true, value: "FULL", answer: 2 },
   // macOS's fsync leaves data in the drive's own cache.
@@ -46,8 +49,7 @@ export function connect(driver: Driver, options: ConnectOptions): Database {
     }
     if (options.maxBytes !== undefined) capSize(database, options.maxBytes);
     migrate(database, options.store);
-    // Even a door writes: one that cannot is told now, not at its first callback.
-    database.exec("begin immediate; rollback");
+    assertWritable(database);
     return database;
   } catch (error) {
     database.close();
@@ -83,6 +85,11 @@ function assertSetting(database: Database, store: string, name: string, answer: 
   if (actual === answer) return;
   const message = `${store} does not take ${name}=${String(answer)} (it answers ${String(actual)}), so accepted callbacks could be lost. Put the file on a local disk.`;
   throw new RingbackError("unsafe_durability", message, { details: { store, setting: `${name}=${String(actual)}` } });
+}
+
+/** Even a door writes: one that cannot is told now, not at its first callback. On a read-only file `begin immediate` alone succeeds. */
+function assertWritable(database: Database): void {
+  database.exec(`begin immediate; pragma user_version=${migrations.length}; rollback`);
 }
 
 function capSize(database: Database, bytes: number): void {

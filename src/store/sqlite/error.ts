@@ -17,14 +17,28 @@ const resultCodes: { readonly [code: string]: number | undefined } = {
   EEXIST: cannotOpen,
 };
 
+/** SQLite's own words: @photostructure/sqlite gives no code for what goes wrong between the rows of `all()`. */
+const resultTexts: { readonly [text: string]: number | undefined } = {
+  "database is locked": busy,
+  "database table is locked": locked,
+  "attempt to write a readonly database": readOnly,
+  "disk I/O error": ioError,
+  "database disk image is malformed": corrupt,
+  "database or disk is full": full,
+  "unable to open database file": cannotOpen,
+  "file is not a database": notADatabase,
+};
+
 function resultCode(error: unknown): number {
-  const { errcode } = error as { errcode?: unknown };
-  return error instanceof Error && typeof errcode === "number" ? errcode & 0xff : 0;
+  if (!(error instanceof Error)) return 0;
+  const { errcode, code } = error as { errcode?: unknown; code?: unknown };
+  if (typeof errcode === "number") return errcode & 0xff;
+  return code === "ERR_SQLITE_ERROR" ? (resultTexts[error.message] ?? 0) : 0;
 }
 
 /** After this nothing is known about what the disk holds: no commit may follow on the same connection. */
-export function isIoError(error: unknown): boolean {
-  return resultCode(error) === ioError;
+export function isLasting(error: unknown): boolean {
+  return [ioError, corrupt, notADatabase].includes(resultCode(error) as typeof ioError);
 }
 
 export function isBusy(error: unknown): boolean {
@@ -48,7 +62,9 @@ export function storeError(error: unknown, store: string): RingbackError | null 
         `The disk under ${store} failed a read or a write. Check it, then start the process again; nothing is written until then.`,
       );
     case cannotOpen:
-      return unavailable(`${store} cannot be opened. Check that its folder exists and that this process may write there.`);
+      return unavailable(
+        `${store} cannot be opened. Check that its folder exists, that no folder stands in its place, and that this process may write there.`,
+      );
     case full:
       return new RingbackError(
         "store_full",
@@ -59,10 +75,16 @@ export function storeError(error: unknown, store: string): RingbackError | null 
     case notADatabase:
       return new RingbackError(
         "store_corrupt",
-        `${store} is damaged or is no SQLite file. Restore it from a backup, or move it away; do not delete its -wal file.`,
+        `${store} is damaged or is no SQLite file, and nothing more is written to it. Restore it from a backup, or move it away, and start the process again; do not delete its -wal file.`,
         { details: { store }, cause: error },
       );
     default:
       return null;
   }
+}
+
+/** The file is no longer where it was opened. */
+export function lostError(store: string): RingbackError {
+  const message = `${store}, or its -wal file, was deleted or replaced while it was in use; what is written now would be lost, so nothing is. Put the file back, or let a new one be made, and start the process again.`;
+  return new RingbackError("store_unavailable", message, { details: { store } });
 }

@@ -2,7 +2,9 @@
 //
 // SQ2. The one worker holds the file's owner lock, so leases are moot: whoever held a run before is dead.
 // SQ3. Other processes write too: their commits are seen by polling `data_version`, and told as `changed`.
-// SQ4. After a failed read or write of the disk nothing more is committed: whether the last commit is on it cannot be known.
+// SQ4. After a failed read or write of the disk, damage, or the loss of the file's place, nothing more is committed: whether the last
+//     commit is on the disk cannot be known, and the next one may destroy more.
+// SQ5. Whoever waits for another's lock holds up the whole process: the full span is waited once, then briefly until the lock is free.
 
 import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -26,13 +28,14 @@ import type {
   Store,
   StoreReport,
 } from "../port.ts";
-import { connect, describeConnection, disconnect } from "./connection.ts";
+import { busyMs, connect, describeConnection, disconnect } from "./connection.ts";
 import { deliveryOf, hookRow, locate } from "./deliver.ts";
 import { type Database, type Driver, driverInUse, loadDriver } from "./driver.ts";
-import { isIoError, storeError } from "./error.ts";
+import { isBusy, isLasting, lostError, storeError } from "./error.ts";
 import { type Committed, commitGroup } from "./group.ts";
 import { readHeldRows } from "./held.ts";
 import { type Owner, ownerOf, takeOwnership } from "./owner.ts";
+import { Place } from "./place.ts";
 import {
   findRun,
   readBlocked,
@@ -62,6 +65,8 @@ export interface SqliteStoreOptions {
 
 /** How often a store looks for other processes' commits. */
 const pollMs = 100;
+/** SQ5 */
+const brieflyMs = 50;
 
 /** Keeps everything in one SQLite file, synced at each commit. One process may be its worker; others may open it as doors. */
 export function sqliteStore(options: SqliteStoreOptions): Store {
@@ -71,6 +76,7 @@ export function sqliteStore(options: SqliteStoreOptions): Store {
 interface Open {
   readonly database: Database;
   readonly tables: Tables;
+  readonly place: Place;
 }
 
 class SqliteStore implements Store {
@@ -83,6 +89,7 @@ class SqliteStore implements Store {
   #open: Open | null = null;
   #owner: Owner | null = null;
   #failed: RingbackError | null = null;
+  #isLocked = false;
   #version = 0;
   #stopPolling: (() => void) | null = null;
 
@@ -121,9 +128,11 @@ class SqliteStore implements Store {
   }
 
   async commit(group: readonly Command[]): Promise<readonly Outcome[]> {
-    const { tables } = this.#assertOpen();
+    const open = this.#assertOpen();
     if (this.#failed !== null) throw this.#failed;
-    const { outcomes, notices } = this.#commit(tables, group);
+    const { outcomes, notices } = this.#commit(open, group);
+    // Asked afterwards: what went into a file that is gone is not acknowledged. Where it was only moved, it may be there all the same.
+    if (open.place.isLost) throw (this.#failed = lostError(this.name));
     this.#listeners.tell(notices);
     return outcomes;
   }
@@ -216,19 +225,28 @@ class SqliteStore implements Store {
     }
   }
 
-  #commit(tables: Tables, group: readonly Command[]): Committed {
+  #commit({ database, tables }: Open, group: readonly Command[]): Committed {
     try {
-      return commitGroup(tables, this.#clock.now(), group, this.name);
+      const committed = commitGroup(tables, this.#clock.now(), group, this.name);
+      if (this.#isLocked) this.#beLocked(database, false);
+      return committed;
     } catch (error) {
+      if (isBusy(error) !== this.#isLocked) this.#beLocked(database, isBusy(error));
       const message = `${this.name} could not commit, and nothing of the group is stored: ${String(error)}. Try again.`;
       throw this.#noted(error) ?? new RingbackError("store_unavailable", message, { details: { store: this.name }, cause: error });
     }
   }
 
+  /** SQ5 */
+  #beLocked(database: Database, isLocked: boolean): void {
+    this.#isLocked = isLocked;
+    database.exec(`pragma busy_timeout=${isLocked ? brieflyMs : busyMs}`);
+  }
+
   /** The error for the store as a whole (SQ4), or null. */
   #noted(error: unknown): RingbackError | null {
     const known = storeError(error, this.name);
-    if (known !== null && isIoError(error)) this.#failed = known;
+    if (known !== null && isLasting(error)) this.#failed = known;
     return known;
   }
 
@@ -263,9 +281,10 @@ class SqliteStore implements Store {
     const database = connect(driver, { path, store: this.name, maxBytes });
     const tables = new Tables(database);
     this.#failed = null;
+    this.#isLocked = false;
     this.#version = this.#dataVersion(tables);
     this.#poll(tables);
-    return { database, tables };
+    return { database, tables, place: new Place(path) };
   }
 
   #disconnect(): void {
@@ -293,6 +312,7 @@ class SqliteStore implements Store {
 
   #look(tables: Tables): void {
     try {
+      this.#saveLog();
       const version = this.#dataVersion(tables);
       if (version === this.#version) return;
       this.#version = version;
@@ -300,6 +320,13 @@ class SqliteStore implements Store {
     } catch {
       // The next command meets the same error, and has somebody to tell.
     }
+  }
+
+  /** What is in a log that was deleted is brought into the file while it can be. */
+  #saveLog(): void {
+    if (this.#failed !== null || this.#open?.place.isLogLost !== true) return;
+    this.#failed = lostError(this.name);
+    this.#open.database.exec("pragma wal_checkpoint(TRUNCATE)");
   }
 
   #dataVersion(tables: Tables): number {
