@@ -325,7 +325,7 @@ describe("what server code passes", () => {
 
 const count = isLong ? 100_000 : 10_000;
 test(`${count} malformed requests over few connections: each is answered, the heap is flat, nothing is stored`, async () => {
-  const world = await open();
+  const world = await open({ rateLimit: false });
   const { port } = await served(world.engine);
   const run = await world.start(reads, "text");
   const { pathname } = new URL(url);

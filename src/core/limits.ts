@@ -4,6 +4,7 @@ import { RingbackError } from "./errors.ts";
 
 export type Limit =
   | "bodyBytes"
+  | "headBytes"
   | "valueBytes"
   | "metadataBytes"
   | "tokenBytes"
@@ -11,6 +12,7 @@ export type Limit =
   | "nameBytes"
   | "deliveryKeyBytes"
   | "depth"
+  | "journalEvents"
   | "callsPerEvent"
   | "refusals"
   | "loadsWithoutProgress"
@@ -35,14 +37,18 @@ export type Limit =
   | "refusedRows"
   | "refusedBytes"
   | "keysMs"
-  | "purgedRows";
+  | "purgedRows"
+  | "warnings"
+  | "warningCharacters";
 
 export const limits: {
   readonly [name in Limit]: number;
 } = {
   /** A request body at a door. The common providers stay far below; GitHub's largest (25 MB) needs a raised cap. */
   bodyBytes: 1024 * 1024,
-  /** One serialised value: an argument list, a result, a payload, an error. Journals are read whole on replay. */
+  /** A request's URL and headers. Node takes 16 KiB from a socket; other servers, and code that hands a request over, may take any amount. */
+  headBytes: 64 * 1024,
+  /** One serialised value, whatever it is: arguments, a result, a payload, an error. Journals are read whole on replay. */
   valueBytes: 4 * 1024 * 1024,
   /** Hook metadata: it is read by doors and lists. */
   metadataBytes: 64 * 1024,
@@ -50,12 +56,14 @@ export const limits: {
   tokenBytes: 255,
   /** A run id: likewise. */
   runIdBytes: 255,
-  /** The name of a workflow, step or hook definition. */
+  /** The name of a workflow, its version, a step or a hook definition. */
   nameBytes: 255,
   /** A delivery key: the longest in use by the known providers is 64. */
   deliveryKeyBytes: 255,
   /** Nesting of a value or a JSON body. `JSON.stringify` and most code that walks a value overflow the stack from about 10,000. */
   depth: 256,
+  /** Events of one run after which its code may ask for nothing new. A run is replayed from them all: 20,000 take 13 ms, so these a second. */
+  journalEvents: 1_000_000,
   /** Durable calls and hand-overs after one input event: beyond it a loop waits for nothing. */
   callsPerEvent: 100_000,
   /** Errors that the calls of a misbehaving run get before they get nothing any more: a loop that catches them then comes to rest. */
@@ -101,6 +109,10 @@ export const limits: {
   keysMs: 30 * 24 * 3_600_000,
   /** Rows that one portion of a purge removes: some 5 ms of a commit that callbacks wait for. */
   purgedRows: 500,
+  /** Warnings of one run: they stand in its last event, and each is a line in the log. */
+  warnings: 100,
+  /** One warning. It quotes what was thrown, and that may be anything. */
+  warningCharacters: 1_000,
 };
 
 /** `what` is over a limit, in bytes. */

@@ -187,7 +187,7 @@ export class Run implements Reading {
   handOver(): void {
     this.turn++;
     this.isTurnOpen = true;
-    this.spend();
+    this.#count();
     let oldest: Mailbox<unknown> | null = null;
     for (const mailbox of this.ready) if (oldest === null || mailbox.oldest() < oldest.oldest()) oldest = mailbox;
     oldest?.handOver();
@@ -238,8 +238,16 @@ export class Run implements Reading {
     return false;
   }
 
-  /** One durable call or hand-over; too many after one input event are a loop that waits for nothing. */
+  /** One durable call or read. Past the journal's limit it is refused, so that code may still return what it has. */
   spend(): void {
+    this.#count();
+    if (this.fault || this.seq <= limits.journalEvents) return;
+    const message = `Run ${this.identity.id} (${this.identity.workflow}) has come to event ${this.seq} of its journal, and asks for nothing new after ${limits.journalEvents}. Return what is done, and start another run for the rest.`;
+    throw new RingbackError("too_large", message, { details: { what: "journal", limit: limits.journalEvents, actual: this.seq } });
+  }
+
+  /** Too many durable calls and hand-overs after one input event are a loop that waits for nothing. */
+  #count(): void {
     if (this.fault || ++this.#spent <= limits.callsPerEvent) return;
     const message = `Run ${this.identity.id} (${this.identity.workflow}) made more than ${limits.callsPerEvent} durable calls without waiting for anything. Look for a loop whose wait has already ended.`;
     const error = new RingbackError("too_many_calls", message, { details: { run: this.identity.id, limit: limits.callsPerEvent } });
@@ -303,8 +311,9 @@ export class Run implements Reading {
   }
 
   warn(text: string): void {
-    if (this.warnings) this.warnings.push(text);
-    else this.warnings = [text];
+    const warnings = (this.warnings ??= []);
+    if (warnings.length < limits.warnings) warnings.push(text);
+    else if (warnings.length === limits.warnings) warnings.push(`More warnings came; only the first ${limits.warnings} are kept.`);
   }
 
   /** Goes on with a value's text: at once, or within the turn when bodies of requests or responses in it have to be read. */

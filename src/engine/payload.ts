@@ -63,6 +63,8 @@ export class Payloads {
 
   request(created: HookCreated | null, request: Capture): Payload {
     const seal = this.#seal;
+    const size = request.headers.reduce((sum, text) => sum + text.length, request.path.length + request.search.length);
+    if (size > limits.headBytes) throw tooLarge("The request's URL and headers", limits.headBytes, size);
     const headers = request.headers.map(seal.sealText);
     const url = created === null || created.url === null ? seal.sealText((request.origin ?? "http://localhost") + request.path) : null;
     return {

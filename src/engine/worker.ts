@@ -237,7 +237,7 @@ export class Worker {
     const isAbandoned = ({ kind, turn }: OutputEvent): boolean => (kind === "step_scheduled" || kind === "timer_set") && turn === run.turn;
     const abandoned = run.asked.filter(isAbandoned);
     const kept = abandoned.length === 0 ? run.asked : run.asked.filter((event) => !isAbandoned(event));
-    const warnings = run.warnings === null ? none : run.warnings.map(this.#host.sealText);
+    const warnings = run.warnings?.map((text) => this.#host.sealText(text).slice(0, limits.warningCharacters)) ?? none;
     const ended: NoteEvent = {
       kind: "run_ended",
       turn: run.turn,

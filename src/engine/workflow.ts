@@ -34,6 +34,7 @@ export function workflow<A extends unknown[], R>(
     });
   }
   checkOptions(`workflow("${name}")`, options, workflowOptions);
+  if (options.version !== undefined) checkName("workflow version", options.version);
   const declared: WorkflowDefinition = {
     name,
     body: body as WorkflowDefinition["body"],
