@@ -3,6 +3,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
+import type { StandardSchema } from "../src/core/definition.ts";
 import { limits } from "../src/core/limits.ts";
 import { createHook, createWebhook, sleep, step, workflow } from "../src/index.ts";
 import { createWorld, defaultMode, type World } from "./harness.ts";
@@ -164,6 +165,43 @@ describe("over HTTP", () => {
     if (typeof expected === "object" && expected !== null && "refused" in expected) expect(seen).toMatchObject(expected);
     else expect(seen).toEqual(expected);
   });
+});
+
+test("where a webhook wants JSON, what is none, or is too deep, is 422 and leaves nothing; its schema never sees a __proto__", async () => {
+  const shown: unknown[] = [];
+  const schema: StandardSchema = {
+    "~standard": { version: 1, vendor: "test", validate: (value) => (shown.push(JSON.stringify(value)), { value }) },
+  };
+  const wants = workflow("wants", async () => {
+    const hook = createWebhook({ schema });
+    await give(hook.url);
+    return (await hook).json();
+  });
+  const world = await createWorld([wants], { mode: "hot" });
+  const { port } = await served(world.engine);
+  const run = await world.start(wants);
+  const before = await rows(world);
+  const sent = async (body: string): Promise<string> =>
+    exchanged(port, post(new URL(url).pathname, [`Content-Length: ${Buffer.byteLength(body, "latin1")}`], body));
+  for (const body of [
+    "",
+    "{",
+    "undefined",
+    '"\xe9"',
+    "NaN",
+    "{'a':1}",
+    '{"a":1}}',
+    "[".repeat(100_000),
+    `${"[".repeat(257)}${"]".repeat(257)}`,
+  ]) {
+    const answer = await sent(body);
+    expect(statuses(answer), body.slice(0, 20)).toEqual([422]);
+    expect(answer).toMatch(/is empty, and JSON|is not JSON in UTF-8|nested more than 256 deep/);
+  }
+  expect(shown).toEqual([]);
+  expect(await rows(world)).toEqual(before);
+  expect(statuses(await sent('{"__proto__":{"polluted":1},"a":1}'))).toEqual([202]);
+  expect([shown, await run.returnValue, "polluted" in {}]).toEqual([['{"a":1}'], { a: 1 }, false]);
 });
 
 describe("keys that would set a prototype", () => {
