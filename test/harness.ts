@@ -6,7 +6,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setImmediate } from "node:timers";
 import { onTestFinished } from "vitest";
 import type { Recorded } from "../src/core/event.ts";
 import { createEngine, type Engine, type EngineOptions } from "../src/wiring.ts";
@@ -14,6 +13,7 @@ import { memoryStore } from "../src/store/memory/store.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import type { Store } from "../src/store/port.ts";
 import { createManualClock, type ManualClock } from "../src/testing/manual-clock.ts";
+import { settled as allSettled } from "../src/testing/settled.ts";
 import type { RunHandle } from "../src/engine/run-handle.ts";
 import type { Workflow } from "../src/engine/workflow.ts";
 
@@ -79,12 +79,7 @@ export async function createWorld(
     for (const engine of engines) await engine.open();
     if (isSettled) await settled();
   };
-  const settled = async (): Promise<void> => {
-    for (let quiet = 0; quiet < 4; ) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      quiet = engines.every((engine) => engine.core.isIdle) ? quiet + 1 : 0;
-    }
-  };
+  const settled = (): Promise<void> => allSettled(...engines);
   await openAll();
   onTestFinished(async () => {
     for (const engine of engines) await engine.close({ graceMs: 0 }).catch(() => {});
