@@ -42,6 +42,28 @@ describe.each(modes)("hooks (%s)", (mode) => {
     expect(await run.returnValue).toEqual(["tick", "a", "tick", "b"]);
   });
 
+  test("a timer that falls due while earlier ones fire is fired with them", async () => {
+    const wf = workflow("staggered", async () => {
+      const hook = createHook<string>({ token: "staggered" });
+      const log: string[] = [];
+      for (;;) {
+        const given = await Promise.race([hook, sleep("1h").then(() => null)]);
+        if (given === null) return log;
+        log.push(given);
+      }
+    });
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    await world.engine.resumeHook("staggered", "a");
+    await world.settled();
+    await world.advance(1_800_000);
+    await world.engine.resumeHook("staggered", "b");
+    await world.settled();
+    await world.advance(3_600_000);
+    expect(await run.state).toBe("completed");
+    expect(await run.returnValue).toEqual(["a", "b"]);
+  });
+
   test("race({}) says which side won and cancels the timers of the others", async () => {
     const wf = workflow("keyed", async () => {
       const hook = createHook<number>({ token: "keyed" });
