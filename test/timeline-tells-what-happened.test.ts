@@ -63,6 +63,25 @@ describe.each(modes)("a run's timeline (%s)", (mode) => {
     for (const token of tokens) expect(JSON.stringify(timeline)).not.toContain(token);
   });
 
+  test("counts what nobody read, also what was committed after the last input that code saw", async () => {
+    const wf = workflow("reads one", async () => {
+      const hook = createHook<number>({ token: "reads one" });
+      await sleep("1m");
+      return await hook;
+    });
+    const world = await createWorld([wf], { mode });
+    const waiting = await world.start(wf);
+    await Promise.all([1, 2, 3].map((value) => world.engine.resumeHook("reads one", value)));
+    await world.advance(60_000);
+    expect((await waiting.timeline).at(-1)?.detail).toBe("completed, 2 payloads unread");
+    const reading = await world.start(wf);
+    await world.advance(60_000);
+    const { engine } = world; // one group of one engine: the second is in before the code has read the first
+    await Promise.all([1, 2].map((value) => engine.resumeHook("reads one", value)));
+    expect(await reading.returnValue).toBe(1);
+    expect((await reading.timeline).at(-1)?.detail).toBe("completed, 1 payload unread");
+  });
+
   test("tells attempts of a step, and that a run is not there", async () => {
     let attempts = 0;
     const flaky = step("flaky", async () => {
