@@ -64,6 +64,17 @@ describe.each(modes)("hooks (%s)", (mode) => {
     expect(await run.returnValue).toEqual(["a", "b"]);
   });
 
+  test("a timer of two weeks fires when two weeks have gone by, at whatever pace", async () => {
+    const wf = workflow("fortnight", async () => sleep("14d"));
+    const world = await createWorld([wf], { mode });
+    const atOnce = await world.start(wf);
+    await world.advance(14 * 86_400_000);
+    expect(await atOnce.state).toBe("completed");
+    const inSteps = await world.start(wf);
+    for (let day = 0; day < 28; day++) await world.advance(43_200_000);
+    expect(await inSteps.state).toBe("completed");
+  });
+
   test("race({}) says which side won and cancels the timers of the others", async () => {
     const wf = workflow("keyed", async () => {
       const hook = createHook<number>({ token: "keyed" });

@@ -71,23 +71,24 @@ export class Timers {
     if (this.#isFiring || this.#isStopped) return;
     this.#isFiring = true;
     try {
-      await this.#fireAll();
+      const askedAt = await this.#fireAll();
       this.#isFiring = false;
       const next = await this.#store.nextDue();
-      if (next !== null) this.note(Math.max(next, this.#clock.now() + (next <= this.#store.now() ? retryMs : 0)));
+      if (next !== null) this.note(next <= askedAt ? this.#clock.now() + retryMs : next);
     } catch {
       this.#isFiring = false;
       this.note(this.#clock.now() + retryMs); // the store is away; what is due stays due
     }
   }
 
-  /** What falls due while others fire is fired with them. What stays due, since its run is another's, is tried once. */
-  async #fireAll(): Promise<void> {
+  /** What falls due while others fire is fired with them. What stays due, since its run is another's, is tried once. Returns up to when. */
+  async #fireAll(): Promise<number> {
     const tried = new Set<string>();
     for (let stuck = 0; ; ) {
-      const due = await this.#store.due(this.#store.now(), batch + stuck);
+      const now = this.#store.now();
+      const due = await this.#store.due(now, batch + stuck);
       const fresh = due.filter(({ run, position }) => !tried.has(`${run}:${position}`));
-      if (fresh.length === 0 && due.length < batch + stuck) return;
+      if (fresh.length === 0 && due.length < batch + stuck) return now;
       stuck = due.length - fresh.length;
       for (const { run, position } of fresh) tried.add(`${run}:${position}`);
       await Promise.all(fresh.map(({ run, position }) => (position === 0 ? this.#listener.expired(run) : this.#fire(run, position))));

@@ -1,4 +1,4 @@
-// Runs one example in this process, and ends with it. Two things are not as in the world: hosts named `….example` are answered here, and a
+// Runs examples in this process, and ends with them. Two things are not as in the world: hosts named `….example` are answered here, and a
 // port that an example listens at is a free one, which `localhost:PORT` still reaches.
 
 import { Server } from "node:net";
@@ -35,5 +35,5 @@ for (const name of ["log", "error"] as const) {
   };
 }
 
-await import(process.argv[2] as string);
+for (const path of process.argv.slice(2)) await import(path);
 process.exit();

@@ -35,8 +35,8 @@ export interface Workshop {
   readonly folder: string;
   /** Compiles the blocks, and gives what is wrong with each: `line message`. */
   compile(blocks: readonly Block[]): Promise<ReadonlyMap<Block, readonly string[]>>;
-  /** Runs a compiled block, or the proof of it. The process ends with the module, whatever it left open. */
-  run(block: Block): Promise<Ran>;
+  /** Runs compiled blocks, or their proofs, one after the other in one process, which ends with the last, whatever they left open. */
+  run(...blocks: readonly Block[]): Promise<Ran>;
   /** Ends what still runs, and leaves nothing behind. */
   over(): void;
 }
@@ -78,11 +78,10 @@ export async function openWorkshop(root: string): Promise<Workshop> {
       const { output } = await execute([tsc, "-p", folder, "--pretty", "false"], folder);
       return faultsOf(output, blocks, names);
     },
-    run(block) {
-      const name = names.get(block) as string;
-      const home = join(folder, "run", name);
-      mkdirSync(home, { recursive: true });
-      return execute(["--enable-source-maps", join(folder, "out", "main.js"), `./${name}${block.proof ? ".proof" : ""}.js`], home, running);
+    run(...blocks) {
+      const modules = blocks.map((block) => `./${names.get(block)}${block.proof ? ".proof" : ""}.js`);
+      const home = mkdtempSync(join(folder, "run-"));
+      return execute(["--enable-source-maps", join(folder, "out", "main.js"), ...modules], home, running);
     },
     over() {
       for (const child of running) child.kill("SIGKILL");
