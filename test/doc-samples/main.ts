@@ -19,7 +19,7 @@ const { fetch } = globalThis;
 globalThis.fetch = async (input, init) => {
   const request = new Request(input, init);
   const url = new URL(request.url);
-  if (url.hostname.endsWith(".example")) return answerOf(request);
+  if (url.hostname.endsWith(".example")) return answerOf(request, init?.signal ?? request.signal);
   const port = ports.get(url.host);
   if (port === undefined) return fetch(request);
   url.host = `127.0.0.1:${port}`;

@@ -25,7 +25,8 @@ export async function shown(pattern: RegExp): Promise<RegExpExecArray> {
   }
 }
 
-type Answer = (request: Request) => Response | Promise<Response>;
+/** `signal` is the caller's own: one that a request makes of it may be collected, and then tells nobody. */
+type Answer = (request: Request, signal: AbortSignal) => Response | Promise<Response>;
 const parties = new Map<string, Answer>();
 
 /** Lets a third party of an example answer: `outside("psp.example", …)`. Without it, each answers 200 with `{}`. */
@@ -33,8 +34,8 @@ export function outside(host: string, answer: Answer): void {
   parties.set(host, answer);
 }
 
-export async function answerOf(request: Request): Promise<Response> {
-  return (await parties.get(new URL(request.url).host)?.(request)) ?? Response.json({});
+export async function answerOf(request: Request, signal: AbortSignal): Promise<Response> {
+  return (await parties.get(new URL(request.url).host)?.(request, signal)) ?? Response.json({});
 }
 
 export interface World {
