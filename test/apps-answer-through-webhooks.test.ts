@@ -2,7 +2,7 @@
 // request or from many, against a deadline, by the public route or by a route of the app's own.
 
 import { describe, expect, test } from "vitest";
-import { resumeWebhook } from "../src/api.ts";
+import { resumeHook, resumeWebhook } from "../src/api.ts";
 import { FatalError } from "../src/errors.ts";
 import { createWebhook, race, type RequestWithResponse, sleep, step, workflow } from "../src/index.ts";
 import { asDefault, defaultWorld } from "./default-engine.ts";
@@ -295,6 +295,19 @@ describe.each(stores)("a webhook and its senders (%s)", (mode) => {
       expect([answer.status, await answer.text(), answer.headers.get("ringback-disposition")]).toEqual([418, "ding", "accepted"]);
       expect(await run.returnValue).toBe("who is there");
       expect((await resumeWebhook(`${token}x`, new Request(url, { method: "POST" }))).status).toBe(404);
+    });
+
+    test("may also deliver a value: the webhook's code reads it as a request", async () => {
+      const wf = workflow("doorbell", async () => {
+        const webhook = createWebhook({ token: "doorbell", respondWith: "manual" });
+        const request = await webhook;
+        const value = await request.clone().json();
+        return [value, request.method, request.headers.get("content-type"), (await request.respondWith(new Response("come in"))).sent];
+      });
+      const world = await worldOf(mode, wf);
+      const run = await world.start(wf);
+      expect((await resumeHook("doorbell", { rings: 2 })).runId).toBe(run.runId);
+      expect(await run.returnValue).toEqual([{ rings: 2 }, "POST", "application/json", true]);
     });
   });
 });

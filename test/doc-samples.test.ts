@@ -94,8 +94,8 @@ function queue(count: number): <T>(work: () => Promise<T>) => Promise<T> {
 describe("pages", () => {
   test.each(pages)("$file: marks, commands and links", ({ file, blocks, faults }) => {
     const found = [...faults, ...blocks.flatMap((block) => faultsOf(block, around))];
-    for (const { at, path, anchor } of linksOf(text(file))) {
-      const target = path === "" ? file : normalize(join(dirname(file), path)).replaceAll("\\", "/");
+    for (const { at, path, anchor, isFromRoot } of linksOf(text(file))) {
+      const target = path === "" ? file : normalize(join(isFromRoot ? "." : dirname(file), path)).replaceAll("\\", "/");
       if (!existsSync(join(root, target))) found.push(`${file}:${at} leads to ${target}, which is not there`);
       else if (anchor !== null && !anchorsOf(text(target)).has(anchor))
         found.push(`${file}:${at} leads to no heading of ${target}: #${anchor}`);
@@ -119,7 +119,7 @@ const canary = readPage(
   ].join("\n"),
 );
 
-describe("blocks", () => {
+describe("blocks", { timeout: 120_000 }, () => {
   let workshop: Workshop;
   let faults: ReadonlyMap<Block, readonly string[]>;
   const ran = new Map<Block, Promise<Ran>>();
@@ -128,21 +128,13 @@ describe("blocks", () => {
     workshop = await openWorkshop(root);
     faults = await workshop.compile([...programs, ...canary.blocks]);
     const inTurn = queue(Math.min(4, availableParallelism()));
-    const running = [...programs, ...canary.blocks].filter((block) => block.mark === "run");
-    const quiet = programs.filter((block) => running.includes(block) && isQuiet(block));
+    const runIt = (block: Block): Promise<Ran> => inTurn(() => workshop.run(block));
+    const running = [...canary.blocks, ...programs].filter((block) => block.mark === "run");
+    const quiet = new Set(running.filter((block) => programs.includes(block) && isQuiet(block)));
     const all = inTurn(() => workshop.run(...quiet));
-    // Where one of them fails, each shows for itself which it is.
-    for (const block of quiet)
-      ran.set(
-        block,
-        all.then((together) => (together.code === 0 ? together : inTurn(() => workshop.run(block)))),
-      );
-    for (const block of running)
-      if (!quiet.includes(block))
-        ran.set(
-          block,
-          inTurn(() => workshop.run(block)),
-        );
+    // Where one of the quiet ones fails, each shows for itself which it is.
+    const alone = (block: Block): Promise<Ran> => all.then((together) => (together.code === 0 ? together : runIt(block)));
+    for (const block of running) ran.set(block, quiet.has(block) ? alone(block) : runIt(block));
   });
   afterAll(() => workshop.over());
 
@@ -207,6 +199,9 @@ describe("the checker", () => {
 
   test("knows headings as anchors, and no links in code", () => {
     expect(anchorsOf("# Two words, `code`\n")).toEqual(new Set(["two-words-code"]));
-    expect(linksOf("[a](b.md#c)\n```ts\n[x](y)\n```\n[e](https://e.example)")).toEqual([{ at: 1, path: "b.md", anchor: "c" }]);
+    expect(linksOf("[a](b.md#c)\n```ts\n[x](y)\n```\n[e](https://e.example) `test/gone.ts`")).toEqual([
+      { at: 1, path: "b.md", anchor: "c", isFromRoot: false },
+      { at: 5, path: "test/gone.ts", anchor: null, isFromRoot: true },
+    ]);
   });
 });

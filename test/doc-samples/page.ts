@@ -92,17 +92,27 @@ function take(lines: readonly string[], from: number, to: number, indent: string
     .map((line, index) => ({ text: line.startsWith(indent) ? line.slice(indent.length) : line, at: from + index + 1 }));
 }
 
-/** Links of a page to places in the project: path and anchor, with the line. Addresses elsewhere are not looked at. */
-export function linksOf(text: string): { readonly at: number; readonly path: string; readonly anchor: string | null }[] {
-  const found: { at: number; path: string; anchor: string | null }[] = [];
+interface Link {
+  readonly at: number;
+  readonly path: string;
+  readonly anchor: string | null;
+  readonly isFromRoot: boolean;
+}
+
+const named = /`((?:src|test|docs|bench|examples|script)\/[\w./-]+)`/g;
+
+/** Links of a page to places in the project, with the line; addresses elsewhere are not looked at. Paths named in code marks, from the root. */
+export function linksOf(text: string): Link[] {
+  const found: Link[] = [];
   let isCode = false;
   for (const [index, line] of text.split("\n").entries()) {
     if (fence.test(line)) isCode = !isCode;
     if (isCode) continue;
+    for (const [, path = ""] of line.matchAll(named)) found.push({ at: index + 1, path, anchor: null, isFromRoot: true });
     for (const [, target = ""] of line.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(target)) continue;
       const [path = "", anchor = null] = target.split("#");
-      found.push({ at: index + 1, path, anchor });
+      found.push({ at: index + 1, path, anchor, isFromRoot: false });
     }
   }
   return found;
