@@ -67,9 +67,17 @@ const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf
   .map((path) => text(`src/${path}`))
   .join("\n");
 const manifest = JSON.parse(text("package.json")) as { scripts: Record<string, string> };
+let workshop: Workshop;
+beforeAll(async () => {
+  workshop = await openWorkshop(root);
+});
+afterAll(() => workshop.over());
+
 const around: Surroundings = {
   scripts: new Set(Object.keys(manifest.scripts)),
-  commands: null,
+  get commands() {
+    return workshop.commands;
+  },
   hasFile: (path) => existsSync(join(root, path)),
   readsVariable: (name) => sources.includes(`"${name}"`),
 };
@@ -120,12 +128,10 @@ const canary = readPage(
 );
 
 describe("blocks", { timeout: 120_000 }, () => {
-  let workshop: Workshop;
   let faults: ReadonlyMap<Block, readonly string[]>;
   const ran = new Map<Block, Promise<Ran>>();
 
   beforeAll(async () => {
-    workshop = await openWorkshop(root);
     faults = await workshop.compile([...programs, ...canary.blocks]);
     const inTurn = queue(Math.min(4, availableParallelism()));
     const runIt = (block: Block): Promise<Ran> => inTurn(() => workshop.run(block));
@@ -136,7 +142,6 @@ describe("blocks", { timeout: 120_000 }, () => {
     const alone = (block: Block): Promise<Ran> => all.then((together) => (together.code === 0 ? together : runIt(block)));
     for (const block of running) ran.set(block, quiet.has(block) ? alone(block) : runIt(block));
   });
-  afterAll(() => workshop.over());
 
   test.each(programs.map((block) => [nameOf(block), block] as const))("%s", async (_, block) => {
     expect((faults.get(block) ?? []).map((fault) => `${block.file}:${fault}`)).toEqual([]);
@@ -194,7 +199,14 @@ describe("the checker", () => {
     ["npx ringback runs", ["the package has no command line"]],
     ["frobnicate", ["frobnicate is no command that is known here"]],
   ])("judges %j", (line, expected) => {
-    expect(checkShell(line.split("\n"), around).map(({ message }) => message)).toEqual(expected);
+    expect(checkShell(line.split("\n"), { ...around, commands: null }).map(({ message }) => message)).toEqual(expected);
+  });
+
+  test("knows the commands of the command line", () => {
+    const withCommands = { ...around, commands: new Set(["runs"]) };
+    expect(checkShell(["npx ringback runs --json", "npx ringback --help", "npx ringback walks"], withCommands)).toEqual([
+      { index: 2, message: "ringback has no command walks" },
+    ]);
   });
 
   test("knows headings as anchors, and no links in code", () => {

@@ -32,7 +32,8 @@ export interface Ran {
 }
 
 export interface Workshop {
-  readonly folder: string;
+  /** What the package's command line says it knows; null where the package has none. */
+  readonly commands: ReadonlySet<string> | null;
   /** Compiles the blocks, and gives what is wrong with each: `line message`. */
   compile(blocks: readonly Block[]): Promise<ReadonlyMap<Block, readonly string[]>>;
   /** Runs compiled blocks, or their proofs, one after the other in one process, which ends with the last, whatever they left open. */
@@ -65,8 +66,12 @@ export async function openWorkshop(root: string): Promise<Workshop> {
   const built = await execute([tsc, ...build], folder);
   if (built.code !== 0) throw new Error(built.output);
 
+  const { bin } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { bin?: Record<string, string> };
+  const [main] = Object.values(bin ?? {});
+  const help = main === undefined ? null : (await execute([join(installed, main), "--help"], folder)).output;
+
   return {
-    folder,
+    commands: help === null ? null : commandsIn(help),
     async compile(blocks) {
       for (const block of blocks) {
         const name = `block${names.size}`;
@@ -88,6 +93,12 @@ export async function openWorkshop(root: string): Promise<Workshop> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The first words of what stands under "Commands:". */
+function commandsIn(help: string): Set<string> {
+  const listed = help.slice(help.search(/^commands:/im)).matchAll(/^ {2,4}([a-z][\w-]*)/gm);
+  return new Set([...listed].map((match) => match[1] as string));
 }
 
 function write(folder: string, file: string, lines: readonly Line[], sample: string): void {
