@@ -112,6 +112,18 @@ describe("pages", () => {
   });
 });
 
+test("each error has its row in the list of errors, and its first sentence there", () => {
+  const list = text("docs/errors/README.md");
+  const missing = files.flatMap((file) => {
+    const code = /^docs\/errors\/([a-z_]+)\.md$/.exec(file)?.[1];
+    if (code === undefined) return [];
+    const [, , first = ""] = text(file).split("\n");
+    const row = list.split("\n").find((line) => line.startsWith(`| [${code}](${code}.md) | `));
+    return row !== undefined && first.startsWith(row.slice(row.indexOf(") | ") + 4, -2)) ? [] : [`${code}: ${first}`];
+  });
+  expect(missing).toEqual([]);
+});
+
 // Blocks that must fail, each in its own way, and one that must not.
 const canary = readPage(
   "canary.md",
