@@ -95,6 +95,38 @@ describe.each(modes)("changed code (%s)", (mode) => {
     }
   });
 
+  test("the difference can be read: what the journal has, what the code has, which operation, file and line", async () => {
+    const pair = step("pair", async (...texts: string[]) => texts.join());
+    const loop = (passes: number, isTwice: boolean, version: string): Any =>
+      parked(async (log) => {
+        for (let pass = 0; pass < passes; pass++) {
+          log.push(await say(`pass ${pass}`));
+          if (isTwice) await pair("more");
+        }
+      }, version);
+    const swapped = (texts: [string, string], version: string): Any => parked(async (log) => void log.push(await pair(...texts)), version);
+    const short = workflow("changing", async () => say("pass 0"), { version: "v2" });
+    const hook = parked(async () => void (await createHook({ token: "x" })), "v2");
+    const cases: [Any, Any, object][] = [
+      [original, hook, { turn: 1, position: 1, expected: "step say", found: "hook x" }],
+      [swapped(["a", "b"], "v1"), swapped(["b", "a"], "v2"), { position: 1, expected: "step pair", found: "step pair with other input" }],
+      [
+        original,
+        parked(async (log) => void log.push(await say("a")), "v2"),
+        { turn: 2, position: 2, expected: "step say", found: "timer" },
+      ],
+      [loop(2, false, "v1"), loop(2, true, "v2"), { turn: 2, position: 2, expected: "step say", found: "step pair" }],
+      [loop(2, false, "v1"), loop(3, false, "v2"), { turn: 3, position: 3, expected: "timer", found: "step say" }],
+      [loop(3, false, "v1"), short, { turn: 2, position: 2, expected: "step say", found: "nothing more in this turn" }],
+    ];
+    for (const [before, after, diff] of cases) {
+      const { world, runId } = await change(before, after, mode);
+      const blocked = await world.engine.getRun(runId).blocked;
+      expect(blocked?.reason).toBe("changed_code");
+      expect(blocked?.difference).toMatchObject({ ...diff, site: expect.stringMatching(/changed-code-blocks\.test\.ts:\d+$/) });
+    }
+  });
+
   test("the difference names file and line of the call", async () => {
     const { world, runId } = await change(
       original,
@@ -144,7 +176,9 @@ describe.each(modes)("changed code (%s)", (mode) => {
       mode,
     );
     expect(await world.engine.getRun(runId).state).toBe("running");
+    expect((await world.engine.listRuns()).map((info) => info.isRegistered)).toEqual([false]);
     await world.restart({ workflows: [original] });
     expect(await world.engine.getRun(runId).returnValue).toEqual(["a", "b", "end"]);
+    expect((await world.engine.listRuns()).map((info) => info.isRegistered)).toEqual([true]);
   });
 });

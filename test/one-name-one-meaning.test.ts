@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { isAlike } from "../src/core/alike.ts";
-import type { StandardSchema } from "../src/core/definition.ts";
+import type { StandardSchema, WorkflowDefinition } from "../src/core/definition.ts";
+import { allowReloading, Registry } from "../src/engine/registry.ts";
 import { createHook, defineHook, workflow } from "../src/index.ts";
 import { createWorld, testKeys } from "./harness.ts";
 import { createEngine } from "../src/wiring.ts";
@@ -97,4 +98,24 @@ describe("what can be seen of a schema", () => {
   ])("%s", (_, one, other, expected) => {
     expect([isAlike(one, other), isAlike(other, one)]).toEqual([expected, expected]);
   });
+});
+
+test("under a watcher, and only there, a workflow that is declared again takes the place of the first", () => {
+  const registry = new Registry(false);
+  const declared = (version: string): WorkflowDefinition => ({ name: "watched", body: async () => version, codeId: version });
+  const heard: [string, boolean][] = [];
+  registry.onWorkflow(({ codeId }, isReplacing) => heard.push([codeId, isReplacing]));
+  registry.addWorkflow(declared("v1"));
+  expect(refusal(() => registry.addWorkflow(declared("v2")))).toMatchObject({ code: "duplicate_name" });
+  allowReloading(true);
+  try {
+    registry.addWorkflow(declared("v2"));
+  } finally {
+    allowReloading(false);
+  }
+  expect(refusal(() => registry.addWorkflow(declared("v1")))).toMatchObject({ code: "duplicate_name" });
+  expect(heard).toEqual([
+    ["v1", false],
+    ["v2", true],
+  ]);
 });

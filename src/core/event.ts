@@ -148,15 +148,20 @@ export type NoteEvent =
       readonly warnings: readonly string[];
     };
 
+/** Why a run is set aside: its code no longer fits, it did what no replay can follow, it ended process after process, a key is gone. */
 export type BlockedReason = "changed_code" | "misuse" | "crash_loop" | "missing_key";
 
 /** Where code and journal part: what the journal holds, what the code asked for. */
 export interface Divergence {
+  /** The turn they part in, from 1. */
   readonly turn: number;
+  /** The operation that the journal has there; null where it has none. */
   readonly position: number | null;
+  /** What the journal has: `step charge`, `timer`, `hook order:42`. */
   readonly expected: string | null;
+  /** What the code has in its place. */
   readonly found: string | null;
-  /** `file:line` of the call, where known. */
+  /** `file:line` of the call that was found, or else of the workflow; null where the platform does not tell. */
   readonly site: string | null;
 }
 

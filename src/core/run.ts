@@ -405,8 +405,10 @@ export class Run implements Reading {
     }
   }
 
-  #diverge(diff: Divergence, isThrown = false): void {
+  /** Where no call is at hand, since code no longer makes it, the workflow's own place stands for it. */
+  #diverge(found: Divergence, isThrown = false): void {
     const { id, workflow } = this.identity;
+    const diff: Divergence = { ...found, site: found.site ?? this.#definition.site ?? null };
     const at = diff.site ? ` at ${diff.site}` : "";
     const message = `Run ${id} (${workflow}): the code has changed under it. Turn ${diff.turn}${at}: the journal has ${diff.expected ?? "nothing"}, the code has ${diff.found ?? "nothing"}. The run is kept as it is; it goes on when code that fits is registered.`;
     const error = new RingbackError("changed_code", message, { details: { run: id } });

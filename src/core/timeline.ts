@@ -30,11 +30,15 @@ export interface TimelineEntry {
 
 /** What a run's journal holds at a place, and what its code asks for there. */
 export interface Difference {
+  /** The turn they part in, from 1. */
+  readonly turn: number;
+  /** The operation that the journal holds there; null where it holds none. */
+  readonly position: number | null;
   /** What the journal holds, in words. */
   readonly expected: string;
   /** What the code asked for. */
   readonly found: string;
-  /** `file:line` of that call; null where it is not known. */
+  /** `file:line` of that call, or else of the workflow; null where the platform does not tell. */
   readonly site: string | null;
 }
 
@@ -87,8 +91,8 @@ function factsOf(event: Recorded, wordsOf: (error: Serialised) => string): Facts
 }
 
 /** A divergence in words that stand on their own. */
-export function differenceOf({ expected, found, site }: Divergence): Difference {
-  return { expected: expected ?? "nothing", found: found ?? "nothing", site };
+export function differenceOf({ turn, position, expected, found, site }: Divergence): Difference {
+  return { turn, position, expected: expected ?? "nothing", found: found ?? "nothing", site };
 }
 
 /** What ends a hook or a timer, or asks about one, belongs to that hook or timer. */

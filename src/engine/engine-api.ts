@@ -119,6 +119,8 @@ export interface RunInfo {
   readonly workflowName: string;
   /** One of seven: pending, running, waiting, completed, failed, cancelled, blocked. */
   readonly state: RunStateName;
+  /** Whether this engine has the workflow's code. A run whose code no engine has waits, and keeps what is delivered to it. */
+  readonly isRegistered: boolean;
   /** By the store's clock. */
   readonly createdAt: Date;
   /** When it ended, however it did; null while it has not. */
@@ -271,10 +273,11 @@ export class EngineApi {
       ...(workflow === undefined ? {} : { workflow }),
       ...(state === undefined ? {} : { status: state }),
     };
-    const { store } = (await this.#engine()).parts;
+    const engine = await this.#engine();
+    const { store } = engine.parts;
     const last = before === undefined ? null : await store.run({ id: before });
     if (before !== undefined && !last) return [];
-    return (await store.runs({ ...filter, ...(last ? { before: last.run } : {}) })).map(runInfo);
+    return (await store.runs({ ...filter, ...(last ? { before: last.run } : {}) })).map((row) => runInfo(engine, row));
   }
 
   /** One run as lists show it. Rejects `RunNotFoundError`. */
@@ -451,7 +454,13 @@ function hookInfo(engine: EngineCore, hook: HookRow, withToken: boolean): HookIn
   };
 }
 
-function runInfo(row: RunRow): RunInfo {
-  const completedAt = row.endedAt === null ? null : new Date(row.endedAt);
-  return { runId: row.id, workflowName: row.workflow, state: runStateName(row), createdAt: new Date(row.createdAt), completedAt };
+function runInfo({ parts }: EngineCore, row: RunRow): RunInfo {
+  return {
+    runId: row.id,
+    workflowName: row.workflow,
+    state: runStateName(row),
+    isRegistered: parts.registry.workflow(row.workflow) !== null,
+    createdAt: new Date(row.createdAt),
+    completedAt: row.endedAt === null ? null : new Date(row.endedAt),
+  };
 }

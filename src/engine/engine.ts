@@ -17,6 +17,7 @@ import { createTokens, type Tokens } from "../ingress/token.ts";
 import type { DeliveryNumber, Notice, RunNumber, Store } from "../store/port.ts";
 import { Answers } from "./answers.ts";
 import { Committer } from "./commit.ts";
+import { checkKeys } from "./key-check.ts";
 import { Door } from "./deliver.ts";
 import { Judge } from "./judge.ts";
 import { Keeper } from "./keeper.ts";
@@ -155,8 +156,14 @@ export class EngineCore {
       isMoot: store.isExclusive,
       lost: () => this.worker.dropAll(),
     });
-    this.#sweep = new Sweep(store, this.worker, registry, clock, {
+    this.#sweep = this.#createSweep();
+  }
+
+  #createSweep(): Sweep {
+    const { store, registry, clock, logger } = this.parts;
+    return new Sweep(store, this.worker, registry, clock, {
       look: () => Promise.all([this.timers.look(), this.waiters.look(), this.answers.look(), this.door.takeClaimed()]),
+      orphaned: (workflow) => logger.orphaned(workflow, this.host),
       failed: (error) => this.#storeFailed(error),
       // What a full disk refuses is known by committing, not by reading.
       done: () => this.committer.hasFailed || this.report.storeAnswered(),
@@ -217,12 +224,12 @@ export class EngineCore {
       throw error;
     }
     try {
-      await this.#checkKeys();
+      await checkKeys(store, this.parts.ring, role, this.committer);
       this.#unsubscribe.push(store.subscribe((notice) => this.#heard(notice)));
       this.#state = "open";
       if (role === "door") return;
       await this.#lease.begin();
-      this.#unsubscribe.push(registry.onWorkflow(() => this.#sweep.soon()));
+      this.#unsubscribe.push(registry.onWorkflow((workflow, isReplacing) => this.#registered(workflow, isReplacing)));
       this.#sweep.begin();
       this.retention.begin();
       const due = await store.nextDue();
@@ -233,27 +240,6 @@ export class EngineCore {
       for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
       await store.close().catch(() => {});
       throw error;
-    }
-  }
-
-  /** Refuses to go on without a key that an open hook's token needs: it would answer 404, and providers would give up. */
-  async #checkKeys(): Promise<void> {
-    const { store, ring } = this.parts;
-    const { used, fingerprints } = await store.keys();
-    for (const kid of used) {
-      if (ring.get(kid)) continue;
-      const message = `Open hooks in ${store.name} have tokens minted with key "${kid}", and the key ring lacks it. Add it to RINGBACK_KEYS (old keys stay in the ring until their last hook closes).`;
-      throw new RingbackError("missing_key", message, { details: { kid } });
-    }
-    for (const kid of ring.kids) {
-      const fingerprint = ring.fingerprint(kid);
-      if ((fingerprints.get(kid) ?? fingerprint) === fingerprint) {
-        if (this.parts.role === "door") continue;
-        const outcome = await this.committer.commit({ op: "remember_key", kid, fingerprint });
-        if (outcome.type === "done") continue;
-      }
-      const message = `Key "${kid}" differs from the one ${store.name} has been used with. Give a new key a new id; outstanding URLs need the old one.`;
-      throw new RingbackError("key_mismatch", message, { details: { kid } });
     }
   }
 
@@ -373,6 +359,15 @@ export class EngineCore {
 
   async #quiet(): Promise<void> {
     while (!this.isIdle && this.#state === "closing") await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  #registered({ name }: WorkflowDefinition, isReplacing: boolean): void {
+    if (isReplacing) {
+      const waiting = this.steps.putBack(name);
+      this.worker.reload(name);
+      for (const run of waiting) this.#sweep.again(run);
+    }
+    this.#sweep.soon();
   }
 
   #blocked(run: Run, number: RunNumber): void {

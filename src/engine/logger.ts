@@ -53,6 +53,16 @@ export class Logger {
     this.#say("warn", host, () => `run ${run} could not be taken up, and is tried again each second: ${textOf(error)}`);
   }
 
+  /** Runs have something to do, and nobody who has their code. */
+  orphaned(workflow: string, host: Pick<RunHost, "sealText">): void {
+    const advice = "they wait until it is, and what is delivered to them is kept";
+    this.#say(
+      "warn",
+      host,
+      () => `runs of workflow "${workflow}" have something to do, and no workflow of that name is registered: ${advice}`,
+    );
+  }
+
   storeFailed(store: string, error: unknown, now: number, host: Pick<RunHost, "sealText">): void {
     if (this.#isQuiet(RingbackError.is(error) ? error.code : textOf(error), now)) return;
     const meanwhile = "callbacks get 503 and runs wait until it answers";

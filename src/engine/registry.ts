@@ -10,10 +10,21 @@ import { isKeyText } from "../core/run-row.ts";
 /** A hook definition that doors can find. */
 export type NamedHook = HookDefinition & { readonly name: string };
 
+/** Told of each workflow that comes; `isReplacing` where another of its name was there. */
+export type WorkflowListener = (workflow: WorkflowDefinition, isReplacing: boolean) => void;
+
+/** Whether a workflow that is declared again, with other code, takes the place of the first. */
+let isReloading = false;
+
+/** For a watcher that loads changed modules again, such as `ringback dev`; everywhere else a second declaration is a mistake. */
+export function allowReloading(isAllowed: boolean): void {
+  isReloading = isAllowed;
+}
+
 export class Registry {
   readonly #workflows = new Map<string, WorkflowDefinition>();
   readonly #hooks = new Map<string, NamedHook>();
-  readonly #listeners = new Set<(workflow: WorkflowDefinition) => void>();
+  readonly #listeners = new Set<WorkflowListener>();
   /** The author named this engine's workflows: it takes no others. */
   readonly isClosed: boolean;
 
@@ -24,10 +35,16 @@ export class Registry {
   /** The same name with other code is an error: which of the two should a parked run go on with? */
   addWorkflow(workflow: WorkflowDefinition): void {
     const known = this.#workflows.get(workflow.name);
+    if (known && isReloading) return this.replaceWorkflow(workflow);
     if (known && known.codeId !== workflow.codeId) throw duplicate("workflow", known, workflow);
-    if (known) return;
+    if (!known) this.replaceWorkflow(workflow);
+  }
+
+  /** The code that the workflow's runs go on with from here. Those that are blocked are tried again where its code id is another. */
+  replaceWorkflow(workflow: WorkflowDefinition): void {
+    const isReplacing = this.#workflows.has(workflow.name);
     this.#workflows.set(workflow.name, workflow);
-    for (const listener of this.#listeners) listener(workflow);
+    for (const listener of this.#listeners) listener(workflow, isReplacing);
   }
 
   /** As with workflows: which of two schemas should a door judge by? The same one declared again, by a module loaded twice, is no second. */
@@ -50,7 +67,7 @@ export class Registry {
     return [...this.#workflows.values()];
   }
 
-  onWorkflow(listener: (workflow: WorkflowDefinition) => void): () => void {
+  onWorkflow(listener: WorkflowListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

@@ -144,6 +144,13 @@ export class Steps {
     }
   }
 
+  /** Forgets the retries that are not due, of runs of this workflow: its code was replaced. Returns the runs, to be loaded again. */
+  putBack(workflow: string): RunNumber[] {
+    const waiting = [...this.#known.values()].filter((each) => each.takeBackAlarm !== null && each.identity.workflow === workflow);
+    for (const execution of waiting) this.#forget(execution, "The code was replaced.");
+    return waiting.map((execution) => execution.run);
+  }
+
   /** Resolves when no body runs; new ones are not started. */
   async drain(): Promise<void> {
     this.#isDraining = true;

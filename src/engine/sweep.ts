@@ -12,10 +12,15 @@ const batch = 200;
 /** Misuse may be a race at boot (a module not loaded yet): tried again once, after this. */
 const misuseRetryMs = 1_000;
 const againMs = 1_000;
+/** Workflows may be declared after the engine was opened: runs without code are nobody's trouble before this is over. */
+const patienceMs = everyMs;
+const orphansTold = 20;
 
 export interface SweepListener {
   /** What else may have been missed: timers, ends and answers that somebody waits for. */
   look(): Promise<unknown>;
+  /** Runs of this workflow wait for somebody to register it. Once for each. */
+  orphaned(workflow: string): void;
   /** A look ended early: the next one finds what is there. */
   failed(error: unknown): void;
   /** A look found all it asked for. */
@@ -37,6 +42,8 @@ export class Sweep {
   readonly #retried = new Set<RunNumber>();
   readonly #tried = new Set<string>();
   readonly #lost = new Set<RunNumber>();
+  /** Workflows that runs wait for, since when; infinite once that was told. */
+  readonly #orphans = new Map<string, number>();
 
   constructor(store: Store, worker: Worker, registry: Registry, clock: Clock, listener: SweepListener) {
     this.#store = store;
@@ -113,6 +120,7 @@ export class Sweep {
       await this.#listener.look();
       await this.#runnable();
       await this.#blocked();
+      await this.#orphaned();
       this.#listener.done();
     } catch (error) {
       if (!this.#isStopped) this.#listener.failed(error);
@@ -144,16 +152,29 @@ export class Sweep {
 
   /**
    * Each run is tried once with each code it may fit, and once by each process: what has changed may be a function the workflow calls,
-   * which its own source does not show. A run that ends its process is tried with other code only.
+   * which its own source does not show. So many at one look, one after another. A run that ends its process is tried with other code only.
    */
   async #blocked(): Promise<void> {
+    let attempts = 0;
     for (const { name, codeId } of this.#registry.workflows) {
       for (const row of await this.#store.blocked(name, "", batch + this.#tried.size)) {
         const attempt = `${row.run}:${codeId}`;
         if (this.#tried.has(attempt) || (row.blocked?.reason === "crash_loop" && row.blocked.codeId === codeId)) continue;
-        await this.#worker.load(row.run, true);
+        if (this.#isStopped || ++attempts > batch) return; // the rest at the next look: other runs have a turn
+        await this.#worker.loadAlone(row.run, true);
         this.#tried.add(attempt);
       }
+    }
+  }
+
+  async #orphaned(): Promise<void> {
+    const workflows = this.#registry.workflows.map((workflow) => workflow.name);
+    const now = this.#clock.now();
+    for (const name of await this.#store.orphans(this.#worker.id, workflows, orphansTold)) {
+      const since = this.#orphans.get(name) ?? now;
+      const isTold = since + patienceMs <= now;
+      this.#orphans.set(name, isTold ? Number.POSITIVE_INFINITY : since);
+      if (isTold) this.#listener.orphaned(name);
     }
   }
 

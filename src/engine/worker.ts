@@ -139,8 +139,8 @@ export class Worker {
   }
 
   /** Loads a run of which a process may have died, and waits until what its code then does has been committed. */
-  async loadAlone(number: RunNumber): Promise<void> {
-    const live = await this.load(number);
+  async loadAlone(number: RunNumber, isRetry = false): Promise<void> {
+    const live = await this.load(number, isRetry);
     while (live && !live.isGone && (live.isLoading || live.isBusy)) await macrotask();
     await this.#committer.commit({ op: "release", worker: this.id, runs: [] }); // of nothing: but what was put before it is in
   }
@@ -418,10 +418,20 @@ export class Worker {
     if (report.isWatched) report.appended(row, outcome.events);
   }
 
-  /** Forgets a run that another worker has taken, or whose code was replaced. */
+  /** Forgets a run that another worker has taken. */
   forget(number: RunNumber): void {
     const live = this.#hot.get(number);
     if (live) this.#drop(live);
+  }
+
+  /** The workflow's code was replaced: its runs go on with the new one, those that are under way after another look at their journal. */
+  reload(workflow: string): void {
+    for (const live of [...this.#hot.values()]) {
+      if (live.run.identity.workflow !== workflow) continue;
+      const isUnderWay = live.isBusy || live.isCatchingUp || live.hasInput;
+      this.#drop(live);
+      if (isUnderWay) this.#options.onStranded(live.number, null);
+    }
   }
 
   /** Forgets every run; each is loaded again when it has something to do. */

@@ -391,6 +391,8 @@ export interface Store {
   held(filter: HeldFilter): Promise<readonly HeldRow[]>;
   /** Runs that have something to do (`wake`, or steps without an outcome), that are neither ended nor blocked, and that `worker` may claim or holds. */
   runnable(worker: string, workflows: readonly string[], limit: number): Promise<readonly RunRow[]>;
+  /** The workflows, by name and none of `workflows`, whose runs have something to do and would be `worker`'s to claim. */
+  orphans(worker: string, workflows: readonly string[], limit: number): Promise<readonly string[]>;
   /** Blocked runs of a workflow that no attempt with this code id has set aside, or only for want of a key, which may be back. */
   blocked(workflow: string, codeId: string, limit: number): Promise<readonly RunRow[]>;
   /** Timers and hook deadlines (position 0: a cancelled run's grace is over) with `dueAt <= until`, earliest first. */

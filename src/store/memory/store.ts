@@ -134,14 +134,25 @@ class MemoryStore implements Store {
   }
 
   async runnable(worker: string, workflows: readonly string[], limit: number): Promise<readonly RunRow[]> {
-    const now = this.#clock.now();
-    const mayTake = ({ origin, progress }: StoredRun): boolean =>
-      isRunnable(progress) &&
-      workflows.includes(origin.workflow) &&
-      (progress.worker === null || progress.worker === worker || isDead(this.#state, progress.worker, worker, now));
-    const found = [...this.#state.runs.values()].filter(mayTake);
+    const found = this.#forWorker(worker).filter(({ origin }) => workflows.includes(origin.workflow));
     found.sort((a, b) => urgency(a.progress, worker) - urgency(b.progress, worker) || a.origin.run - b.origin.run);
     return found.slice(0, limit).map(runRow);
+  }
+
+  async orphans(worker: string, workflows: readonly string[], limit: number): Promise<readonly string[]> {
+    const names = new Set(this.#forWorker(worker).map(({ origin }) => origin.workflow));
+    return [...names]
+      .filter((name) => !workflows.includes(name))
+      .sort()
+      .slice(0, limit);
+  }
+
+  /** Runs that have something to do and that the worker may claim or holds. */
+  #forWorker(worker: string): StoredRun[] {
+    const now = this.#clock.now();
+    const mayTake = ({ progress }: StoredRun): boolean =>
+      progress.worker === null || progress.worker === worker || isDead(this.#state, progress.worker, worker, now);
+    return [...this.#state.runs.values()].filter((stored) => isRunnable(stored.progress) && mayTake(stored));
   }
 
   async blocked(workflow: string, codeId: string, limit: number): Promise<readonly RunRow[]> {

@@ -15,6 +15,11 @@ const runnableRuns = `
   where r.status = 2 and (r.wake = 1 or r.steps > 0)
     and o.workflow in (select value from json_each(?2))
   order by case when r.worker is not ?1 then 0 when r.wake = 1 then 1 else 2 end, r.run limit ?3`;
+const orphans = `
+  select distinct o.workflow from runs r join origins o on o.run = r.run
+  where r.status = 2 and (r.wake = 1 or r.steps > 0)
+    and o.workflow not in (select value from json_each(?1))
+  order by 1 limit ?2`;
 const blockedRuns = `
   select ${runColumns} from runs r join origins o on o.run = r.run
   where r.status = 3 and o.workflow = ?1 and not exists (select 1 from set_aside a where a.run = r.run and a.code_id = ?2)
@@ -72,6 +77,10 @@ export function readDelivery(
 
 export function readRunnable(tables: Tables, worker: string, workflows: readonly string[], limit: number): RunRow[] {
   return tables.rows(runnableRuns, tables.workerNumber(worker) ?? -1, JSON.stringify(workflows), limit).map((row) => readRun(tables, row));
+}
+
+export function readOrphans(tables: Tables, workflows: readonly string[], limit: number): string[] {
+  return tables.rows(orphans, JSON.stringify(workflows), limit).map(([name]) => name as string);
 }
 
 export function readBlocked(tables: Tables, workflow: string, codeId: string, limit: number): RunRow[] {

@@ -45,6 +45,7 @@ import {
   readJournal,
   readKeys,
   readNextDue,
+  readOrphans,
   readOutcome,
   readRunnable,
   readRuns,
@@ -174,6 +175,10 @@ class SqliteStore implements Store {
 
   async runnable(worker: string, workflows: readonly string[], limit: number): Promise<readonly RunRow[]> {
     return this.#read((tables) => readRunnable(tables, worker, workflows, limit));
+  }
+
+  async orphans(_worker: string, workflows: readonly string[], limit: number): Promise<readonly string[]> {
+    return this.#read((tables) => readOrphans(tables, workflows, limit));
   }
 
   async blocked(workflow: string, codeId: string, limit: number): Promise<readonly RunRow[]> {

@@ -116,6 +116,7 @@ class Side {
       held: [await store.held({ of: "refused", limit: 100 }), await store.held({ of: "claimed", limit: 100 })],
       due: [await store.due(store.now() + 50, 100), await store.nextDue()],
       runnable: [await store.runnable("A", ["w1", "w2"], 5), await store.runnable("B", ["w1"], 100)],
+      orphans: [await store.orphans("A", ["w1"], 5), await store.orphans("B", [], 100)],
       blocked: [await store.blocked("w1", "c1", 100), await store.blocked("w2", "c2", 100)],
       open: await store.hooks({ open: true, limit: 7 }),
       tokens: await Promise.all(["t1", "t2", "t3"].map((token) => store.hook({ token }))),

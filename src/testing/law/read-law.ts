@@ -55,6 +55,25 @@ const everyKind: readonly AppendEvent[] = [
 
 export const readLaws: readonly Law[] = [
   {
+    name: "G5: orphans are the other workflows of open runs with something to do, each once, but not those of another's run",
+    holds: async (world) => {
+      const begin = (id: string, workflow: string) => world.begin(id, { workflow });
+      for (const [id, workflow] of [
+        ["run-1", "shipping"],
+        ["run-2", "billing"],
+        ["run-3", "billing"],
+        ["run-4", "checkout"],
+      ] as const)
+        await begin(id, workflow);
+      await world.append(await begin("run-5", "parked"), hookCreated(1));
+      const orphans = (workflows: readonly string[], limit = 10, worker = "A") => world.store.orphans(worker, workflows, limit);
+      world.equal(await orphans(["checkout"]), ["billing", "shipping"]);
+      world.equal(await orphans(["checkout", "billing", "shipping"]), []);
+      world.equal(await orphans([], 2), ["billing", "checkout"]);
+      if (!world.store.isExclusive) world.equal(await orphans([], 10, "B"), []);
+    },
+  },
+  {
     name: "journal: an event of every kind is read as it was appended, also after a restart",
     holds: async (world) => {
       const { run } = await world.begin("run-1");
