@@ -21,6 +21,7 @@ export {
   type WebhookOptions,
 } from "./styles/plain/hook.ts";
 export { getStepMetadata, getWorkflowMetadata, random, type StepMetadata, uuid, type WorkflowMetadata } from "./styles/plain/metadata.ts";
+export { patched } from "./styles/plain/patch.ts";
 export { type Step, step } from "./styles/plain/step.ts";
 export { branch, race, sleep } from "./styles/plain/wait.ts";
 export type {

@@ -45,6 +45,7 @@ const kindNumbers: { readonly [kind in EventKind]: number } = {
   step_restarted: 23,
   run_blocked: 24,
   run_unblocked: 25,
+  patch_taken: 26,
 };
 const kinds: ReadonlyMap<number, EventKind> = new Map(Object.entries(kindNumbers).map(([kind, number]) => [number, kind as EventKind]));
 

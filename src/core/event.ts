@@ -107,7 +107,9 @@ export type OutputEvent =
   | (Asked & { readonly kind: "timer_cancelled"; readonly timer: number })
   | (Asked & { readonly kind: "step_scheduled"; readonly input: Serialised })
   | (Asked & { readonly kind: "child_scheduled"; readonly start: NewRun })
-  | (Asked & { readonly kind: "child_awaited"; readonly runId: string });
+  | (Asked & { readonly kind: "child_awaited"; readonly runId: string })
+  /** The run takes the new code behind `patched(name)`. */
+  | (Asked & { readonly kind: "patch_taken" });
 
 /** How a run ended. */
 export type RunOutcome =
@@ -207,6 +209,7 @@ const outputKinds: ReadonlySet<EventKind> = new Set<OutputEvent["kind"]>([
   "step_scheduled",
   "child_scheduled",
   "child_awaited",
+  "patch_taken",
 ]);
 
 export function isInput<E extends RunEvent>(event: E): event is E & InputEvent {

@@ -2,14 +2,15 @@
 //
 // R1. A call takes the first untaken output of its own turn with equal kind, name and digest; so two calls of one turn may change places.
 // R2. A call without a match is new. New is legal only past the last turn the journal records outputs for.
-// R3. At the end of a recorded turn every output is taken. R2 and R3 broken is a divergence: the turn commits nothing.
+// R3. At the end of a recorded turn every output is taken, but for patches: code that no longer asks has only the new way left. R2 and R3
+//     broken is a divergence: the turn commits nothing.
 
 import type { Divergence, OutputEvent, RunEvent } from "./event.ts";
 import { isOutput } from "./event.ts";
 
 /** How an operation reads to people: `step charge`, `hook order:42`. */
 export function describe(kind: OutputEvent["kind"], name: string): string {
-  return `${kind.replace(/_(created|scheduled|set|awaited)$/, "").replace("_", " ")}${name === "" ? "" : ` ${name}`}`;
+  return `${kind.replace(/_(created|scheduled|set|awaited|taken)$/, "").replace("_", " ")}${name === "" ? "" : ` ${name}`}`;
 }
 
 export class Recording {
@@ -71,6 +72,6 @@ export class Recording {
   }
 
   #left(turn: number): OutputEvent | null {
-    return this.#turns?.get(turn)?.find((output) => output !== null) ?? null;
+    return this.#turns?.get(turn)?.find((output) => output !== null && output.kind !== "patch_taken") ?? null;
   }
 }

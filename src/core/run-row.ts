@@ -229,6 +229,7 @@ export function fold(row: Draft<RunProgress>, event: Recorded): void {
     case "timer_cancelled":
     case "child_scheduled":
     case "child_awaited":
+    case "patch_taken":
     case "step_retrying":
     case "step_restarted":
       return;

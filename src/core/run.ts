@@ -97,6 +97,8 @@ export class Run implements Reading {
   ended: RunOutcome | null = null;
   fault: Fault | null = null;
   warnings: string[] | null = null;
+  /** What `patched` has answered. */
+  patches: Map<string, boolean> | null = null;
   readonly #definition: WorkflowDefinition;
   #seed: string | null = null;
   #random: Random | null = null;

@@ -105,7 +105,7 @@ function subject(event: Recorded): number | undefined {
 /** A hook's recorded name may be its custom token; the name of its definition never is. */
 function nameOf(event: Recorded): string | undefined {
   if (event.kind === "run_started") return event.workflow;
-  if (event.kind === "step_scheduled") return event.name;
+  if (event.kind === "step_scheduled" || event.kind === "patch_taken") return event.name;
   if (event.kind === "hook_created") return event.definition ?? undefined;
   if (event.kind === "child_scheduled") return event.start.workflow;
   return undefined;

@@ -125,7 +125,7 @@ function duplicate(kind: "workflow" | "hook", first: Declared, second: Declared)
 }
 
 /** Names are index keys and appear in every list. */
-export function checkName(kind: "workflow" | "workflow version" | "step" | "hook", name: unknown): string {
+export function checkName(kind: "workflow" | "workflow version" | "step" | "hook" | "patch", name: unknown): string {
   if (typeof name !== "string" || name === "") {
     const message = `A ${kind} needs a name: a string that is not empty, got ${typeof name === "string" ? '""' : typeof name}.`;
     throw new RingbackError("bad_argument", message, { details: { argument: "name", value: String(name) } });
