@@ -24,6 +24,7 @@ export { getStepMetadata, getWorkflowMetadata, random, type StepMetadata, uuid, 
 export { patched } from "./styles/plain/patch.ts";
 export { type Step, step } from "./styles/plain/step.ts";
 export { branch, race, sleep } from "./styles/plain/wait.ts";
+export { type ContinueOptions, continueAsNew } from "./styles/plain/chapter.ts";
 export type {
   DeliveryFact,
   DoorName,

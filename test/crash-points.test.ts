@@ -4,7 +4,7 @@
 import { describe, expect, test } from "vitest";
 import type { CrashPoint } from "../src/engine/crash-point.ts";
 import { createCrashWorld, type CrashWorld, send } from "./crash/driver.ts";
-import { checkAttempts, checkRepeats, checkSecrets, checkTaken, journalsOf, pathOf, type Sent, trade } from "./crash/trader.ts";
+import { checkAttempts, checkRepeats, checkSecrets, checkTaken, deliver, journalsOf, pathOf, type Sent, trade } from "./crash/trader.ts";
 import { defaultMode } from "./harness.ts";
 
 const isLong = process.env["RINGBACK_LONG"] === "1";
@@ -83,6 +83,58 @@ describe("a killed process loses nothing and repeats nothing", () => {
       expect(world.lives.length).toBe(deaths.length + 2);
     },
     120_000,
+  );
+
+  test(
+    "between chapters: each callback is taken once, at one URL",
+    async () => {
+      const world = await createCrashWorld(env);
+      const ends: readonly CrashPoint[] = ["continue.before_commit", "continue.after_commit"];
+      const points: readonly CrashPoint[] = [...ends, "load.after_claim", ...ends, "append.after_commit", "deliver.after_commit", ...ends];
+      // Every second life gets on with the work, as above.
+      const deaths = points.flatMap((point, index) => [`continue.after_commit:${3 + index}`, `${point}:1`]);
+      let isDone = false;
+      const dying = world.dieAt(deaths).then(() => {
+        isDone = true;
+      });
+      const all: Sent[] = [];
+      const relay = async (number: number): Promise<string[]> => {
+        const runs: string[] = [];
+        do {
+          const run = `relay-${number}-${runs.length}`;
+          runs.push(run);
+          const count = isLong ? 100 : 25;
+          await world.value(`/start/relay/${run}/${count}`);
+          await world.noted((entry) => entry.run === run && entry.step === "hand out");
+          // Two at a time, so that one waits while a chapter ends.
+          const sent: Sent[] = [];
+          for (let n = 0; n < count; n += 2) {
+            const keys = [n, n + 1].filter((each) => each < count).map((each) => `${run}-${each}`);
+            sent.push(
+              ...(await Promise.all(
+                keys.map(async (key) => ({ run, kind: "plain", key, first: await deliver(world, run, "plain", key) })),
+              )),
+            );
+          }
+          checkTaken(await world.value<string[]>(`/result/${run}`), sent);
+          all.push(...sent);
+        } while (!isDone);
+        return runs;
+      };
+      const [, ...runs] = (await Promise.race([world.complaint(), Promise.all([dying, relay(1), relay(2), relay(3)])])) as [
+        void,
+        ...string[][],
+      ];
+      await world.life.close();
+      world.begin();
+      await checkRepeats(world, all);
+      await world.life.close();
+      expect(world.life.stderr).toBe("");
+      checkAttempts(world.entries(), await journalsOf(world, runs.flat()));
+      checkSecrets(world);
+      expect(world.lives.length).toBe(deaths.length + 2);
+    },
+    isLong ? 300_000 : 60_000,
   );
 
   test(

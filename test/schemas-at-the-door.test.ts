@@ -3,7 +3,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { StandardSchema } from "../src/core/definition.ts";
 import { limits } from "../src/core/limits.ts";
-import { createHook, createWebhook, defineHook, sleep, workflow } from "../src/index.ts";
+import { continueAsNew, createHook, createWebhook, defineHook, sleep, workflow } from "../src/index.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createEngine, type Engine, type EngineOptions } from "../src/wiring.ts";
 import { createWorld, modes, testKeys, type World } from "./harness.ts";
@@ -155,6 +155,28 @@ describe.each(modes)("a door without the run (%s)", (mode) => {
     expect(await door.signal("cold", 3)).toMatchObject({ disposition: "invalid" });
     expect([order, await world.store.run({ run })]).toEqual([["look", "code", "over"], before]);
     expect(await door.signal("cold", 7)).toMatchObject({ disposition: "accepted" });
+  });
+
+  test("replays the last chapter of a run alone, however long its journal is", async () => {
+    const relay = workflow("relay", async (chapter: number): Promise<string> => {
+      ran++;
+      const hook = unnamed.create({ token: "cold" });
+      await createHook({ token: "next" });
+      return chapter === 9 ? "over" : continueAsNew([chapter + 1], { carry: [hook] });
+    });
+    const world = await createWorld([relay], { mode: mode === "evict" ? "hot" : mode });
+    const run = await world.start(relay, 1);
+    for (let chapter = 1; chapter < 5; chapter++) {
+      await world.engine.signal("next", chapter);
+      await world.settled();
+    }
+    const row = await world.store.run({ id: run.runId });
+    const door = await ingressBeside(world, { workflows: [relay] });
+    bound("lookEvents", (await world.store.chapter(row?.run as number)).events.length);
+    ran = 0;
+    expect(await door.signal("cold", 3)).toMatchObject({ disposition: "invalid" });
+    expect(await door.signal("cold", 7)).toMatchObject({ disposition: "accepted" });
+    expect(ran).toBe(1);
   });
 
   test("does not replay a journal that is too long, nor for too long", async () => {

@@ -93,12 +93,12 @@ test("hooks refuse what they would ignore, in workflow code, and take no positio
   const world = await createWorld([wf]);
   const run = await world.start(wf);
   expect(await run.returnValue).toEqual([
-    'bad_argument: createHook() has no option "tokn". Did you mean "token"? It takes token, metadata, timeout.',
+    'bad_argument: createHook() has no option "tokn". Did you mean "token"? It takes token, name, metadata, timeout.',
     "bad_argument: createHook() takes its options as an object, got string.",
     'bad_argument: createWebhook({ respondWith }) takes a Response or "manual", got "Manual".',
     'bad_argument: createWebhook({ respondWith }) takes a Response or "manual", got null.',
     'bad_argument: createWebhook({ methods }) takes an array such as ["GET", "POST"], got string.',
-    'bad_argument: createWebhook() has no option "timeuot". Did you mean "timeout"? It takes token, metadata, timeout, respondWith, respondWithin, methods, schema.',
+    'bad_argument: createWebhook() has no option "timeuot". Did you mean "timeout"? It takes token, name, metadata, timeout, respondWith, respondWithin, methods, schema.',
   ]);
   expect((await world.journal(run)).map((event) => event.kind)).toEqual(["run_started", "run_ended"]);
 });

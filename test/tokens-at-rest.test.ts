@@ -291,7 +291,7 @@ describe("addresses that lead nowhere", () => {
     ];
     const calls: string[] = [];
     const { store } = world;
-    for (const name of ["commit", "hook", "run", "journal", "delivery", "deliveryOf", "hooks", "runs", "runnable"] as const) {
+    for (const name of ["commit", "hook", "run", "journal", "chapter", "delivery", "deliveryOf", "hooks", "runs", "runnable"] as const) {
       const method = (store[name] as (...args: unknown[]) => unknown).bind(store);
       Object.assign(store, { [name]: (...args: unknown[]) => (calls.push(name), method(...args)) });
     }

@@ -64,14 +64,14 @@ test("a run that cannot be taken up is told once, as what it is and what happens
   const waits = workflow("waits", async () => createHook<string>({ token: "t" }));
   const world = await createWorld([waits], { mode: "two-workers", hotRuns: 0 });
   const run = await world.start(waits);
-  const journal = vi.spyOn(world.store, "journal").mockRejectedValue(new TypeError("odd\nentry"));
+  const chapter = vi.spyOn(world.store, "chapter").mockRejectedValue(new TypeError("odd\nentry"));
   await world.engine.resumeHook("t", "payload");
   await world.settled();
   for (let second = 0; second < 3; second++) await world.advance(1_000);
   const line = `ringback: run ${run.runId} (waits) could not be taken up, and is tried again each second: TypeError: odd entry`;
   expect(new Set(world.lines)).toEqual(new Set([line]));
   expect(world.lines.length).toBeLessThanOrEqual(world.engines.length);
-  journal.mockRestore();
+  chapter.mockRestore();
   await world.advance(1_000);
   expect(await run.returnValue).toBe("payload");
 });

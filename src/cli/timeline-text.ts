@@ -30,6 +30,8 @@ const words: { readonly [event in Kind]: readonly [text: string, style: Style | 
   child_refused: ["child refused", "red"],
   child_awaited: ["child awaited", null],
   child_ended: ["child ended", "cyan"],
+  patch_taken: ["patch taken", null],
+  run_continued: ["continued as new", "bold"],
   cancel_requested: ["cancel requested", "yellow"],
   run_blocked: ["run blocked", "red"],
   run_unblocked: ["run goes on", "green"],

@@ -1,16 +1,18 @@
 // The durable calls that every style is a front for: each takes a position, asks for what is new, and returns what code waits on.
 
+import { addressOf, enter, type HookKey, type Inherited } from "./chapter.ts";
 import type { HookDefinition, StepDefinition, WorkflowDefinition } from "./definition.ts";
 import { parseDuration, toDue } from "./duration.ts";
 import { RingbackError } from "./errors.ts";
-import type { HookCreated, ResponsePolicy } from "./event.ts";
+import type { HookCreated, NamedAddress, ResponsePolicy } from "./event.ts";
 import { HookPart } from "./hook.ts";
 import { limits, tooLarge } from "./limits.ts";
 import { whenSettled } from "./reader.ts";
 import { checkAnswer, readResponse } from "./request.ts";
-import type { Run } from "./run.ts";
+import type { Run, RunHost } from "./run.ts";
 import { checkRunId } from "./run-id.ts";
 import { joinScope, onLost } from "./scope.ts";
+import { comparable } from "./serialise.ts";
 
 /** Runs a step once, durably: schedules it, or finds it scheduled, and waits for its outcome. */
 export function callStep(run: Run, step: StepDefinition, args: readonly unknown[]): Promise<unknown> {
@@ -44,9 +46,7 @@ function cancelTimer(run: Run, timer: number): void {
   if (!recorded) run.asked.push({ kind: "timer_cancelled", turn, position, name, digest, timer });
 }
 
-export interface HookCall {
-  readonly purpose: "hook" | "webhook";
-  readonly token?: string | undefined;
+export interface HookCall extends HookKey {
   readonly payload: "request" | "json";
   readonly methods: readonly string[];
   /** A static response is read within the turn. */
@@ -58,7 +58,8 @@ export interface HookCall {
 
 /** Opens an address, or finds the one that this call opened in an earlier life of the run. */
 export function callHook(run: Run, call: HookCall): HookPart {
-  if (call.token !== undefined && run.host.sealText(call.token) !== call.token) throw holdsSecret(run.host.sealText(call.token));
+  const own = call.token ?? call.name ?? "";
+  if (run.host.sealText(own) !== own) throw holdsSecret(run.host.sealText(own));
   const metadata = call.metadata === undefined ? null : run.host.serialise(call.metadata, "the hook's metadata");
   const bytes = metadata === null ? 0 : new TextEncoder().encode(metadata).length;
   if (bytes > limits.metadataBytes) throw tooLarge("The hook's metadata", limits.metadataBytes, bytes);
@@ -66,12 +67,16 @@ export function callHook(run: Run, call: HookCall): HookPart {
   const timeout = call.timeout === undefined ? null : toDue(call.timeout, "timeout");
   const written = call.timeout instanceof Date ? call.timeout.toISOString() : (call.timeout ?? null);
   const shape = [call.purpose, call.payload, written, metadata, call.definition?.name ?? null, call.methods, call.response.mode];
-  const input = JSON.stringify(shape);
+  const input = JSON.stringify(call.name === undefined ? shape : [...shape, call.name]);
+  const inherited = run.heritage?.take(call) ?? null;
+  if (inherited) return takeOver(run, inherited, call, input);
+  const known = addressOf(run, call);
   // Before a position is taken: code may catch what this throws, now and on replay.
-  if (call.purpose === "webhook" && call.token === undefined && !run.knows("hook_created", "", input)) run.host.checkUrl();
-  const asked = run.ask("hook_created", call.token ?? "", input);
+  const isNew = call.token === undefined && known === null;
+  if (call.purpose === "webhook" && isNew && !run.knows("hook_created", own, input)) run.host.checkUrl();
+  const asked = run.ask("hook_created", own, input, known?.position);
   if (asked.recorded) return keep(run, asked.recorded, run.host.tokenOf(run, asked.recorded), call);
-  const minted = call.token === undefined ? run.host.newAddress(run, asked.position, call.purpose) : null;
+  const minted = isNew ? run.host.newAddress(run, asked.position, call.purpose) : known && reopened(run, known);
   const token = minted?.token ?? (call.token as string);
   const created: HookCreated = {
     kind: "hook_created",
@@ -81,7 +86,7 @@ export function callHook(run: Run, call: HookCall): HookPart {
     digest: asked.digest,
     purpose: call.purpose,
     address: minted?.address ?? { type: "custom", token, hash: run.host.tokenHash(token) },
-    url: minted?.url ? run.host.sealText(minted.url) : null,
+    url: known?.url ?? (minted?.url ? run.host.sealText(minted.url) : null),
     payload: call.payload,
     methods: call.methods,
     response: call.response.mode === "static" ? pendingAnswer : call.response,
@@ -95,8 +100,26 @@ export function callHook(run: Run, call: HookCall): HookPart {
   return keep(run, created, token, call, minted?.url ?? null);
 }
 
+/** The address of a hook that an earlier call has made under the name. */
+function reopened(run: Run, { position, purpose, address, url }: NamedAddress): ReturnType<RunHost["newAddress"]> {
+  const token = run.host.tokenOf(run, { position, purpose, address });
+  return { address, token, url: url === null ? null : run.host.revealText(url) };
+}
+
+/** The hook that an earlier chapter carried over: what a door asks of it was said where it was opened. */
+function takeOver(run: Run, { created, inputs }: Inherited, call: HookCall, input: string): HookPart {
+  if (run.host.digest(comparable(input)) !== created.digest)
+    run.warn(
+      `${created.purpose} "${created.name}" was carried over, and is opened again with other options: those it was opened with stand.`,
+    );
+  const part = keep(run, created, run.host.tokenOf(run, created), call);
+  part.isKnown = true;
+  for (const event of inputs) run.tell(event);
+  return part;
+}
+
 function holdsSecret(token: string): RingbackError<"bad_argument"> {
-  const message = `Token ${JSON.stringify(token)} holds a minted token, and a custom one is no secret: it stands in lists, logs and messages. Choose another, such as "order:42".`;
+  const message = `${JSON.stringify(token)} holds a minted token, and what you call a hook by is no secret: it stands in lists, logs and messages. Choose another, such as "order:42".`;
   return new RingbackError("bad_argument", message, { details: { argument: "token", value: token } });
 }
 
@@ -114,7 +137,7 @@ function answerWith(run: Run, created: HookCreated, response: Response): void {
 function keep(run: Run, created: HookCreated, token: string, call: HookCall, url?: string | null): HookPart {
   const shown = url === undefined ? (created.url === null ? null : run.host.revealText(created.url)) : url;
   const part = new HookPart(run, created, token, shown, call.definition?.schema ?? null);
-  run.hooks.set(created.position, part);
+  enter(run, part);
   if (run.isCancelled) part.close(run.seq, run.cancelledError()); // every store has it closed: nothing can come
   return part;
 }
@@ -142,7 +165,7 @@ export function callOutcome(run: Run, runId: string): Promise<unknown> {
   checkRunId(runId, run.host.sealText);
   const { position, turn, name, digest, recorded } = run.ask("child_awaited", runId, "");
   if (!recorded) run.asked.push({ kind: "child_awaited", turn, position, name, digest, runId });
-  return run.wait(position, runId);
+  return run.wait(position, runId, null, true);
 }
 
 /** How long a sender is kept waiting for a manual answer. */

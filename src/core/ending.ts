@@ -41,8 +41,20 @@ export function endingOf(runId: string, journal: readonly Recorded[]): RunEnding
   return { outcome: outcome.type, at: new Date(at), unread, abandoned, warnings };
 }
 
-/** What was there and not taken, and what came too late to be seen. */
+/** What was there and not taken, and what came too late to be seen; chapters that are over have told of theirs. */
 export function unreadIn(journal: readonly Recorded[], { unread, seen }: Recorded & { readonly kind: "run_ended" }): Received[] {
   const left = new Set(unread);
-  return journal.filter((event): event is Received => event.kind === "hook_received" && (event.seq > seen || left.has(event.seq)));
+  const chapters = journal.filter((event) => event.kind === "run_continued");
+  for (const chapter of chapters) for (const seq of chapter.unread) left.add(seq);
+  const last = chapters.at(-1);
+  const since = Math.max(seen, last?.seq ?? 0);
+  // A run that was ended from outside may never have come to its last chapter: then nobody took over what was carried.
+  const inherited = last && seen < last.seq ? new Set(last.carried.flatMap((carried) => carried.unread)) : null;
+  const isLeft = (event: Received): boolean => {
+    if (event.seq > since || left.has(event.seq) || inherited?.has(event.delivery ?? 0)) return true;
+    const next = chapters.find((chapter) => chapter.seq > event.seq);
+    if (!next || event.seq <= next.seen) return false;
+    return (inherited !== null && next === last) || !next.carried.some(({ created }) => created.position === event.position);
+  };
+  return journal.filter((event): event is Received => event.kind === "hook_received" && isLeft(event));
 }

@@ -46,12 +46,14 @@ const kindNumbers: { readonly [kind in EventKind]: number } = {
   run_blocked: 24,
   run_unblocked: 25,
   patch_taken: 26,
+  run_continued: 27,
 };
 const kinds: ReadonlyMap<number, EventKind> = new Map(Object.entries(kindNumbers).map(([kind, number]) => [number, kind as EventKind]));
 
 /** The one field of a kind that is serialised text of any size. */
 const textFields: { readonly [kind in EventKind]?: string } = {
   run_started: "args",
+  run_continued: "args",
   step_scheduled: "input",
   step_completed: "result",
   step_failed: "error",

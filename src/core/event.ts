@@ -77,7 +77,50 @@ export interface HookCreated extends Asked {
   readonly expiresAt?: number | null;
 }
 
+/** The address that a hook's name stands for, in all chapters of its run. */
+export interface NamedAddress {
+  readonly name: string;
+  readonly position: number;
+  readonly purpose: "hook" | "webhook";
+  readonly address: HookAddress;
+  /** Sealed. */
+  readonly url: string | null;
+}
+
+/** A hook that stays open from one chapter to the next. */
+export interface CarriedHook {
+  /** As it was asked for; a static answer stands where the hook was created. */
+  readonly created: HookCreated;
+  /** What came for it and no reader took: the store's numbers of the deliveries. */
+  readonly unread: readonly number[];
+}
+
+/** Ends a chapter of a run and begins the next one: its code starts again, with these arguments. */
+export interface RunContinued {
+  readonly kind: "run_continued";
+  readonly codeId: string;
+  readonly args: Serialised;
+  readonly seed: string;
+  /** The highest position taken so far: those of the new chapter are above. */
+  readonly lastPosition: number;
+  /** `seq` of the last input that the old chapter's code saw. */
+  readonly seen: number;
+  readonly carried: readonly CarriedHook[];
+  /** Every name that the run has given to a hook. */
+  readonly names: readonly NamedAddress[];
+  /** Positions of the open hooks that are not carried: they are closed by this. */
+  readonly closed: readonly number[];
+  /** Ids of the runs whose ends the old chapter awaited. */
+  readonly awaited: readonly string[];
+  /** `seq` of the payloads up to `seen` that no reader took, at hooks that are not carried. */
+  readonly unread: readonly number[];
+  /** Positions of the steps and timers that were asked for and have no outcome. */
+  readonly abandoned: readonly number[];
+  readonly warnings: readonly string[];
+}
+
 export type InputEvent =
+  | RunContinued
   | { readonly kind: "run_started"; readonly workflow: string; readonly codeId: string; readonly args: Serialised; readonly seed: string }
   /** Only where code asked `getConflict()`, or a claim was lost, does the outcome of a claim advance code. */
   | { readonly kind: "hook_registered"; readonly position: number }
@@ -188,6 +231,7 @@ export interface NewRun {
 
 const inputKinds: ReadonlySet<EventKind> = new Set<InputEvent["kind"]>([
   "run_started",
+  "run_continued",
   "hook_registered",
   "hook_conflicted",
   "hook_received",
@@ -224,6 +268,7 @@ export function isOutput<E extends RunEvent>(event: E): event is E & OutputEvent
 export function valueIn(event: Recorded): Serialised | null {
   switch (event.kind) {
     case "run_started":
+    case "run_continued":
       return event.args;
     case "step_completed":
       return event.result;

@@ -13,6 +13,8 @@ export class HookPart {
   readonly url: string | null;
   readonly schema: StandardSchema | null;
   readonly mailbox: Mailbox<unknown>;
+  /** Somebody may have the address already: an earlier hook of the name, or an earlier chapter, has shown it. */
+  isKnown = false;
   /** Undefined until the claim of a custom token is known to code; null when it is ours; else the run that holds it. */
   holder: string | null | undefined = undefined;
   #conflictWaiters: ((holder: string | null) => void)[] | null = null;
@@ -28,9 +30,9 @@ export class HookPart {
 
   /** How messages call the hook: its own token, or where it stands. Never a minted token. */
   get label(): string {
-    return this.created.address.type === "custom"
-      ? `"${this.created.address.token}"`
-      : `#${this.created.position} of run ${this.run.identity.id}`;
+    const { address, name, position } = this.created;
+    if (address.type === "custom") return `"${address.token}"`;
+    return name === "" ? `#${position} of run ${this.run.identity.id}` : `"${name}" of run ${this.run.identity.id}`;
   }
 
   /** What was asked for is in the journal: from here on one object stands for both. */

@@ -10,6 +10,7 @@ export type Limit =
   | "tokenBytes"
   | "runIdBytes"
   | "nameBytes"
+  | "hookNames"
   | "deliveryKeyBytes"
   | "depth"
   | "journalEvents"
@@ -56,8 +57,10 @@ export const limits: {
   tokenBytes: 255,
   /** A run id: likewise. */
   runIdBytes: 255,
-  /** The name of a workflow, its version, a step or a hook definition. */
+  /** The name of a workflow, its version, a step, a hook or a hook definition. */
   nameBytes: 255,
+  /** Names that one run gives to hooks: each keeps its address, which every chapter of the run carries on. */
+  hookNames: 100,
   /** A delivery key: the longest in use by the known providers is 64. */
   deliveryKeyBytes: 255,
   /** Nesting of a value or a JSON body. `JSON.stringify` and most code that walks a value overflow the stack from about 10,000. */

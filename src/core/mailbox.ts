@@ -10,6 +10,7 @@ import { type Queued, ReadQueue } from "./read-queue.ts";
 
 interface Letter<T> {
   readonly seq: number;
+  readonly delivery: number;
   readonly open: () => T;
   next: Letter<T> | null;
 }
@@ -27,9 +28,12 @@ export class Mailbox<T = unknown> {
     this.#reads = reads;
   }
 
-  /** Keeps a payload for its reader. `open` parses it, once, when it is handed over; what it throws, the run is set aside for. */
-  receive(seq: number, open: () => T): void {
-    const letter: Letter<T> = { seq, open, next: null };
+  /**
+   * Keeps a payload for its reader. `open` parses it, once, when it is handed over; what it throws, the run is set aside for. `delivery` is the store's
+   * number of it.
+   */
+  receive(seq: number, open: () => T, delivery = 0): void {
+    const letter: Letter<T> = { seq, delivery, open, next: null };
     if (this.#newest) this.#newest.next = letter;
     else this.#oldest = letter;
     this.#newest = letter;
@@ -56,6 +60,13 @@ export class Mailbox<T = unknown> {
   get unread(): readonly number[] {
     const list: number[] = [];
     for (let letter = this.#oldest; letter; letter = letter.next) list.push(letter.seq);
+    return list;
+  }
+
+  /** The store's number of each. */
+  get unreadDeliveries(): readonly number[] {
+    const list: number[] = [];
+    for (let letter = this.#oldest; letter; letter = letter.next) list.push(letter.delivery);
     return list;
   }
 

@@ -18,10 +18,13 @@ export class Pending {
 
   /** The body to run, where a step is waited for. */
   readonly step: StepDefinition | null;
+  /** Whether it is another run's end that is waited for, and `label` that run's id. */
+  readonly isOutcome: boolean;
 
-  constructor(label: string, step: StepDefinition | null) {
+  constructor(label: string, step: StepDefinition | null, isOutcome: boolean) {
     this.label = label;
     this.step = step;
+    this.isOutcome = isOutcome;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

@@ -19,7 +19,7 @@ export interface RunRow {
   readonly codeId: string;
   /** `open` until the run ends or is set aside. */
   readonly status: RunStatus;
-  /** Rises with every change of worker; what code decides carries it. */
+  /** Rises with every change of worker, and with every chapter; what code decides carries it. */
   readonly fence: number;
   /** The worker that may advance the run, or null. It may be dead: see `claim`. */
   readonly worker: string | null;
@@ -194,7 +194,12 @@ export function fold(row: Draft<RunProgress>, event: Recorded): void {
       row.steps = Math.max(0, row.steps - 1);
       return;
     case "cancel_requested":
-      row.cancelRequestedAt = event.at;
+      row.cancelRequestedAt ??= event.at;
+      return;
+    case "run_continued":
+      // What the old chapter still brings (outcomes of its steps) comes too late.
+      row.fence += 1;
+      row.steps = 0;
       return;
     case "run_blocked":
       row.status = "blocked";

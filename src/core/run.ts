@@ -16,11 +16,14 @@ import type {
   HookAddress,
   HookCreated,
   InputEvent,
+  NamedAddress,
   OutputEvent,
   Recorded,
+  RunContinued,
   RunOutcome,
   Serialised,
 } from "./event.ts";
+import type { Continuation, Heritage } from "./chapter.ts";
 import { FewSet } from "./few.ts";
 import type { HookPart } from "./hook.ts";
 import { limits } from "./limits.ts";
@@ -46,7 +49,7 @@ export interface RunHost {
   /** Throws where a new webhook would have no URL. */
   checkUrl(): void;
   newAddress(run: Run, position: number, purpose: "hook" | "webhook"): { address: HookAddress; token: string; url: string | null };
-  tokenOf(run: Run, created: HookCreated): string;
+  tokenOf(run: Run, created: Pick<HookCreated, "position" | "purpose" | "address">): string;
   tokenHash(token: string): string;
   /** What a child run needs that must not be guessed. Recorded with the call, so that a replay does not ask again. */
   newRunSecrets(): { key: string; seed: string };
@@ -57,6 +60,9 @@ export interface RunHost {
   /** The value a reader of the hook gets. */
   payload(run: Run, hook: HookPart, received: Recorded & { readonly kind: "hook_received" }): unknown;
 }
+
+/** An input that a hook gets. */
+export type HookInput = Extract<InputEvent, { kind: "hook_received" | "hook_failed" | "hook_registered" | "hook_conflicted" }>;
 
 export interface RunIdentity {
   readonly id: string;
@@ -93,6 +99,14 @@ export class Run implements Reading {
   /** True while later inputs are already in the journal: what is printed now was printed before. */
   isReplaying = false;
   isCancelled = false;
+  /** What an earlier chapter has left, from the second on. */
+  heritage: Heritage | null = null;
+  /** The address of each hook that has a name. */
+  names: Map<string, NamedAddress> | null = null;
+  /** How the next chapter begins; the code of this one is over. */
+  continued: Continuation | null = null;
+  /** Hooks that gave their place to another of the same name, with payloads that nobody has read. */
+  replaced: HookPart[] | null = null;
   /** How the code ended; the value is serialised in the tick it was returned. */
   ended: RunOutcome | null = null;
   fault: Fault | null = null;
@@ -117,11 +131,12 @@ export class Run implements Reading {
   /** Remembers what an earlier life of the run asked for. Before `begin`, for all events of the journal. */
   record(event: Recorded): void {
     this.recording.add(event);
-    if (this.recording.lastPosition > this.#position) this.#position = this.recording.lastPosition;
+    const position = event.kind === "run_continued" ? event.lastPosition : this.recording.lastPosition;
+    if (position > this.#position) this.#position = position;
   }
 
-  /** The first turn. */
-  begin(event: Recorded & { readonly kind: "run_started" }): void {
+  /** The first turn of the run, or of a chapter. */
+  begin(event: Recorded & ({ readonly kind: "run_started" } | RunContinued)): void {
     this.#open(event);
     this.#seed = event.seed;
     const args = this.host.parse(event.args) as never[];
@@ -143,27 +158,13 @@ export class Run implements Reading {
     this.#open(event);
     switch (event.kind) {
       case "run_started":
-        throw new Error("A run begins once.");
-      case "hook_received": {
-        const hook = this.hooks.get(event.position);
-        if (hook) hook.mailbox.receive(event.seq, () => this.host.payload(this, hook, event));
-        return false;
-      }
-      case "hook_failed": {
-        const hook = this.hooks.get(event.position);
-        hook?.close(event.seq, new HookTimeoutError(`Hook ${hook.label} has timed out.`, { details: { position: event.position } }));
-        return false;
-      }
+      case "run_continued":
+        throw new Error("A run, and a chapter of it, begins once.");
+      case "hook_received":
+      case "hook_failed":
       case "hook_registered":
-        this.hooks.get(event.position)?.told(null);
-        return true;
-      case "hook_conflicted": {
-        const hook = this.hooks.get(event.position);
-        const message = `Token "${hook?.token}" belongs to an open hook of run ${event.holder}. Wait for that run, or use another token.`;
-        hook?.told(event.holder);
-        hook?.close(event.seq, new HookConflictError(message, { details: { token: hook.token, holder: event.holder } }));
-        return true;
-      }
+      case "hook_conflicted":
+        return this.tell(event);
       case "timer_fired":
         this.newEpoch();
         return this.#settle(event.position, true, undefined);
@@ -182,6 +183,30 @@ export class Run implements Reading {
       case "cancel_requested":
         this.#cancel(event.seq);
         return true;
+    }
+  }
+
+  /** What has come for a hook. */
+  tell(event: Recorded & HookInput): boolean {
+    const hook = this.hooks.get(event.position);
+    switch (event.kind) {
+      case "hook_received":
+        hook?.mailbox.receive(event.seq, () => this.host.payload(this, hook, event), event.delivery);
+        return false;
+      case "hook_failed":
+        // Its deadline, or that of an earlier hook of the same name.
+        if (hook && event.seq > ((hook.created as Partial<Recorded>).seq ?? 0))
+          hook.close(event.seq, new HookTimeoutError(`Hook ${hook.label} has timed out.`, { details: { position: event.position } }));
+        return false;
+      case "hook_registered":
+        hook?.told(null);
+        return true;
+      case "hook_conflicted": {
+        const message = `Token "${hook?.token}" belongs to an open hook of run ${event.holder}. Wait for that run, or use another token.`;
+        hook?.told(event.holder);
+        hook?.close(event.seq, new HookConflictError(message, { details: { token: hook.token, holder: event.holder } }));
+        return true;
+      }
     }
   }
 
@@ -210,12 +235,14 @@ export class Run implements Reading {
       const message = `The body of ${what} in run ${this.identity.id} was not in hand when the turn ended. Read streams and Blobs first, or answer from a step.`;
       this.misuse(new RingbackError("body_not_in_hand", message, { details: { path: what } }));
     }
+    if (!this.isOver) this.heritage?.close(this);
     const diff = this.recording.finish(this.turn);
     if (diff) this.#diverge(diff);
-    else if (this.ended && this.turn < this.recording.lastTurn) {
-      this.#diverge({ turn: this.turn, position: null, expected: "calls in later turns", found: "the end of the run", site: null });
+    else if (this.isOver && this.turn < this.recording.lastTurn) {
+      const found = this.ended ? "the end of the run" : "continueAsNew()";
+      this.#diverge({ turn: this.turn, position: null, expected: "calls in later turns", found, site: null });
     }
-    if (!this.ended && !this.fault && this.ready.size === 0 && !this.waits()) {
+    if (!this.isOver && !this.fault && this.ready.size === 0 && !this.waits()) {
       const suspect = this.suspect
         ? ` It last called ${this.suspect}: do that in a step.`
         : " Whatever it awaits must come from the engine, within this run, or be done in a step.";
@@ -226,6 +253,16 @@ export class Run implements Reading {
         }),
       );
     }
+  }
+
+  /** Has the code of this run, or of this chapter, come to its end? */
+  get isOver(): boolean {
+    return this.ended !== null || this.continued !== null;
+  }
+
+  /** The highest position taken. */
+  get lastPosition(): number {
+    return this.#position;
   }
 
   /** Is this turn past all that the journal records? */
@@ -262,11 +299,12 @@ export class Run implements Reading {
     return !this.isNew && this.recording.has(this.turn, kind, this.host.sealText(name), this.host.digest(comparable(input)));
   }
 
-  /** Takes a position for a call, recorded or new (R1, R2). Throws on divergence. */
+  /** Takes a position for a call, recorded or new (R1, R2), or at the `place` that it shares with an earlier one. Throws on divergence. */
   ask<K extends OutputEvent["kind"]>(
     kind: K,
     name: string,
     input: string,
+    place: number | null = null,
   ): { position: number; turn: number; name: string; digest: string; recorded: Extract<OutputEvent, { kind: K }> | null } {
     this.spend();
     name = this.host.sealText(name);
@@ -274,12 +312,12 @@ export class Run implements Reading {
     if (this.fault) return { position: ++this.#position, turn: this.turn, name, digest, recorded: null };
     const recorded = !this.isNew ? this.recording.take(this.turn, kind, name, digest) : null;
     if (!recorded && !this.isNew) this.#diverge(this.recording.unexpected(this.turn, kind, name, callSite()), true);
-    return { position: recorded ? recorded.position : ++this.#position, turn: this.turn, name, digest, recorded };
+    return { position: recorded?.position ?? place ?? ++this.#position, turn: this.turn, name, digest, recorded };
   }
 
   /** A promise for the outcome of the call at `position`; the engine's own promises are marked handled. */
-  wait<T>(position: number, label: string, step: StepDefinition | null = null): Promise<T> {
-    const pending = new Pending(label, step);
+  wait<T>(position: number, label: string, step: StepDefinition | null = null, isOutcome = false): Promise<T> {
+    const pending = new Pending(label, step, isOutcome);
     this.pending.set(position, pending);
     return pending.promise as Promise<T>;
   }
@@ -334,7 +372,8 @@ export class Run implements Reading {
 
   /** `seq` of every payload that was received and that no reader took. */
   unread(): number[] {
-    return this.hooks.values().flatMap((hook) => hook.mailbox.unread);
+    const left = this.heritage?.unread ?? [];
+    return [...left, ...[...(this.replaced ?? []), ...this.hooks.values()].flatMap((hook) => hook.mailbox.unread)];
   }
 
   #open(event: Recorded): void {
@@ -384,7 +423,7 @@ export class Run implements Reading {
 
   /** An end outside the run's turns is no end: no replay could follow it there. */
   #end(isOk: boolean, value: unknown): void {
-    if (this.ended || this.fault || !this.isTurnOpen) return;
+    if (this.isOver || this.fault || !this.isTurnOpen) return;
     if (this.isCancelled) {
       if (!isOk && !RingbackError.is(value, "run_cancelled")) this.warn(`Clean-up after the cancel threw: ${textOf(value)}`);
       this.ended = { type: "cancelled" };

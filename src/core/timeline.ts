@@ -1,7 +1,7 @@
 // A run's journal as people read it: what happened and when, errors by their messages, without payloads and without any token.
 
 import { unreadIn } from "./ending.ts";
-import type { Divergence, EventKind, HookCreated, Payload, Recorded, Serialised } from "./event.ts";
+import type { Divergence, EventKind, HookCreated, Payload, Recorded, RunContinued, Serialised } from "./event.ts";
 import { deliveryId } from "./receipt.ts";
 
 /** One fact of a run's journal. */
@@ -45,11 +45,16 @@ export interface Difference {
 /** The entries of a journal, or of its beginning, in order. `wordsOf` reads a recorded error. */
 export function timelineOf(journal: readonly Recorded[], wordsOf: (error: Serialised) => string): TimelineEntry[] {
   const names = new Map<number, string>();
+  let chapter = 1;
   return journal.map((event) => {
+    if (event.kind === "run_continued") chapter++;
     const position = subject(event);
     const name = nameOf(event) ?? (position === undefined ? undefined : names.get(position));
     if (position !== undefined && name !== undefined) names.set(position, name);
-    const detail = detailOf(event, event.kind === "run_ended" ? unreadIn(journal, event).length : 0);
+    const detail =
+      event.kind === "run_continued"
+        ? chapterDetail(event, chapter)
+        : detailOf(event, event.kind === "run_ended" ? unreadIn(journal, event).length : 0);
     return {
       at: new Date(event.at),
       event: event.kind,
@@ -102,11 +107,11 @@ function subject(event: Recorded): number | undefined {
   return "position" in event ? event.position : undefined;
 }
 
-/** A hook's recorded name may be its custom token; the name of its definition never is. */
+/** A hook's recorded name is its custom token where it has one. */
 function nameOf(event: Recorded): string | undefined {
   if (event.kind === "run_started") return event.workflow;
   if (event.kind === "step_scheduled" || event.kind === "patch_taken") return event.name;
-  if (event.kind === "hook_created") return event.definition ?? undefined;
+  if (event.kind === "hook_created") return event.definition ?? (event.address.type === "minted" ? event.name : undefined);
   if (event.kind === "child_scheduled") return event.start.workflow;
   return undefined;
 }
@@ -154,6 +159,11 @@ function endDetail({ outcome, abandoned, warnings }: Recorded & { readonly kind:
   if (abandoned.length > 0) words.push(`${abandoned.length} never started`);
   if (warnings.length > 0) words.push(warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`);
   return words.join(", ");
+}
+
+function chapterDetail({ carried, unread, abandoned }: RunContinued, chapter: number): string {
+  const count = (many: number, what: string): string => (many === 0 ? "" : `, ${many} ${what}`);
+  return `chapter ${chapter}${count(carried.length, "hooks carried")}${count(unread.length, "payloads unread")}${count(abandoned.length, "abandoned")}`;
 }
 
 function hookDetail({ purpose, expiresAt }: Recorded<HookCreated>): string {

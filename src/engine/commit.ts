@@ -153,10 +153,11 @@ function passCrashPoints(group: readonly Member[], when: "before_commit" | "afte
   }
 }
 
-function committedBy(command: Command): "deliver" | "append" | "step" | "answer" | "end" | null {
+function committedBy(command: Command): "deliver" | "append" | "step" | "answer" | "continue" | "end" | null {
   if (command.op === "deliver") return "deliver";
   if (command.op === "decide") return "answer";
   if (command.op !== "append") return null;
   const kind = command.events.at(-1)?.kind;
+  if (kind === "run_continued") return "continue";
   return kind === "run_ended" ? "end" : kind === "step_completed" || kind === "step_failed" ? "step" : "append";
 }

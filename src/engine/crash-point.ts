@@ -14,6 +14,8 @@ export type CrashPoint =
   | "step.after_commit"
   | "answer.before_commit"
   | "answer.after_commit"
+  | "continue.before_commit"
+  | "continue.after_commit"
   | "end.before_commit"
   | "end.after_commit"
   | "load.after_claim";

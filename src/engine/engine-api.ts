@@ -99,6 +99,8 @@ export interface HookInfo {
   readonly token: string | null;
   /** The public URL, where the token is shown and the hook has one; else null. */
   readonly url: string | null;
+  /** What its run calls it, where it was opened with a `name`. */
+  readonly name: string | null;
   /** Whether its payloads are requests. */
   readonly isWebhook: boolean;
   /** What the workflow said of it; undefined where it said nothing, an error (`unknown_class`) where it cannot be read here. */
@@ -446,6 +448,7 @@ function hookInfo(engine: EngineCore, hook: HookRow, withToken: boolean): HookIn
           ? engine.tokens.mint({ kid: address.kid, runKey: hook.runKey, position, generation: address.generation, purpose })
           : null,
     url: withToken && url !== null ? engine.host.revealText(url) : null,
+    name: address.type === "minted" && created.name !== "" ? created.name : null,
     isWebhook: purpose === "webhook",
     metadata: metadataOf(engine, created.metadata),
     state: hook.state.type,

@@ -119,6 +119,7 @@ export class EngineCore {
       hotRuns: parts.hotRuns,
       report: this.report,
       onBlocked: (run, number) => this.#blocked(run, number),
+      onContinued: (run, continued) => this.report.continued(run, continued),
       onEnded: (run, ended) => {
         this.waiters.ended(run.id);
         this.report.ended(run, ended);

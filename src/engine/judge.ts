@@ -67,7 +67,7 @@ export class Judge {
     const { created, runNumber } = hook;
     const named = created.definition === null ? null : this.#options.registry.hook(created.definition);
     if (named?.schema) return named.schema;
-    const place = `${runNumber}:${created.position}`;
+    const place = `${runNumber}:${created.position}:${created.turn}:${created.digest}`; // a name's place is that of several hooks, in turn
     const known = this.#known.get(place);
     if (known) return known;
     const run = await this.#within(limits.lookMs, this.#code(runNumber));
@@ -94,7 +94,8 @@ export class Judge {
     const row = await store.run({ run: number });
     const definition = row && registry.workflow(row.workflow);
     if (!row || !definition) return { why: "its workflow is not registered here" };
-    if (row.seq > limits.lookEvents) return { why: `a door does not replay a journal of ${row.seq} events` };
+    const length = row.seq > limits.lookEvents ? (await store.chapter(number)).events.length : row.seq;
+    if (length > limits.lookEvents) return { why: `a door does not replay a journal of ${length} events` };
     const { type } = await committer.commit({ op: "look", run: number, isOver: false });
     if (type === "refused")
       return { why: row.status === "open" ? "no process has come through that code of late" : `that run is ${row.status}` };

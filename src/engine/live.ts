@@ -21,6 +21,11 @@ export class Live {
   isLoading = false;
   /** Events are being read that came from elsewhere. */
   isCatchingUp = false;
+  /** Its journal is still to be read: what has come meanwhile is looked for again after that. */
+  isUnread = false;
+  hasMissed = false;
+  /** Another chapter has begun: this one's code has nothing to say any more. */
+  isOutdated = false;
   /** Ended, fenced or dropped: what still comes back for it no longer counts. */
   isGone = false;
   /** The store has the run set aside; what it next asks for takes that back. */
@@ -37,10 +42,18 @@ export class Live {
     this.run = run;
   }
 
+  /** Reads on from here: what was before is not this chapter's. */
+  startAt(seq: number): void {
+    this.known = seq - 1;
+    this.isUnread = false;
+  }
+
   /** Takes the next event of the journal. False when one before it is missing. */
   receive(event: Recorded): boolean {
+    if (this.isUnread) return false;
     if (event.seq <= this.known) return true;
     if (event.seq > this.known + 1) return false;
+    if (event.kind === "run_continued" && this.run.turn > 0) this.isOutdated = true;
     this.known = event.seq;
     this.openSteps = trackSteps(this.openSteps, event);
     if (!isInput(event)) return true;

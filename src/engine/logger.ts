@@ -2,7 +2,7 @@
 // own sink, or none. What lasts is not repeated: a run that cannot be taken up is told once, a store that fails once a minute.
 
 import { RingbackError } from "../core/errors.ts";
-import type { Recorded } from "../core/event.ts";
+import type { Recorded, RunContinued } from "../core/event.ts";
 import type { Fault, RunHost, RunIdentity } from "../core/run.ts";
 import { Recent } from "../core/recent.ts";
 import { textOf } from "../core/thrown.ts";
@@ -33,13 +33,32 @@ export class Logger {
 
   /** A run that completed and left nothing behind is not worth a line. */
   ended(run: RunIdentity, ended: Recorded & { readonly kind: "run_ended" }, host: Pick<RunHost, "parse" | "sealText">): void {
-    const { outcome, warnings, unread, abandoned } = ended;
+    const { outcome } = ended;
     if (outcome.type === "failed")
       this.#say("error", host, () => `run ${run.id} (${run.workflow}) failed: ${describe(host, outcome.error)}`);
-    for (const warning of warnings) this.#say("warn", host, () => `run ${run.id} (${run.workflow}): ${warning}`);
-    if (unread.length > 0) this.#say("warn", host, () => `run ${run.id} (${run.workflow}) ended, and ${unreadText(unread.length)}`);
-    if (abandoned.length > 0)
-      this.#say("warn", host, () => `run ${run.id} (${run.workflow}) ended, and ${abandonedText(abandoned.length)}`);
+    this.#left(run, "ended", ended, host);
+    if (ended.abandoned.length > 0)
+      this.#say("warn", host, () => `run ${run.id} (${run.workflow}) ended, and ${abandonedText(ended.abandoned.length)}`);
+  }
+
+  /** The same of a chapter of it. */
+  continued(run: RunIdentity, continued: RunContinued, host: Pick<RunHost, "sealText">): void {
+    this.#left(run, "continued as new", continued, host);
+    const count = continued.abandoned.length;
+    const what = count === 1 ? "a step or timer" : `${count} steps and timers`;
+    if (count > 0)
+      this.#say("warn", host, () => `run ${run.id} (${run.workflow}) continued as new, and ${what} of the old chapter came to no end`);
+  }
+
+  #left(
+    run: RunIdentity,
+    what: string,
+    { warnings, unread }: Pick<RunContinued, "warnings" | "unread">,
+    host: Pick<RunHost, "sealText">,
+  ): void {
+    const name = `run ${run.id} (${run.workflow})`;
+    for (const warning of warnings) this.#say("warn", host, () => `${name}: ${warning}`);
+    if (unread.length > 0) this.#say("warn", host, () => `${name} ${what}, and ${unreadText(unread.length)}`);
   }
 
   blocked(run: RunIdentity, fault: Fault | null, host: Pick<RunHost, "sealText">): void {

@@ -1,7 +1,7 @@
 // What happened in this engine, for those who want to know: as lines for the logger, and as events for who observes it.
 
 import { RingbackError } from "../core/errors.ts";
-import type { BlockedReason, HookCreated, Recorded } from "../core/event.ts";
+import type { BlockedReason, HookCreated, Recorded, RunContinued } from "../core/event.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { Fault, RunHost, RunIdentity } from "../core/run.ts";
 import { hookIdOf } from "../core/run-id.ts";
@@ -60,6 +60,9 @@ export class Report {
         case "run_blocked":
           this.#blocked(run, event);
           break;
+        case "run_continued":
+          for (const message of event.warnings) this.observers.tell("run_warning", { ...fact(run, event.at), message });
+          break;
         case "run_ended":
           this.#ended(run, event);
           break;
@@ -71,6 +74,11 @@ export class Report {
   /** A run has ended, and this engine ended it. */
   ended(run: RunIdentity, event: Ended): void {
     this.#options.logger.ended(run, event, this.#options.host);
+  }
+
+  /** A chapter of a run is over. */
+  continued(run: RunIdentity, event: Recorded & RunContinued): void {
+    this.#options.logger.continued(run, event, this.#options.host);
   }
 
   blocked(run: RunIdentity, fault: Fault | null): void {

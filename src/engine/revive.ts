@@ -1,5 +1,6 @@
 // A run out of its journal: made, given what was recorded, and its code run against that. The worker goes on from there; a look does not.
 
+import { Heritage } from "../core/chapter.ts";
 import type { WorkflowDefinition } from "../core/definition.ts";
 import { type Recorded, type Serialised, valueIn } from "../core/event.ts";
 import { Run, type RunHost } from "../core/run.ts";
@@ -24,12 +25,16 @@ export function revive(row: RunRow, definition: WorkflowDefinition, host: RunHos
   return new Live(row, new Run({ id, key, workflow, codeId: definition.codeId, createdAt }, definition, host));
 }
 
-/** Gives the run its whole journal. Rejects where the store does. */
+/** Gives the run the journal of its last chapter, and what that has inherited (CH1). Rejects where the store does. */
 export async function readInto(live: Live, store: Store, host: RevivingHost): Promise<void> {
-  const journal = await store.journal(live.number, 0);
-  await requestsOf(journal, host);
-  for (const event of journal) live.run.record(event);
-  for (const event of journal) live.receive(event);
+  live.isUnread = true;
+  const { events, inherited } = await store.chapter(live.number);
+  await requestsOf([...inherited, ...events], host);
+  const [first] = events;
+  if (first?.kind === "run_continued") live.run.heritage = new Heritage(live.run, first, inherited);
+  live.startAt(first?.seq ?? 1);
+  for (const event of events) live.run.record(event);
+  for (const event of events) live.receive(event);
   live.isLoading = true;
 }
 

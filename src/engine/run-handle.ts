@@ -128,8 +128,10 @@ export class RunHandle<R = unknown> {
   }
 
   async #blocked(): Promise<Blocked | null> {
-    if (!(await this.#row()).blocked) return null;
-    const event = (await this.#journal()).findLast((found) => found.kind === "run_blocked");
+    const row = await this.#row();
+    if (!row.blocked) return null;
+    const { events } = await (await this.#engine()).parts.store.chapter(row.run);
+    const event = events.findLast((found) => found.kind === "run_blocked");
     if (event?.kind !== "run_blocked") return null;
     return { reason: event.reason, message: event.message, difference: event.diff && differenceOf(event.diff) };
   }

@@ -77,7 +77,7 @@ export class EngineRunHost implements RunHost {
     };
   }
 
-  tokenOf(run: Run, created: HookCreated): string {
+  tokenOf(run: Run, created: Pick<HookCreated, "position" | "purpose" | "address">): string {
     const { address, position, purpose } = created;
     if (address.type === "custom") return address.token;
     try {

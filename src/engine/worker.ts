@@ -6,11 +6,12 @@
 // W4. A parked run stays hot within the budget, least recently used out first; cold, it is its journal and nothing else.
 
 import { setImmediate } from "node:timers";
-import type { NoteEvent, OutputEvent, Recorded, RunOutcome } from "../core/event.ts";
+import type { NoteEvent, OutputEvent, Recorded, RunContinued, RunOutcome } from "../core/event.ts";
 import { RingbackError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { Run, RunIdentity } from "../core/run.ts";
-import type { AppendOutcome, Broken, RunNumber, RunRow, Store } from "../store/port.ts";
+import { type Continuation, endChapter } from "../core/chapter.ts";
+import type { Append, AppendOutcome, Broken, RunNumber, RunRow, Store } from "../store/port.ts";
 import type { Committer } from "./commit.ts";
 import { crashPoint } from "./crash-point.ts";
 import { Live } from "./live.ts";
@@ -31,6 +32,8 @@ export interface WorkerOptions {
   readonly hotRuns: number;
   readonly report: Report;
   readonly onBlocked: (run: Run, number: RunNumber) => void;
+  /** A chapter is over. */
+  readonly onContinued: (run: RunIdentity, continued: Recorded & RunContinued) => void;
   readonly onEnded: (run: RunIdentity, ended: EndedEvent) => void;
   /** A run that was dropped is to be looked for again. With an error where there was one: the store's, or what reading it threw. */
   readonly onStranded: (run: RunNumber, error: unknown) => void;
@@ -168,6 +171,7 @@ export class Worker {
       return live;
     }
     await this.#read(live);
+    if (live.hasMissed) void this.#catchUp(live);
     replay(live, false, () => {
       this.#rest(live);
       this.#pump(live);
@@ -190,8 +194,9 @@ export class Worker {
   #pump(live: Live): void {
     if (live.isBusy || live.isGone) return;
     const { run } = live;
+    if (live.isOutdated) return this.#lose(live, { type: "fenced" });
     const body = nextTurn(live);
-    if (!live.isRecovered && !body && !live.isCatchingUp && !run.ended && !run.fault) {
+    if (!live.isRecovered && !body && !live.isCatchingUp && !run.isOver && !run.fault) {
       live.isRecovered = true;
       this.steps.recover(live);
     }
@@ -204,6 +209,7 @@ export class Worker {
       });
     } else if (run.fault) this.#block(live);
     else if (run.ended) this.#end(live);
+    else if (run.continued) this.#continue(live, run.continued);
     else if (run.asked.length > 0 || live.isBlocked) this.#append(live);
     else this.#park(live);
   }
@@ -256,6 +262,19 @@ export class Worker {
     });
   }
 
+  /** The next chapter is read from its beginning (CH1): nothing of this one is kept. */
+  #continue(live: Live, continuation: Continuation): void {
+    const { run } = live;
+    const events = endChapter(run, continuation, live.openSteps?.keys() ?? []);
+    run.asked = [];
+    this.#put(live, this.#unblocking(live, events), false, (outcome) => {
+      this.#drop(live);
+      this.steps.abort(live.number, "The run goes on as new.");
+      for (const event of outcome.events) if (event.kind === "run_continued") this.#options.onContinued(run.identity, event);
+      void this.load(live.number);
+    });
+  }
+
   /** The code fits again. */
   #unblocking<E>(live: Live, events: readonly E[]): readonly (E | NoteEvent)[] {
     if (!live.isBlocked) return events;
@@ -279,12 +298,7 @@ export class Worker {
     });
   }
 
-  #put(
-    live: Live,
-    events: readonly (OutputEvent | NoteEvent)[],
-    isLazy: boolean,
-    done: (outcome: AppendOutcome & { type: "appended" }) => void,
-  ): void {
+  #put(live: Live, events: Append["events"], isLazy: boolean, done: (outcome: AppendOutcome & { type: "appended" }) => void): void {
     this.#work(live);
     const seen = live.run.seq;
     const answered = (outcome: AppendOutcome | Broken): void => {
@@ -328,7 +342,8 @@ export class Worker {
   }
 
   async #catchUp(live: Live): Promise<void> {
-    if (live.isCatchingUp || live.isGone) return;
+    if (live.isUnread) live.hasMissed = true;
+    if (live.isUnread || live.isCatchingUp || live.isGone) return;
     live.isCatchingUp = true;
     try {
       const events = await this.#store.journal(live.number, live.known);
@@ -377,7 +392,7 @@ export class Worker {
   /** Sets a run aside for something its code had no part in, or was caught at. */
   async accuse(number: RunNumber, error: unknown): Promise<void> {
     const live = await this.load(number);
-    if (!live || live.isGone || live.run.ended) return;
+    if (!live || live.isGone || live.run.isOver) return;
     live.run.misuse(asMisuse(live.run, error));
     this.#pump(live);
   }

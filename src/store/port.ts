@@ -11,6 +11,9 @@
 // P8. A deadline is reached by the clock, not by who noticed: a late delivery records the timeout itself, once.
 // P9. What the store answers to an event (a token's holder, a child's start or end, what came early) is appended right behind it.
 // P10. Keys outlive runs: a purge leaves of a run its deliveries' keys and answers, and nothing else.
+// P11. A chapter's end (`run_continued`) raises the fence, closes the hooks it names, and drops the run's timers but for the deadlines of
+//     the hooks it carries and a cancelled run's grace, and what it awaits. A cancel that the old chapter's code has not seen is told again
+//     behind it. A `hook_created` at a position that was used opens that address again.
 
 import type {
   Answer,
@@ -109,7 +112,7 @@ export interface Append {
   readonly op: "append";
   readonly run: RunNumber;
   readonly fence: number;
-  readonly events: readonly (OutputEvent | NoteEvent | Extract<InputEvent, { kind: "step_completed" | "step_failed" }>)[];
+  readonly events: readonly (OutputEvent | NoteEvent | Extract<InputEvent, { kind: "step_completed" | "step_failed" | "run_continued" }>)[];
   /** The last input code has seen: `wake` is cleared when nothing newer is in the journal. */
   readonly seen: number;
 }
@@ -328,6 +331,17 @@ export type Notice =
   /** Another process wrote; what, is not known. */
   | { readonly type: "changed" };
 
+/** What it takes to run a run's code again: its last chapter, which for most runs is the whole journal. */
+export interface Chapter {
+  /** From the chapter's first event on (`run_started` or `run_continued`), in order. */
+  readonly events: readonly Recorded[];
+  /**
+   * What came before for hooks that were carried over, and what code has not seen, in `seq` order: the deliveries that `run_continued` names
+   * as unread, and every input of those hooks behind its `seen`.
+   */
+  readonly inherited: readonly Recorded[];
+}
+
 export interface RunFilter {
   readonly workflow?: string;
   readonly status?: RunRow["status"];
@@ -376,6 +390,8 @@ export interface Store {
   run(by: { readonly id: string } | { readonly run: RunNumber } | { readonly key: string }): Promise<RunRow | null>;
   /** The run's events with `seq > after`, in order. */
   journal(run: RunNumber, after: number): Promise<readonly Recorded[]>;
+  /** The run's last chapter. Costs as much as that is long, whatever was before. */
+  chapter(run: RunNumber): Promise<Chapter>;
   /** How the run ended; null while it has not. */
   outcome(run: RunNumber): Promise<RunOutcome | null>;
   hook(address: Address): Promise<HookRow | null>;

@@ -3,6 +3,7 @@
 import type { Law, StoreSubject, ExpectFunction, TestFunction } from "./law/world.ts";
 import { World } from "./law/world.ts";
 import { answerLaws, deliverLaws, tokenLaws } from "./law/hook-law.ts";
+import { chapterLaws } from "./law/chapter-law.ts";
 import { heldLaws } from "./law/held-law.ts";
 import { compareWithOracle } from "./law/oracle.ts";
 import { purgeLaws } from "./law/purge-law.ts";
@@ -32,6 +33,7 @@ const laws: readonly Law[] = [
   ...answerLaws,
   ...timeLaws,
   ...childLaws,
+  ...chapterLaws,
   ...readLaws,
   ...heldLaws,
   ...purgeLaws,

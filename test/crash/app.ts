@@ -11,6 +11,7 @@ import { setImmediate } from "node:timers";
 import type { Clock } from "../../src/core/clock.ts";
 import { systemClock } from "../../src/engine/clock.ts";
 import {
+  continueAsNew,
   createEngine,
   createHook,
   createWebhook,
@@ -112,7 +113,16 @@ const stubborn = workflow("stubborn", async () => {
   }
 });
 
-const workflows = { trade, single, poison, stubborn };
+/** Takes one callback in each of `count` chapters, at one URL. */
+const relay = workflow("relay", async (count: number, taken: readonly string[] = []): Promise<readonly string[]> => {
+  const hook = createWebhook({ name: "relay" });
+  if (taken.length === 0) await handOut({ plain: hook.url });
+  const text = await take(await (await hook).text());
+  const next = [...taken, text];
+  return next.length === count ? seal(next) : continueAsNew([count, next], { carry: [hook] });
+});
+
+const workflows = { trade, single, poison, stubborn, relay };
 const shortSighted: Clock = {
   now: systemClock.now,
   alarm: (at, wake) => (at - systemClock.now() > 1_000 ? () => {} : systemClock.alarm(at, wake)),

@@ -56,7 +56,7 @@ function nowhere(call: string): RingbackError {
 
 function misused(own: Run, call: string): RingbackError {
   const error = current ? otherRun(own, current, call) : outsideTurn(own, call);
-  if (!own.ended && !own.fault) listeners.get(own)?.(own, error);
+  if (!own.isOver && !own.fault) listeners.get(own)?.(own, error);
   forgive(error, own);
   return error;
 }

@@ -70,7 +70,7 @@ function runTurn(run: Run, body: (run: Run) => void, done: (hadTicks: boolean) =
       leave();
       for (const tick of ticks) queue(...tick);
       // Rejections are told when this macrotask is over, and those of the turn that ends a run are still the run's.
-      if (run.ended) later(() => done(ticks.length > 0));
+      if (run.isOver) later(() => done(ticks.length > 0));
       else done(ticks.length > 0);
     }),
   );

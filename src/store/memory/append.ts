@@ -3,11 +3,11 @@
 // MA1. All refusals come first: after the fence has been judged, everything is appended or, if something breaks, nothing.
 // MA2. Nothing is written that follows from something else: a run's end frees tokens by ending, not by touching them.
 
-import type { HookCreated, NewRun, Recorded, RunEvent } from "../../core/event.ts";
+import type { HookCreated, NewRun, Recorded, RunContinued, RunEvent } from "../../core/event.ts";
 import { assertKeyText, disposed, hasEnded, hookState, isSameStart, mayWrite, originOf, settle, unborn } from "../../core/run-row.ts";
 import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
 import { takeEarly } from "./held.ts";
-import { type Change, runRow, storedHook } from "./state.ts";
+import { type Change, type Place, runRow, storedHook } from "./state.ts";
 
 export function append(change: Change, command: Append): AppendOutcome {
   const { run } = command;
@@ -27,7 +27,7 @@ export function append(change: Change, command: Append): AppendOutcome {
 
 /** Does what an event asks of the store. Returns the inputs that come of it at once. */
 function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
-  const { state, now } = change;
+  const { state } = change;
   switch (event.kind) {
     case "hook_created":
       return openHook(change, run, event);
@@ -36,11 +36,8 @@ function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
       return hook === null || hook.mark.holder !== null ? [] : [{ kind: "hook_registered", position: event.hook }];
     }
     case "hook_disposed": {
-      const place = { run, position: event.hook };
-      const hook = storedHook(state, place);
-      if (hook === null) return [];
-      change.setIn(state.hooks, place, { ...hook, mark: disposed(hook.mark, now) });
-      return dropTimer(change, run, event.hook);
+      dispose(change, { run, position: event.hook });
+      return [];
     }
     case "timer_set":
       change.setTimer({ run, position: event.position, dueAt: event.dueAt!, isDeadline: false });
@@ -57,6 +54,8 @@ function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
     case "run_blocked":
       if (event.reason !== "missing_key") change.set(state.setAside, JSON.stringify([run, event.codeId]), true);
       return [];
+    case "run_continued":
+      return continueRun(change, run, event);
     case "run_ended":
       change.delete(state.timers, run);
       endRun(change, run, event);
@@ -64,6 +63,27 @@ function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
     default:
       return [];
   }
+}
+
+function dispose(change: Change, place: Place): void {
+  const hook = storedHook(change.state, place);
+  if (hook === null) return;
+  change.setIn(change.state.hooks, place, { ...hook, mark: disposed(hook.mark, change.now) });
+  dropTimer(change, place.run, place.position);
+}
+
+/** P11 */
+function continueRun(change: Change, run: RunNumber, { closed, carried, awaited }: RunContinued): RunEvent[] {
+  const { state } = change;
+  for (const position of closed) dispose(change, { run, position });
+  const kept = new Set([0, ...carried.map(({ created }) => created.position)]);
+  for (const position of [...(state.timers.get(run)?.keys() ?? [])]) if (!kept.has(position)) dropTimer(change, run, position);
+  for (const id of awaited) {
+    const left = (state.watchers.get(id) ?? []).filter((watcher) => watcher.run !== run);
+    if (left.length === 0) change.delete(state.watchers, id);
+    else change.set(state.watchers, id, left);
+  }
+  return change.progress(run).cancelRequestedAt === null ? [] : [{ kind: "cancel_requested" }];
 }
 
 /** A timer or a deadline that is not there is none to drop: it may have fired. */

@@ -23,6 +23,7 @@ import type {
   StoreReport,
 } from "../port.ts";
 import { apply } from "./apply.ts";
+import { readChapter } from "./chapter.ts";
 import { findHeld } from "./held.ts";
 import {
   emptyState,
@@ -101,6 +102,10 @@ class MemoryStore implements Store {
 
   async journal(run: RunNumber, after: number): ReturnType<Store["journal"]> {
     return (this.#state.journals.get(run) ?? []).slice(Math.max(0, after));
+  }
+
+  async chapter(run: RunNumber): ReturnType<Store["chapter"]> {
+    return readChapter(this.#state, run);
   }
 
   async outcome(run: RunNumber): ReturnType<Store["outcome"]> {

@@ -3,7 +3,7 @@
 // SA1. Nothing is written that follows from something else: a run's end frees tokens by ending. So the usual end is two statements.
 // SA2. The run's row is written once, after all events; until then `Author` alone knows it, and nothing else may read it.
 
-import type { HookCreated, NewRun, Recorded, RunEvent } from "../../core/event.ts";
+import type { HookCreated, NewRun, Recorded, RunContinued, RunEvent } from "../../core/event.ts";
 import { accepted } from "../../core/receipt.ts";
 import {
   assertKeyText,
@@ -24,6 +24,14 @@ import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts"
 import { dropHeld, earlyAt } from "./held.ts";
 import { draftOf, flag, type Progress } from "./table.ts";
 import type { Work } from "./work.ts";
+
+/** A named hook opens again where it was (CH3). */
+const openedHook = `
+  insert into hooks(run, position, event, kid, expires_at, holder) values (?, ?, ?, ?, ?, ?)
+  on conflict do update set event = excluded.event, kid = excluded.kid, expires_at = excluded.expires_at, holder = excluded.holder,
+    closed_by = null, closed_at = null`;
+
+const timerOf = "insert into timers values (?1, ?2, ?3, ?4) on conflict do update set due_at = ?3, is_deadline = ?4";
 
 export function append(work: Work, command: Append): AppendOutcome {
   const before = work.tables.held(command.run);
@@ -89,6 +97,8 @@ class Author {
         if (event.reason !== "missing_key")
           tables.write("insert into set_aside values (?, ?) on conflict do nothing", this.#run, event.codeId);
         return;
+      case "run_continued":
+        return this.#continue(event);
       case "run_ended":
         if (this.#progress.flags & flag.timers) tables.write("delete from timers where run = ?", this.#run);
         return;
@@ -103,15 +113,7 @@ class Author {
     const expiresAt = created.expiresAt ?? null;
     const holder = address.type === "custom" ? this.#claimToken(address.token, position) : null;
     const kid = address.type === "minted" ? address.kid : null;
-    tables.write(
-      "insert into hooks(run, position, event, kid, expires_at, holder) values (?, ?, ?, ?, ?, ?)",
-      this.#run,
-      position,
-      this.#progress.head,
-      kid,
-      expiresAt,
-      holder,
-    );
+    tables.write(openedHook, this.#run, position, this.#progress.head, kid, expiresAt, holder);
     tables.keepFacts(tables.origin("run", this.#run)!, created);
     if (holder !== null) {
       this.#flag(flag.marks);
@@ -167,8 +169,21 @@ class Author {
     this.#dropTimer(position);
   }
 
+  /** P11 */
+  #continue({ closed, carried, awaited }: RunContinued): void {
+    const { tables } = this.#work;
+    for (const position of closed) this.#dispose(position);
+    tables.forgetHooks(this.#run, closed);
+    if (this.#progress.flags & flag.timers) {
+      const kept = JSON.stringify([0, ...carried.map(({ created }) => created.position)]);
+      tables.write("delete from timers where run = ? and position not in (select value from json_each(?))", this.#run, kept);
+    }
+    for (const id of awaited) tables.write("delete from watchers where awaited = ? and run = ?", id, this.#run);
+    if (this.#progress.cancelRequestedAt !== null) this.add({ kind: "cancel_requested" });
+  }
+
   #setTimer(position: number, dueAt: number, isDeadline: boolean): void {
-    this.#work.tables.write("insert into timers values (?, ?, ?, ?)", this.#run, position, dueAt, isDeadline ? 1 : 0);
+    this.#work.tables.write(timerOf, this.#run, position, dueAt, isDeadline ? 1 : 0);
     this.#flag(flag.timers);
     this.#work.notices.push({ type: "due", at: dueAt });
   }

@@ -28,6 +28,7 @@ import type {
   Store,
   StoreReport,
 } from "../port.ts";
+import { readChapter } from "./chapter.ts";
 import { busyMs, connect, describeConnection, disconnect } from "./connection.ts";
 import { deliveryOf, hookRow, locate } from "./deliver.ts";
 import { type Database, type Driver, driverInUse, loadDriver } from "./driver.ts";
@@ -144,6 +145,10 @@ class SqliteStore implements Store {
 
   async journal(run: RunNumber, after: number): ReturnType<Store["journal"]> {
     return this.#read((tables) => readJournal(tables, run, after));
+  }
+
+  async chapter(run: RunNumber): ReturnType<Store["chapter"]> {
+    return this.#read((tables) => readChapter(tables, run));
   }
 
   async outcome(run: RunNumber): ReturnType<Store["outcome"]> {

@@ -387,6 +387,11 @@ export class Tables {
     );
   }
 
+  /** Of closed hooks hardly anything is asked again. */
+  forgetHooks(run: number, positions: readonly number[]): void {
+    for (const position of positions) this.#runs.get(run)?.hooks.delete(position);
+  }
+
   answer(delivery: number): AnswerRow | null {
     const row = this.row("select delivery, deadline_at, decided_by, status, headers, body from answers where delivery = ?", delivery);
     if (row === undefined) return null;

@@ -19,6 +19,11 @@ import { checkCustomToken } from "../../core/custom-token.ts";
 export interface HookOptions {
   /** An address of your own, ≤ 255 bytes, for `resumeHook` in server code. Without one, a secret one is minted. */
   readonly token?: string;
+  /**
+   * What the run calls the hook, ≤ 255 bytes, in place of a `token`. A name has one address for the whole run: opened again under it, after
+   * a dispose or in a later chapter (`continueAsNew`), a hook has the token and the URL it had before. One open hook per name.
+   */
+  readonly name?: string;
   /** Anything serialisable, ≤ 64 KiB, for who looks the hook up. */
   readonly metadata?: unknown;
   /** When the hook closes by itself, from its creation: a duration ("3d"), milliseconds, or a `Date`. Readers get `HookTimeoutError`. */
@@ -43,7 +48,7 @@ export interface WebhookOptions extends HookOptions {
   readonly schema?: StandardSchema;
 }
 
-const hookOptions: OptionNames<HookOptions> = { token: true, metadata: true, timeout: true };
+const hookOptions: OptionNames<HookOptions> = { token: true, name: true, metadata: true, timeout: true };
 const webhookOptions: OptionNames<WebhookOptions> = { ...hookOptions, respondWith: true, respondWithin: true, methods: true, schema: true };
 
 /** What a hook is, without being awaitable: safe to return from an async function or to keep in an object. */
@@ -58,11 +63,18 @@ export interface HookHandle {
   dispose(): void;
 }
 
+/** The inner half of a hook; null for anything else. */
+export let partOf: (hook: unknown) => HookPart | null;
+
 /** A waiting point with an address. Each `await` reads one payload; `for await` reads until the hook is disposed, or left. */
 export class Hook<T = unknown> extends HookBase<T> implements Disposable {
   readonly #part: HookPart;
   readonly #metadata: unknown;
   #isShown = false;
+
+  static {
+    partOf = (hook) => (typeof hook === "object" && hook !== null && #part in hook ? hook.#part : null);
+  }
 
   constructor(part: HookPart, metadata: unknown) {
     super();
@@ -113,14 +125,14 @@ export class Hook<T = unknown> extends HookBase<T> implements Disposable {
   /** For `using hook = createHook()`: disposes it at the end of the block, while its run goes on. */
   [Symbol.dispose](): void {
     const { run } = this.#part;
-    if (!run.ended && !run.fault && callingRun() === run) this.dispose();
+    if (!run.isOver && !run.fault && callingRun() === run) this.dispose();
   }
 
   protected override mailbox(): Mailbox<T> {
     const run = this.#own("reading a hook");
     if (run.fault) return new Mailbox(run); // M5: nothing will ever be in it
     run.spend();
-    if (!this.#isShown && this.#part.created.address.type === "minted") {
+    if (!this.#isShown && !this.#part.isKnown && this.#part.created.address.type === "minted") {
       this.#isShown = true;
       run.warn(
         `${this.#part.label} is awaited before anybody saw its token, so nobody can resume it. Did an async function return it? Return hook.handle instead.`,
@@ -173,10 +185,11 @@ export function createHook<T = unknown>(options: HookOptions = {}): Hook<T> {
 function openHook<T>(options: HookOptions, definition: HookDefinition | null): Hook<T> {
   const run = here("createHook()");
   checkOptions("createHook()", options, hookOptions);
-  if (options.token !== undefined) checkCustomToken(options.token);
+  checkAddress("createHook()", options);
   const call: HookCall = {
     purpose: "hook",
     token: options.token,
+    name: options.name,
     payload: "json",
     methods: [],
     response: { mode: "accepted" },
@@ -196,12 +209,13 @@ export function createWebhook(options: WebhookOptions = {}): Webhook {
   checkOptions("createWebhook()", options, webhookOptions);
   const { token, methods = ["POST", "PUT", "PATCH"], metadata, timeout, schema = null } = options;
   checkSchema("createWebhook()", schema);
-  if (token !== undefined) checkCustomToken(token);
+  checkAddress("createWebhook()", options);
   if (!Array.isArray(methods) || methods.some((method) => typeof method !== "string"))
     throw badArgument("methods", methods, `createWebhook({ methods }) takes an array such as ["GET", "POST"], got ${kindOf(methods)}.`);
   const call: HookCall = {
     purpose: "webhook",
     token,
+    name: options.name,
     payload: "request",
     methods: methods.map((method) => method.toUpperCase()),
     response: responseOf(options),
@@ -210,6 +224,18 @@ export function createWebhook(options: WebhookOptions = {}): Webhook {
     definition: schema && { name: null, schema },
   };
   return new Webhook(callHook(run, call), metadata);
+}
+
+function checkAddress(call: string, { token, name }: HookOptions): void {
+  if (token !== undefined) checkCustomToken(token);
+  if (name === undefined) return;
+  checkName("hook", name);
+  if (token !== undefined)
+    throw badArgument(
+      "name",
+      name,
+      `${call} takes a token or a name, not both: the token is an address of your own, a name stands for a minted one.`,
+    );
 }
 
 function responseOf({ token, respondWith, respondWithin }: WebhookOptions): HookCall["response"] {

@@ -104,6 +104,7 @@ class Side {
     const lookAt = async ({ run, id, key }: RunRow): Promise<unknown> => ({
       rows: [await store.run({ run }), await store.run({ id }), await store.run({ key })],
       journal: await store.journal(run, 0),
+      chapter: await store.chapter(run),
       outcome: await store.outcome(run),
       hooks: await store.hooks({ run, limit: 100 }),
       timers: await store.timers(run),

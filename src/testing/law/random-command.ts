@@ -2,7 +2,19 @@
 
 import type { ResponsePolicy } from "../../core/event.ts";
 import type { Command, Deliver, HeldReason, RunNumber } from "../../store/port.ts";
-import { type AppendEvent, asked, cancel, custom, deliver, hookCreated, json, manual, runBlocked, runEnded } from "./world.ts";
+import {
+  type AppendEvent,
+  asked,
+  cancel,
+  custom,
+  deliver,
+  hookCreated,
+  json,
+  manual,
+  runBlocked,
+  runContinued,
+  runEnded,
+} from "./world.ts";
 
 /** A whole number below `limit`. */
 export type Random = (limit: number) => number;
@@ -148,6 +160,17 @@ export class CommandSource {
     return { op: "append", run, fence: this.#fence(run), events, seen: this.#random(14) };
   }
 
+  #continued(run: RunNumber): AppendEvent {
+    const created = hookCreated(this.#used(run));
+    return runContinued({
+      seen: this.#random(14),
+      lastPosition: this.#positions.get(run) ?? 0,
+      carried: this.#pick([], [{ created, unread: [] }]),
+      closed: this.#pick([], [this.#used(run)]),
+      awaited: this.#pick([], [`r${this.#random(12)}`]),
+    });
+  }
+
   /** A position that the run has not used. */
   #fresh(run: RunNumber): number {
     const position = (this.#positions.get(run) ?? 0) + 1;
@@ -164,7 +187,13 @@ export class CommandSource {
     const random = this.#random;
     const own = asked(this.#fresh(run));
     const timeout = this.#pick(null, { afterMs: random(80) });
-    switch (random(16)) {
+    switch (random(18)) {
+      case 16:
+        return this.#continued(run);
+      case 17: {
+        const position = this.#used(run); // of a name that is used again
+        return hookCreated(position, { timeout, name: `n${position}` });
+      }
       case 0:
       case 1:
       case 2:

@@ -1,6 +1,16 @@
 // What a law of the store suite works with: a store under a manual clock, and short ways to say common commands.
 
-import type { HookAddress, HookCreated, NewRun, Payload, Recorded, ResponsePolicy, RunEvent, RunOutcome } from "../../core/event.ts";
+import type {
+  HookAddress,
+  HookCreated,
+  NewRun,
+  Payload,
+  Recorded,
+  ResponsePolicy,
+  RunContinued,
+  RunEvent,
+  RunOutcome,
+} from "../../core/event.ts";
 import type {
   Address,
   Append,
@@ -204,6 +214,25 @@ export function stepScheduled(position: number): AppendEvent {
 
 export function runEnded(outcome: RunOutcome = { type: "completed", result: '["done"]' }): AppendEvent {
   return { kind: "run_ended", turn: 2, outcome, seen: 1, unread: [], abandoned: [], warnings: [] };
+}
+
+export function runContinued(continued: Partial<RunContinued> = {}): RunContinued {
+  return {
+    kind: "run_continued",
+    codeId: "code-1",
+    args: '["next"]',
+    seed: "ffeeddccbbaa99887766554433221100",
+    lastPosition: 1,
+    seen: 1,
+    carried: [],
+    names: [],
+    closed: [],
+    awaited: [],
+    unread: [],
+    abandoned: [],
+    warnings: [],
+    ...continued,
+  };
 }
 
 export function runBlocked(codeId: string): AppendEvent {
