@@ -163,10 +163,11 @@ export const doorRows: { readonly [name in DoorLimit]: Row } = {
     cases: {
       "how long a door replays": (world) => async (size) => {
         const { engine } = await judged(world, (value) => ({ value }));
-        const { journal } = engine.core.parts.store;
-        engine.core.parts.store.journal = async (...which) => {
+        const { store } = engine.core.parts;
+        const { chapter } = store;
+        store.chapter = async (...which) => {
           world.clock.advance(size - 1);
-          return journal.apply(engine.core.parts.store, which);
+          return chapter.apply(store, which);
         };
         return toldBy(engine.signal("j", 1));
       },

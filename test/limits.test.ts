@@ -3,7 +3,7 @@
 import { setImmediate } from "node:timers";
 import { expect, onTestFinished, test } from "vitest";
 import { type Limit, limits } from "../src/core/limits.ts";
-import { createHook, createWebhook, defineHook, step, workflow } from "../src/index.ts";
+import { continueAsNew, createHook, createWebhook, defineHook, step, workflow } from "../src/index.ts";
 import type { WebhookOptions } from "../src/styles/plain/hook.ts";
 import { createWorld, type World } from "./harness.ts";
 import { doorRows, type Row } from "./limit-door.ts";
@@ -38,6 +38,7 @@ const calls: { readonly [what: string]: (size: number) => unknown } = {
   input: (size) => step("takes", async (_text: string) => 0)(x(size)),
   metadata: (size) => void createHook({ metadata: x(size) }),
   token: (size) => void createHook({ token: x(size) }),
+  names: (size) => void Array.from({ length: size }, (_, at) => createHook({ name: `n${at}` })),
   answer: (size) => step.run("none", () => 0).then(() => void createWebhook({ respondWith: new Response(x(size)) })),
 };
 
@@ -120,6 +121,12 @@ const table: { readonly [name in Limit]: Row } = {
       "a hook": () => (size) => told(() => defineHook(x(size))),
     },
   },
+  hookNames: {
+    refused: "bad_argument",
+    cases: {
+      "names of one run's hooks": (world) => (size) => done(world, "names", size),
+    },
+  },
   deliveryKeyBytes: {
     refused: "too_large",
     cases: {
@@ -178,6 +185,20 @@ const table: { readonly [name in Limit]: Row } = {
         const run = await world.start(wf);
         for (let n = 0; n < size - 1; n++) {
           await world.engine.signal("t", n); // the last one finds the run ended where the read was refused
+          await world.settled();
+        }
+        return run.returnValue;
+      },
+      "a chapter of it": (world) => async (size) => {
+        const wf = workflow(`continues ${size}`, async (chapter: number): Promise<string> => {
+          const hook = createHook<number>({ token: "t" });
+          for (let n = 0; n < size - 2; n++) await hook;
+          return chapter === 1 ? continueAsNew([2]) : told(async () => hook);
+        });
+        await world.restart({ workflows: [wf] });
+        const run = await world.start(wf, 1);
+        for (let n = 0; n < 2 * size - 3; n++) {
+          await world.engine.signal("t", n);
           await world.settled();
         }
         return run.returnValue;

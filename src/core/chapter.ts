@@ -124,7 +124,7 @@ export function enter(run: Run, part: HookPart): void {
 
 /** Ends the chapter with this turn. What it settles with, nobody will see. */
 export function callContinue(run: Run, args: readonly unknown[], carry: readonly HookPart[]): Promise<never> {
-  run.spend();
+  run.count();
   const { id, workflow } = run.identity;
   if (run.isCancelled) throw new RunCancelledError(`Run ${id} was cancelled: it does not continue as new.`, { details: { run: id } });
   const continueWith = (text: Serialised): void => {

@@ -118,6 +118,8 @@ export class Run implements Reading {
   #random: Random | null = null;
   #capturing: Set<{ readonly what: string }> | null = null;
   #position = 0;
+  /** `seq` of the event that began this chapter. */
+  #first = 1;
   #spent = 0;
   #refused = 0;
   #suspect: { readonly turn: number; readonly name: string; readonly call: Error } | null = null;
@@ -139,6 +141,7 @@ export class Run implements Reading {
   begin(event: Recorded & ({ readonly kind: "run_started" } | RunContinued)): void {
     this.#open(event);
     this.#seed = event.seed;
+    this.#first = event.seq;
     const args = this.host.parse(event.args) as never[];
     whenSettled(
       called(this.#definition.body, args),
@@ -214,7 +217,7 @@ export class Run implements Reading {
   handOver(): void {
     this.turn++;
     this.isTurnOpen = true;
-    this.#count();
+    this.count();
     let oldest: Mailbox<unknown> | null = null;
     for (const mailbox of this.ready) if (oldest === null || mailbox.oldest() < oldest.oldest()) oldest = mailbox;
     oldest?.handOver();
@@ -277,16 +280,17 @@ export class Run implements Reading {
     return false;
   }
 
-  /** One durable call or read. Past the journal's limit it is refused, so that code may still return what it has. */
+  /** One durable call or read. Past the limit of a chapter it is refused, so that code may still return what it has, or continue as new. */
   spend(): void {
-    this.#count();
-    if (this.fault || this.seq <= limits.journalEvents) return;
-    const message = `Run ${this.identity.id} (${this.identity.workflow}) has come to event ${this.seq} of its journal, and asks for nothing new after ${limits.journalEvents}. Return what is done, and start another run for the rest.`;
-    throw new RingbackError("too_large", message, { details: { what: "journal", limit: limits.journalEvents, actual: this.seq } });
+    this.count();
+    const length = this.seq - this.#first + 1;
+    if (this.fault || length <= limits.journalEvents) return;
+    const message = `Run ${this.identity.id} (${this.identity.workflow}) has come to event ${length} of its journal, and asks for nothing new after ${limits.journalEvents}. Go on by continueAsNew(), or return what is done.`;
+    throw new RingbackError("too_large", message, { details: { what: "journal", limit: limits.journalEvents, actual: length } });
   }
 
   /** Too many durable calls and hand-overs after one input event are a loop that waits for nothing. */
-  #count(): void {
+  count(): void {
     if (this.fault || ++this.#spent <= limits.callsPerEvent) return;
     const message = `Run ${this.identity.id} (${this.identity.workflow}) made more than ${limits.callsPerEvent} durable calls without waiting for anything. Look for a loop whose wait has already ended.`;
     const error = new RingbackError("too_many_calls", message, { details: { run: this.identity.id, limit: limits.callsPerEvent } });

@@ -285,9 +285,10 @@ export class EngineApi {
   /** One run as lists show it. Rejects `RunNotFoundError`. */
   async getRunInfo(runId: string): Promise<RunInfo> {
     const { runId: id } = this.getRun(runId);
-    const row = await (await this.#engine()).parts.store.run({ id });
+    const engine = await this.#engine();
+    const row = await engine.parts.store.run({ id });
     if (!row) throw runNotFound(id);
-    return runInfo(row);
+    return runInfo(engine, row);
   }
 
   /** Hooks, those of the newest run first; of one run, or of all. Open ones unless `all`; 100 unless `limit` says otherwise. */
