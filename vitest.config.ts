@@ -12,6 +12,8 @@ const config: ViteUserConfigFnObject = ({ mode }) => {
     test: {
       include: ["test/**/*.test.ts"],
       pool: "forks",
+      // One process for each core: the default leaves one idle, and no test depends on how fast it gets on.
+      maxWorkers: "100%",
       testTimeout: isLong ? 600_000 : 20_000,
       hookTimeout: isLong ? 120_000 : 20_000,
       typecheck: { enabled: false },

@@ -194,7 +194,14 @@ describe("who is let in", () => {
     expect(await ids("?workflow=sleeps")).toEqual([200, "d", null]);
     expect(await ids("?state=cancelled&workflow=waits")).toEqual([200, "a", null]);
     expect((await get(world, "runs?state=open&limit=1"))[1].runs).toEqual([
-      { runId: "d", workflowName: "sleeps", state: "waiting", createdAt: new Date(epoch).toISOString(), completedAt: null },
+      {
+        runId: "d",
+        workflowName: "sleeps",
+        state: "waiting",
+        isRegistered: true,
+        createdAt: new Date(epoch).toISOString(),
+        completedAt: null,
+      },
     ]);
     for (const [query, words] of [
       ["?stat=open", 'no option "stat". Did you mean "state"?'],
@@ -283,6 +290,42 @@ describe("who is let in", () => {
     expect((await get(world, "runs/b"))[1].run.state).toBe("cancelled");
     expect((await post(world, "runs/none/cancel"))[0]).toBe(404);
     expect((await post(world, "runs/none/wake-up"))[0]).toBe(404);
+  });
+
+  test("lists what was refused and delivers it again, removes runs, keeps what comes early", async () => {
+    const world = await opened();
+    expect((await post(world, "hooks/resume", { token: "for:late", payload: 1, early: true }))[1]).toMatchObject({
+      runId: null,
+      hookId: null,
+      delivery: { disposition: "buffered" },
+    });
+    await world.engine.start(waits, ["a"], { id: "a" });
+    await world.engine.start(sleeps, [], { id: "b" });
+    await world.settled();
+    await world.engine.resumeHook("for:a", 1);
+    await world.settled();
+    await world.engine.signal("for:a", "again");
+    await world.settled();
+    const [code, { refused, before }] = await get(world, "refused");
+    expect([code, refused, before]).toEqual([200, [expect.objectContaining({ reason: "closed", token: "for:a" })], null]);
+    const { deliveryId } = refused[0];
+    expect((await get(world, `refused?before=${deliveryId}`))[1].refused).toEqual([]);
+    expect(await post(world, `refused/${deliveryId}/redeliver`)).toEqual([
+      200,
+      expect.objectContaining({ disposition: "closed", by: "ended" }),
+    ]);
+    expect((await post(world, "refused/dlv_zz/redeliver"))[0]).toBe(404);
+    expect((await post(world, "refused/none/redeliver"))[0]).toBe(400);
+    expect(await post(world, "runs/b/delete")).toEqual([409, expect.objectContaining({ code: "run_open" })]);
+    expect(await post(world, "runs/a/delete")).toEqual([200, { deleted: "a" }]);
+    expect((await post(world, "runs/a/delete"))[0]).toBe(404);
+    await world.engine.start(waits, ["a"], { id: "a" });
+    await world.settled();
+    expect((await post(world, `refused/${deliveryId}/redeliver`))[1]).toMatchObject({ disposition: "accepted", id: deliveryId });
+    await world.settled();
+    expect(await post(world, "purge", { olderThan: "0s" })).toEqual([200, { runs: 1, rows: expect.any(Number) }]);
+    expect((await post(world, "purge", { older: "0s" }))[0]).toBe(400);
+    expect((await post(world, "purge", { olderThan: "soon" }))[0]).toBe(400);
   });
 
   test("AD2: never sees a minted token, wherever it stands", async () => {

@@ -4,7 +4,14 @@ import { badArgument, checkOptions, type OptionNames } from "../core/argument.ts
 import { RingbackError } from "../core/errors.ts";
 import type { Answer } from "../core/event.ts";
 import { textOf } from "../core/thrown.ts";
-import type { EngineApi, ListHooksOptions, ListRunsOptions, ResumeOptions } from "../engine/engine-api.ts";
+import type {
+  EngineApi,
+  ListHooksOptions,
+  ListRefusedOptions,
+  ListRunsOptions,
+  PurgeOptions,
+  ResumeOptions,
+} from "../engine/engine-api.ts";
 import type { Health } from "../engine/health.ts";
 import { healthAnswer } from "./status.ts";
 
@@ -39,8 +46,12 @@ export const adminRoutes: readonly AdminRoute[] = [
   { method: "GET", path: "runs/:run/hooks", answer: ({ engine, query, parameter }) => listHooks(engine, query, parameter("run")) },
   { method: "POST", path: "runs/:run/cancel", answer: cancelRun },
   { method: "POST", path: "runs/:run/wake-up", answer: ({ engine, parameter }) => engine.getRun(parameter("run")).wakeUp() },
+  { method: "POST", path: "runs/:run/delete", answer: deleteRun },
   { method: "GET", path: "hooks", answer: ({ engine, query }) => listHooks(engine, query) },
   { method: "POST", path: "hooks/resume", answer: resumeHook },
+  { method: "GET", path: "refused", answer: listRefused },
+  { method: "POST", path: "refused/:delivery/redeliver", answer: ({ engine, parameter }) => engine.redeliver(parameter("delivery")) },
+  { method: "POST", path: "purge", answer: purge },
 ];
 
 async function listRuns({ engine, query }: AdminCall): Promise<unknown> {
@@ -74,19 +85,37 @@ async function cancelRun({ engine, parameter }: AdminCall): Promise<unknown> {
   return { run: await engine.getRunInfo(run.runId) };
 }
 
-interface ResumeBody extends Pick<ResumeOptions, "key"> {
+async function deleteRun({ engine, parameter }: AdminCall): Promise<unknown> {
+  const { runId } = await engine.getRunInfo(parameter("run"));
+  await engine.getRun(runId).delete();
+  return { deleted: runId };
+}
+
+async function listRefused({ engine, query }: AdminCall): Promise<unknown> {
+  const options = optionsIn(query) as ListRefusedOptions;
+  const refused = await engine.listRefused(options);
+  return { refused, before: refused.length === (options.limit ?? 100) ? refused.at(-1)?.deliveryId : null };
+}
+
+async function purge({ engine, body = {} }: AdminCall): Promise<unknown> {
+  checkOptions("POST purge", body, { olderThan: true } as OptionNames<unknown>);
+  const { olderThan } = body as Pick<PurgeOptions, "olderThan">;
+  return engine.purge(olderThan === undefined ? {} : { olderThan });
+}
+
+interface ResumeBody extends ResumeOptions {
   readonly token: string;
   readonly payload?: unknown;
 }
 
-const resumeBody: OptionNames<ResumeBody> = { token: true, payload: true, key: true };
+const resumeBody: OptionNames<ResumeBody> = { token: true, payload: true, key: true, early: true };
 
 /** The token stands in the body: paths are logged by servers and proxies, and a token is a secret. */
 async function resumeHook({ engine, body }: AdminCall): Promise<unknown> {
   checkOptions("POST hooks/resume", body, resumeBody as OptionNames<unknown>);
-  const { token, payload, key } = body as ResumeBody;
-  const { runId, hookId, delivery } = await engine.resumeHook({ token }, payload, key === undefined ? {} : { key });
-  return { runId, hookId, delivery };
+  const { token, payload, ...options } = body as ResumeBody;
+  const resumed = await engine.resumeHook({ token }, payload, options as ResumeOptions & { early: true });
+  return { runId: resumed.runId ?? null, hookId: resumed.hookId ?? null, delivery: resumed.delivery };
 }
 
 /** What stands in a query as options of a call, which refuses those it does not know. */

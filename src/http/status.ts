@@ -122,6 +122,8 @@ const adminStatuses: { readonly [code in ErrorCode]?: number } = {
   not_yet: 400,
   run_not_found: 404,
   hook_not_found: 404,
+  delivery_not_found: 404,
+  run_open: 409,
   hook_closed: 410,
   too_large: 413,
   too_deep: 422,
