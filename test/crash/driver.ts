@@ -148,12 +148,15 @@ export class CrashWorld {
     this.begin();
   }
 
-  /** Dies so often, each time at a moment that chance chooses; every fourth time while it starts, and else when it has got somewhere. */
+  /**
+   * Dies so often, each time at a moment that chance chooses; every fourth time while it starts, and else when it has got somewhere: three
+   * deaths in a row before a run gets on set it aside, as they should.
+   */
   async dieAnytime(times: number, chance: () => number): Promise<void> {
     for (let time = 0; time < times; time++) {
       const life = this.begin();
       if (time % 4 === 3) await new Promise((resolve) => setTimeout(resolve, chance() * 300));
-      else await this.#happenings(10 + chance() * 40);
+      else await this.#happenings(30 + chance() * 40);
       await life.kill();
     }
     this.begin();
