@@ -16,7 +16,7 @@ export const declarePurge: Declare = (root, { action }) => {
       "after",
       `
 An app does so by itself every minute, as its "retention" says. The keys of deliveries are kept for 30 days, whatever becomes of their
-runs. Callbacks are taken meanwhile; room in the file is used again.
+runs. Callbacks are taken meanwhile, and the file shrinks.
 
 Example:
   $ npx ringback purge --older-than 7d`,

@@ -14,6 +14,9 @@ import type { Work } from "./work.ts";
 /** Runs that are looked at together, by number: most of them may be open, or gone. */
 const window = 1_000;
 const windowsAtMost = 10;
+/** Free pages below which a file is left alone: they are used again. */
+const freePagesKept = 1_000;
+const pagesAtOnce = 250;
 /** Events that go at once when somebody deletes a run. */
 const portion = 1_000;
 const endedBefore = `
@@ -43,13 +46,13 @@ export function purge(work: Work, command: Purge): PurgeOutcome {
   rows += endKeys(tables, now, now - command.keysMs, limit - rows);
   rows += endHeld(tables, now, command.unclaimedMs, limit - rows);
   let runs = 0;
-  if (runsMs === null) return { type: "purged", runs, rows, next: rows >= limit ? from : null };
+  if (runsMs === null) return { type: "purged", runs, rows, next: rows >= limit || shrink(tables) ? from : null };
   let next: RunNumber = from;
   for (let windows = 0; windows < windowsAtMost && rows < limit; windows++) {
     const first = tables.row("select run, created_at from origins where run >= ? order by run limit 1", next) as
       | [number, number]
       | undefined;
-    if (first === undefined || first[1] > now - runsMs) return { type: "purged", runs, rows, next: null };
+    if (first === undefined || first[1] > now - runsMs) return { type: "purged", runs, rows, next: shrink(tables) ? next : null };
     next = first[0] + window;
     for (const [run] of tables.rows(endedBefore, first[0], next, now - runsMs)) {
       if (rows >= limit) {
@@ -62,6 +65,16 @@ export function purge(work: Work, command: Purge): PurgeOutcome {
     }
   }
   return { type: "purged", runs, rows, next };
+}
+
+/** Gives room that nobody will want soon back to the file system, a little at a time. True while there is more. */
+function shrink(tables: Tables): boolean {
+  const free = (): number => tables.row("pragma freelist_count")![0] as number;
+  const before = free();
+  const [pages] = tables.row("pragma page_count") as [number];
+  if (before < Math.max(freePagesKept, pages / 10)) return false;
+  tables.rows(`pragma incremental_vacuum(${pagesAtOnce})`);
+  return free() < before; // a file that was made without it stays as it is
 }
 
 /** SP1: hides it. A key that the run's row led to enters the index, under an address that needs no run. */
