@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { createHook, createWebhook, defineHook, sleep, workflow } from "../src/index.ts";
 import { RingbackError } from "../src/errors.ts";
 import type { StandardSchema } from "../src/core/definition.ts";
+import { asDefault } from "./default-engine.ts";
 import { createWorld, modes, type World } from "./harness.ts";
 
 const positive: StandardSchema<{ n: number }> = {
@@ -14,6 +15,7 @@ const positive: StandardSchema<{ n: number }> = {
     validate: async (value) => ((value as { n?: unknown }).n === 1 ? { value: { n: 1 } } : { issues: [{ message: "n is not 1" }] }),
   },
 };
+const plain = defineHook();
 const judged = defineHook("judged in the matrix", { schema: positive });
 
 /** What a sender is told, whatever the door calls it. */
@@ -150,6 +152,30 @@ const doors: readonly DoorUnderTest[] = [
         without,
       },
       {
+        name: `defineHook().resume, ${hook}`,
+        hook,
+        send: (sending) => {
+          asDefault(sending.world);
+          return toldByError(plain.resume(sending.token, sending.body, options(sending)));
+        },
+        without,
+      },
+      {
+        name: `the admin handler, ${hook}`,
+        hook,
+        send: async (sending) => {
+          const { token, body: payload } = sending;
+          const request = new Request("https://app.example/ringback/admin/v1/hooks/resume", {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify({ token, payload, ...options(sending) }),
+          });
+          const answer = (await (await sending.world.engine.admin(request)).json()) as { code: string; delivery?: { disposition: Told } };
+          return answer.delivery?.disposition ?? (codes[answer.code] as Told);
+        },
+        without,
+      },
+      {
         name: `signal, ${hook}`,
         hook,
         send: (sending) =>
@@ -188,7 +214,7 @@ describe.each(modes)("%s", (mode) => {
     for (const situation of situations) {
       if (door.without.includes(situation)) continue;
       // A situation has a world of its own, so that an outage ends with it.
-      const world = await createWorld([wf], { mode });
+      const world = await createWorld([wf], { mode, admin: { authorize: () => true } });
       found[situation] = await play(situation, door, world, async (end, schema = false) => {
         const run = await world.start(wf, situation, end, schema);
         return { run, ...(urls.get(situation) as { url: string; token: string }) };
