@@ -93,8 +93,9 @@ interface Arrival {
   readonly isEarly: boolean;
 }
 
-/** A delivery that no hook's own methods or form have been asked of. */
+/** The methods that a request may come by before there is a hook to say. */
 const resuming: readonly string[] = ["POST", "PUT", "PATCH"];
+
 export class Door {
   readonly #options: DoorOptions;
   readonly #payloads: Payloads;
@@ -243,7 +244,7 @@ export class Door {
 
   /** No hook is there any more: the store may know the key still (D1). */
   #repeat(door: DoorName, address: Address, request: Capture, answer: Answering): void {
-    const command = this.#payloads.requestCommand(address, null, request);
+    const command = { ...this.#payloads.requestCommand(address, null, request), judgedFor: null };
     this.#deliver(door, command, (outcome) => this.#reply(command, outcome, answer), answer.fail);
   }
 
@@ -283,7 +284,7 @@ export class Door {
   #reply(command: Deliver, outcome: DeliverOutcome, { reply, fail, moved }: Answering): void {
     const { key } = command;
     const receipt = this.#receipt(outcome, key !== null);
-    if (outcome.type === "moved") return moved?.();
+    if (outcome.type === "moved") return moved ? moved() : reply({ type: "refused", receipt });
     if (outcome.type === "duplicate" && !outcome.isSameBody && key?.startsWith("idempotency-key:")) {
       this.#keep(command, "key_reused", "This Idempotency-Key came before with another body.");
       return reply({ type: "key_reused", receipt });
