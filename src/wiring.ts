@@ -93,7 +93,7 @@ export interface EngineOptions {
   readonly classes?: { readonly [name: string]: RegisteredClass<object> };
 }
 
-/** How long what is over is kept. The keys of deliveries outlive both, 30 days. */
+/** How long what is over is kept. The key of a delivery is known for 30 days, also where its run is gone. */
 export interface RetentionOptions {
   /** Runs, from their end; then nothing of them is left. `Infinity`: for ever. Default 30 days. */
   readonly runs?: string | number;

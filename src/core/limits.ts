@@ -108,7 +108,7 @@ export const limits: {
   /** Refused deliveries that are kept, and their bytes: a sender that repeats a refused one all day costs no more. The oldest go. */
   refusedRows: 10_000,
   refusedBytes: 64 * 1024 * 1024,
-  /** How long a delivery's key outlives its run: no provider repeats for as long (G2). */
+  /** How long a delivery's key is known at least, also where its run is gone: no provider repeats for as long (G2). */
   keysMs: 30 * 24 * 3_600_000,
   /** Rows that one portion of a purge removes: some 5 ms of a commit that callbacks wait for. */
   purgedRows: 500,
