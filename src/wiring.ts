@@ -154,7 +154,8 @@ export interface Engine extends EngineApi {
   rotateKeys(): Promise<RotatedKeys>;
   /**
    * The admin handler, JSON below `/ringback/admin/v1/`: `GET health`, `GET runs`, `GET runs/:run` with its timeline, `GET runs/:run/hooks`,
-   * `POST runs/:run/cancel`, `POST runs/:run/wake-up`, `GET hooks`, `POST hooks/resume`. It answers 403 to everybody until
+   * `POST runs/:run/cancel`, `wake-up` and `delete` there, `GET hooks`, `POST hooks/resume`, `GET refused`,
+   * `POST refused/:delivery/redeliver`, `POST purge`. It answers 403 to everybody until
    * `createEngine({ admin: { authorize } })` or `RINGBACK_ADMIN_TOKEN` says who may; mounting `ingress` never serves it.
    */
   readonly admin: Admin;
