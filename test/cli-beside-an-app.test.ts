@@ -81,6 +81,8 @@ describe("beside a running app", () => {
     expect(parked.stdout).toMatch(/attempt failed +#1 +charge +attempt 2 in .*, Error: card \\u001b\[31mdeclined/);
     expect(parked.stdout).not.toContain("\u001b");
     expect(parked.stdout).not.toContain(shown.token);
+    expect(parked.stdout).toContain("token minted (--tokens shows it)");
+    expect((await ringback("run", "o-1", "--tokens")).stdout).toContain(`, token ${shown.url}\n`);
 
     const empty = project.newFolder();
     const db = `sqlite:${join(cwd, ".ringback/ringback.db")}`;

@@ -11,8 +11,10 @@ export interface Wait {
   readonly until: Date | null;
   /** Why a step is tried again. */
   readonly error: string | null;
-  /** A custom token; null for minted ones, and for what is no hook. */
+  /** A custom token, or the one that was asked for; null for other minted ones, and for what is no hook. */
   readonly token: string | null;
+  /** A webhook's, where its token is shown. */
+  readonly url: string | null;
 }
 
 type Kind = TimelineEntry["event"];
@@ -37,7 +39,7 @@ export function waitsOf(timeline: readonly TimelineEntry[], hooks: readonly Hook
     const { event, position, at, name = null, dueAt = null, error = null } = entry;
     if (position === undefined) continue;
     const kind = begins[event];
-    if (kind) waits.set(position, { kind, position, name, since: at, until: dueAt, error: null, token: null });
+    if (kind) waits.set(position, { kind, position, name, since: at, until: dueAt, error: null, token: null, url: null });
     else if (ends.has(event)) waits.delete(position);
     const begun = waits.get(position);
     if (begun && event === "step_retrying") waits.set(position, { ...begun, until: dueAt, error });
@@ -46,7 +48,7 @@ export function waitsOf(timeline: readonly TimelineEntry[], hooks: readonly Hook
   const names = new Map(timeline.map(({ position, name }) => [position, name]));
   for (const hook of hooks) {
     if (hook.state !== "open") continue;
-    const { isWebhook, createdAt: since, expiresAt: until, token } = hook;
+    const { isWebhook, createdAt: since, expiresAt: until, token, url } = hook;
     const position = Number(hook.hookId.slice(hook.hookId.lastIndexOf(":") + 1));
     waits.set(position, {
       kind: isWebhook ? "webhook" : "hook",
@@ -56,6 +58,7 @@ export function waitsOf(timeline: readonly TimelineEntry[], hooks: readonly Hook
       until,
       error: null,
       token,
+      url,
     });
   }
   return [...waits.values()].sort((a, b) => a.position - b.position);

@@ -4,13 +4,17 @@ import type { Blocked, HookInfo, Run, RunEnding, TimelineEntry } from "../../api
 import { RingbackError } from "../../errors.ts";
 import type { Engine } from "../../index.ts";
 import { columns, plain } from "../columns.ts";
-import { type Call, type Declare, withEngine } from "../command.ts";
+import { type Call, type Declare, type Globals, withEngine } from "../command.ts";
 import { spanText, whenText } from "../span.ts";
 import type { Terminal } from "../terminal.ts";
 import { timelineLines } from "../timeline-text.ts";
 import { type Wait, waitsOf } from "../wait.ts";
 import { addressOf, noRun } from "./hooks.ts";
 import { paintState } from "./runs.ts";
+
+interface Options extends Globals {
+  readonly tokens?: boolean;
+}
 
 /** Everything that is said of a run; what `--json` prints. */
 interface RunView {
@@ -39,24 +43,25 @@ export const declareRun: Declare = (root, { action }) => {
     .command("run")
     .description("Show a run: what it waits for, its timeline, how it ended.")
     .argument("<run>", "The run's id.")
+    .option("--tokens", "Show minted tokens and URLs. They are secrets: whoever has one can answer the hook.")
     .addHelpText("after", "\nExamples:\n  $ npx ringback run order-1042\n  $ npx ringback run order-1042 --json | jq .outcome")
     .action(action(showRun));
 };
 
-async function showRun({ terminal, args, options }: Call): Promise<void> {
+async function showRun({ terminal, args, options }: Call<Options>): Promise<void> {
   const [runId = ""] = args;
-  const view = await withEngine(options, (engine) => viewOf(engine, runId));
+  const view = await withEngine(options, (engine) => viewOf(engine, runId, options.tokens ?? false));
   if (options.json) terminal.json(view);
   else show(view, terminal);
 }
 
-async function viewOf(engine: Engine, runId: string): Promise<RunView> {
+async function viewOf(engine: Engine, runId: string, withTokens: boolean): Promise<RunView> {
   const run = engine.getRun(runId);
   if (!(await run.exists)) throw noRun(runId);
   const timeline = await run.timeline;
   const ending = await run.ending;
   const state = await run.state;
-  const hooks = await engine.listHooks({ runId, limit: 1_000 });
+  const hooks = await engine.listHooks({ runId, limit: 1_000, withTokens });
   return {
     runId,
     workflowName: await run.workflowName,
@@ -102,13 +107,11 @@ function show(view: RunView, terminal: Terminal): void {
   if (view.blocked) showBlocked(view.blocked, terminal);
   terminal.line();
   for (const line of timelineLines(view.timeline, terminal)) terminal.line(`  ${line}`);
-  if (view.waits.some(({ kind, token }) => (kind === "webhook" || kind === "hook") && token === null))
-    terminal.note(`Tokens and URLs: npx ringback hooks --run ${plain(runId)} --tokens`);
 }
 
 function waitText(wait: Wait, now: Date): string {
   const name = wait.name === null ? "" : ` ${plain(wait.name)}`;
-  const address = wait.kind === "hook" || wait.kind === "webhook" ? `, token ${addressOf({ url: null, token: wait.token })}` : "";
+  const address = wait.kind === "hook" || wait.kind === "webhook" ? `, token ${addressOf(wait)}` : "";
   const since = `since ${whenText(wait.since, now)}`;
   const until = wait.until === null ? "" : `, until ${whenText(wait.until, now)}`;
   const error = wait.error === null ? "" : `, after ${plain(wait.error)}`;
