@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { createHook, createWebhook, workflow } from "../src/index.ts";
+import { createHook, createWebhook, defineHook, workflow } from "../src/index.ts";
 import { connect } from "../src/store/sqlite/connection.ts";
 import { loadDriver } from "../src/store/sqlite/driver.ts";
 import { createEngine, type Engine } from "../src/wiring.ts";
@@ -28,11 +28,14 @@ const hooked = workflow("hooked", async () => {
   await Promise.all([hook, createWebhook()]);
 });
 
+const approval = defineHook({ schema: { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } } });
+const judged = workflow("judged", async () => await approval.create({ token: "judged" }));
+
 /** A store with a parked run, and its engine, which is closed at the end unless it was before. */
 async function parkedStore(): Promise<{ readonly folder: string; readonly db: string; readonly engine: Engine }> {
   const folder = project.newFolder();
   const db = join(folder, ".ringback", "ringback.db");
-  const engine = createEngine({ store: `sqlite:${db}`, baseUrl: "https://a.example", workflows: [hooked], logger: false });
+  const engine = createEngine({ store: `sqlite:${db}`, baseUrl: "https://a.example", workflows: [hooked, judged], logger: false });
   onTestFinished(() => engine.close());
   await engine.start(hooked, [], { id: "parked" });
   while ((await engine.listHooks()).length < 2) await new Promise<void>((resolve) => setImmediate(resolve));
@@ -52,6 +55,8 @@ describe("wrong usage is 2", () => {
     [["resume", "https://a.example/callback", "{}"], /^There is no token in https:\/\/a\.example\/callback/],
     [["keys", "rotat"], /^Unknown command 'rotat'\. Did you mean rotate\?$/],
     [["runs", "--db", "shop.db"], /^"shop\.db" is not a store .* Use sqlite:shop\.db/],
+    [["purge", "--older-than", "7"], /argument '7' is invalid\. Give a span with its unit, such as 7d or 12h\./],
+    [["purge", "--older-than", "long"], /"long", which is not a span of time/],
     [["dev", "none.ts"], /^There is no file none\.ts/],
   ])("%j", async (args, line) => {
     const cwd = project.newFolder();
@@ -72,6 +77,16 @@ test("without a database every command that needs one says how to start, and mak
   const doctor = await project.run(["doctor"], { cwd });
   expect(doctor).toMatchObject({ code: 3, stdout: expect.stringMatching(/✗ +store +There is no database at/) });
   expect(readdirSync(cwd)).toEqual(["package.json"]);
+});
+
+test("what the schema of a hook would have to judge is 1, says where it can be delivered, and is not", async () => {
+  const { folder: cwd, engine } = await parkedStore();
+  await engine.start(judged);
+  while ((await engine.listHooks()).length < 3) await new Promise<void>((resolve) => setImmediate(resolve));
+  const [code, told] = refusal(await project.run(["resume", "judged", "1"], { cwd }));
+  expect(code).toBe(1);
+  expect(told).toMatch(/has a schema, which stands in the app's code.* by engine\.resumeHook\(\).*\(schema_unavailable\)$/);
+  expect(await engine.listRefused()).toEqual([]);
 });
 
 test("what is not there is 1: runs and hooks", async () => {

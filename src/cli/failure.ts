@@ -2,6 +2,7 @@
 
 import { CommanderError } from "commander";
 import { type ErrorCode, RingbackError } from "../errors.ts";
+import { plain } from "./columns.ts";
 
 export const exitCode = { done: 0, failed: 1, usage: 2, store: 3, fault: 4 } as const;
 export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
@@ -46,6 +47,14 @@ export function failureOf(error: unknown): Failure {
     const file = error.details.store.replace(/^sqlite:/, "");
     const line = `There is no database at ${file}. Start your app once (npx ringback dev app.ts), or say where its database is: --db sqlite:path, or RINGBACK_DATABASE_URL.`;
     return { line, code: exitCode.store };
+  }
+  if (RingbackError.is(error, "delivery_not_found")) {
+    const line = `No delivery "${plain(error.details.delivery)}" is kept: it was delivered, its time is over, or it never was. "npx ringback refused" lists those there are. (delivery_not_found)`;
+    return { line, code: exitCode.failed };
+  }
+  if (RingbackError.is(error, "schema_unavailable")) {
+    const line = `That hook of run ${plain(error.details.run)} has a schema, which stands in the app's code, and the command line loads none of it: nothing is delivered. Deliver where the app runs: to a webhook's URL, by engine.resumeHook() in its code, or through its admin handler. (schema_unavailable)`;
+    return { line, code: exitCode.failed };
   }
   if (RingbackError.is(error)) {
     const code = storeCodes.has(error.code) ? exitCode.store : usageCodes.has(error.code) ? exitCode.usage : exitCode.failed;

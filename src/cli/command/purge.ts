@@ -1,5 +1,6 @@
 // `ringback purge`: removes what is over, now.
 
+import { InvalidArgumentError } from "commander";
 import type { Purged } from "../../api.ts";
 import { type Call, type Declare, type Globals, withEngine } from "../command.ts";
 
@@ -10,8 +11,8 @@ interface Options extends Globals {
 export const declarePurge: Declare = (root, { action }) => {
   root
     .command("purge")
-    .description("Remove runs that ended long ago, keys whose time is over, and held deliveries whose time is over.")
-    .option("--older-than <span>", "Runs that ended longer ago than this, such as 7d or 12h.", "30d")
+    .description("Remove, now, runs that ended long ago, and refused deliveries and delivery keys whose time is over.")
+    .option("--older-than <span>", "Runs that ended longer ago than this, such as 7d or 12h.", span, "30d")
     .addHelpText(
       "after",
       `
@@ -24,10 +25,20 @@ Example:
     .action(action(purge));
 };
 
+/** What is removed is gone: a number without a unit would be milliseconds, which nobody means. */
+function span(text: string): string {
+  if (/[a-z]/i.test(text)) return text;
+  throw new InvalidArgumentError("Give a span with its unit, such as 7d or 12h.");
+}
+
 async function purge({ terminal, options }: Call<Options>): Promise<void> {
   const { olderThan } = options;
-  const progress = ({ runs }: Purged): void => terminal.progress(`${runs} runs removed …`);
+  const progress = ({ runs }: Purged): void => terminal.progress(`${runsText(runs)} removed …`);
   const purged = await withEngine(options, (engine) => engine.purge({ olderThan, progress })).finally(() => terminal.progress(""));
   if (options.json) terminal.json(purged);
-  else terminal.line(`Removed ${purged.runs} runs, ${purged.rows} rows in all.`);
+  else terminal.line(`Removed ${runsText(purged.runs)}, ${purged.rows} rows in all.`);
+}
+
+function runsText(count: number): string {
+  return count === 1 ? "1 run" : `${count} runs`;
 }
