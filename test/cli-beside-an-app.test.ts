@@ -143,7 +143,10 @@ describe("beside a running app", () => {
       stdout: "",
       stderr: expect.stringMatching(/is refused again: its hook is closed \(cancelled\)\. It is kept on\.\n$/),
     });
-    expect(await ringback("redeliver", "dlv_zz")).toMatchObject({ code: 1, stderr: expect.stringMatching(/"npx ringback refused" lists .*\(delivery_not_found\)\n$/) });
+    expect(await ringback("redeliver", "dlv_zz")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/"npx ringback refused" lists .*\(delivery_not_found\)\n$/),
+    });
     const purged = await ringback("purge", "--older-than", "0s");
     expect(purged).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Removed 1 run, \d+ rows in all\.\n$/), stderr: "" });
     const taken = await project.run(["redeliver", late.deliveryId, "--json"], { cwd });

@@ -58,7 +58,7 @@ test.each(["SIGINT", "SIGTERM"] as const)(
     const cwd = project.newFolder({ "app.js": app, "greeting.js": greeting("hello") });
     const dev = project.start(["dev", "app.js"], { cwd, env: { PORT: await freePort() } });
     const [, pid] = await dev.shows(/app\.js runs as process (\d+)/);
-    const [, url = ""] = await dev.shows(/curl -d '\{\}' (http\S+)/);
+    const [, url = ""] = await dev.shows(/curl -i -d '\{\}' (http\S+)/);
     expect(dev.output).toMatch(/callbacks come in at http:\S+…\n/);
     // A terminal's Ctrl-C reaches the app, too; other signals only the command.
     if (signal === "SIGINT") dev.signal(signal);
@@ -98,9 +98,10 @@ test("an app that cannot be loaded is shown as Node shows it, and starts again w
 
 test("an engine that the file exports is the one that is served; a server of the file's own is left to it", async () => {
   const own = `
-    import { createEngine, createHook, workflow } from "ringback";
+    import { createEngine, createHook, defineHook, workflow } from "ringback";
     import { serve } from "ringback/node";
-    const waits = workflow("waits", async () => void (await createHook({ token: "it's mine" })));
+    const approval = defineHook({ schema: { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } } });
+    const waits = workflow("waits", async () => Promise.all([createHook({ token: "it's mine" }), approval.create({ token: "judged" })]));
     export const engine = createEngine({ store: "sqlite:data/own.db", workflows: [waits] });
     if (process.env.SERVE) await serve(engine);
     await engine.start(waits, [], { id: "own" });
@@ -112,6 +113,7 @@ test("an engine that the file exports is the one that is served; a server of the
       "SERVE" in env ? /app\.mjs serves callbacks itself; runs are kept in sqlite:data\/own\.db/ : /runs are kept in sqlite:data\/own\.db/,
     );
     await dev.shows(/run own \(waits\) waits at a hook:\n.*npx ringback resume 'it'\\''s mine' '\{\}'/);
+    await dev.shows(/waits at a hook:\n.*in the app: resumeHook\("judged", …\), since its schema judges there/);
     dev.signal("SIGINT");
     expect(await dev.ended).toBe(0);
     expect(readdirSync(cwd).sort()).toEqual(["app.mjs", "data", "package.json"]);

@@ -153,6 +153,11 @@ describe.each(modes)("a door without the run (%s)", (mode) => {
     const receipts = await Promise.all([door.signal("cold", 1), door.signal("cold", 2), door.signal("cold", "7")]);
     expect(receipts.map((receipt) => receipt.issues)).toEqual(receipts.map(() => [{ message: "7, please" }]));
     expect(await door.signal("cold", 3)).toMatchObject({ disposition: "invalid" });
+    const listed = await world.engine.listHooks();
+    expect(listed.map(({ token, hasSchema }) => [token, hasSchema])).toEqual([
+      ["cold", true],
+      ["beside", false],
+    ]);
     expect([order, await world.store.run({ run })]).toEqual([["look", "code", "over"], before]);
     expect(await door.signal("cold", 7)).toMatchObject({ disposition: "accepted" });
   });

@@ -103,6 +103,8 @@ export interface HookInfo {
   readonly name: string | null;
   /** Whether its payloads are requests. */
   readonly isWebhook: boolean;
+  /** Whether a schema judges what is delivered: a process that delivers to it must have the code that the schema stands in. */
+  readonly hasSchema: boolean;
   /** What the workflow said of it; undefined where it said nothing, an error (`unknown_class`) where it cannot be read here. */
   readonly metadata: unknown;
   /** Whether it takes deliveries; `lost` where another run held the custom token. */
@@ -451,6 +453,7 @@ function hookInfo(engine: EngineCore, hook: HookRow, withToken: boolean): HookIn
     url: withToken && url !== null ? engine.host.revealText(url) : null,
     name: address.type === "minted" && created.name !== "" ? created.name : null,
     isWebhook: purpose === "webhook",
+    hasSchema: created.hasSchema,
     metadata: metadataOf(engine, created.metadata),
     state: hook.state.type,
     createdAt: new Date(created.at),

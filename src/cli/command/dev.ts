@@ -88,9 +88,12 @@ function say(news: News, file: string, terminal: Terminal): void {
 }
 
 function sayHook(hook: Extract<News, { event: "hook" }>, line: (text: string) => void, { paint }: Terminal): void {
-  const { runId, workflowName, isWebhook, url, token } = hook;
+  const { runId, workflowName, isWebhook, hasSchema, url, token } = hook;
   line(`run ${paint("bold", plain(runId))} (${plain(workflowName)}) waits at a ${isWebhook ? "webhook" : "hook"}:`);
-  if (url !== null) line(`  curl -d '{}' ${paint("cyan", url)}`);
+  if (url !== null) line(`  curl -i -d '{}' ${paint("cyan", url)}`);
+  // Its schema is in the app's code, which the command line does not load.
+  else if (hasSchema)
+    line(`  in the app: resumeHook(${paint("cyan", JSON.stringify(plain(token ?? "")))}, …), since its schema judges there`);
   else line(`  npx ringback resume ${paint("cyan", quoted(plain(token ?? "")))} '{}'`);
 }
 

@@ -109,8 +109,8 @@ async function report(own: Engine): Promise<void> {
   await look();
 }
 
-function openHook({ hookId, runId, workflowName, isWebhook, token, url }: OpenHook): OpenHook {
-  return { hookId, runId, workflowName, isWebhook, token, url };
+function openHook({ hookId, runId, workflowName, isWebhook, hasSchema, token, url }: OpenHook): OpenHook {
+  return { hookId, runId, workflowName, isWebhook, hasSchema, token, url };
 }
 
 function fail(error: unknown): void {

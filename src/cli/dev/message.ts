@@ -17,7 +17,7 @@ export type FromApp =
   /** It cannot go on; a change of the code does not help. */
   | { readonly type: "failed"; readonly line: string; readonly code: number };
 
-export type OpenHook = Pick<HookInfo, "hookId" | "runId" | "workflowName" | "isWebhook" | "token" | "url">;
+export type OpenHook = Pick<HookInfo, "hookId" | "runId" | "workflowName" | "isWebhook" | "hasSchema" | "token" | "url">;
 
 /** Anybody may speak on the channel: the app, Node itself. */
 export function isFromApp(message: unknown): message is FromApp {
