@@ -95,6 +95,32 @@ describe.each(modes)("continueAsNew (%s)", (mode) => {
     expect(world.lines).toEqual([]);
   });
 
+  test("a hook whose token its code gave to nobody is told of once, and not where a name's address may be out already", async () => {
+    const hidden = workflow("hidden", async (chapter: number, ways: readonly string[]): Promise<number> => {
+      const hook = createWebhook({ name: "inbox" });
+      if (ways.includes("given")) await say(hook.url);
+      await hook;
+      return chapter === 3 ? chapter : continueAsNew([chapter + 1, ["kept"]], ways.includes("kept") ? { carry: [hook] } : {});
+    });
+    const world = await createWorld([hidden], { mode });
+    for (const ways of [["given"], ["kept"]]) {
+      world.lines.length = 0;
+      const run = await world.start(hidden, 1, ways);
+      for (let chapter = 1; chapter <= 3; chapter++) {
+        const [hook] = await world.engine.listHooks({ runId: run.runId, withTokens: true });
+        await send(world, hook?.url ?? "", "");
+        await world.settled();
+      }
+      expect(await world.engine.getRun(run.runId).returnValue).toBe(3);
+      const told = world.lines.filter(
+        (line) => line.includes('Hook "inbox" of run') && line.includes("awaited before its run has given its token or URL to anybody"),
+      );
+      expect(told.length).toBe(ways.includes("given") ? 0 : 1);
+      const details = (await world.engine.getRun(run.runId).timeline).map(({ detail }) => detail);
+      expect(details).toContain(ways.includes("kept") ? "chapter 2, 1 hook carried" : "chapter 2");
+    }
+  });
+
   test("what is not taken over in the first turn is disposed, with a warning, and what it held is told of", async () => {
     const careless = workflow("careless", async (chapter: number): Promise<string> => {
       if (chapter === 1) {

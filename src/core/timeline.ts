@@ -154,16 +154,21 @@ function detailOf(event: Recorded, unread: number): string | undefined {
 }
 
 function endDetail({ outcome, abandoned, warnings }: Recorded & { readonly kind: "run_ended" }, unread: number): string {
-  const words: string[] = [outcome.type];
-  if (unread > 0) words.push(unread === 1 ? "1 payload unread" : `${unread} payloads unread`);
-  if (abandoned.length > 0) words.push(`${abandoned.length} never started`);
-  if (warnings.length > 0) words.push(warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`);
-  return words.join(", ");
+  return [outcome.type, ...left(unread, abandoned), ...several(warnings.length, "warning")].join(", ");
 }
 
 function chapterDetail({ carried, unread, abandoned }: RunContinued, chapter: number): string {
-  const count = (many: number, what: string): string => (many === 0 ? "" : `, ${many} ${what}`);
-  return `chapter ${chapter}${count(carried.length, "hooks carried")}${count(unread.length, "payloads unread")}${count(abandoned.length, "abandoned")}`;
+  const kept = several(carried.length, "hook").map((hooks) => `${hooks} carried`);
+  return [`chapter ${chapter}`, ...kept, ...left(unread.length, abandoned)].join(", ");
+}
+
+function left(unread: number, { length }: readonly number[]): string[] {
+  return [...several(unread, "payload").map((payloads) => `${payloads} unread`), ...(length === 0 ? [] : [`${length} never started`])];
+}
+
+/** `1 hook`, `2 hooks`; of none nothing is said. */
+function several(count: number, what: string): string[] {
+  return count === 0 ? [] : [count === 1 ? `1 ${what}` : `${count} ${what}s`];
 }
 
 function hookDetail({ purpose, expiresAt }: Recorded<HookCreated>): string {

@@ -135,7 +135,7 @@ export class Hook<T = unknown> extends HookBase<T> implements Disposable {
     if (!this.#isShown && !this.#part.isKnown && this.#part.created.address.type === "minted") {
       this.#isShown = true;
       run.warn(
-        `${this.#part.label} is awaited before anybody saw its token, so nobody can resume it. Did an async function return it? Return hook.handle instead.`,
+        `Hook ${this.#part.label} is awaited before its run has given its token or URL to anybody: only who looks it up can resume it (listHooks, "npx ringback hooks --tokens"). Hand it out in a step before that; if an async function returned the hook, return hook.handle instead.`,
       );
     }
     return this.#part.mailbox as Mailbox<T>;
