@@ -1,6 +1,6 @@
 // `ringback/api`: what host code asks of the default engine, which the environment configures and the first call opens.
 
-import { defaultApi } from "./wiring.ts";
+import { askDefault, defaultApi } from "./wiring.ts";
 import type { EngineApi } from "./engine/engine-api.ts";
 
 export type {
@@ -29,28 +29,29 @@ export { defaultEngine, type RotatedKeys } from "./wiring.ts";
  * Starts a run; resolves when it is committed. With an `id` that is taken by a run of the same workflow and arguments it resolves with
  * that run, else rejects `run_conflict`. In workflow code it starts a child, durably. Arguments are serialised, ≤ 4 MiB.
  */
-export const start: EngineApi["start"] = (workflow, ...rest) => defaultApi().start(workflow, ...rest);
+export const start: EngineApi["start"] = (workflow, ...rest) => askDefault((api) => api.start(workflow, ...rest));
 /** A run by its id, at once and without asking the store: whether there is one shows when it is asked something. */
 export const getRun: EngineApi["getRun"] = (runId) => defaultApi().getRun(runId);
 /**
  * Delivers a value to the hook with this token; resolves when it is committed (G1), also for a repeat of a `key` (G2). Rejects
  * `HookNotFoundError`, `HookClosedError`, `InvalidPayloadError`, `schema_unavailable`.
  */
-export const resumeHook: EngineApi["resumeHook"] = (target, payload, options) => defaultApi().resumeHook(target, payload, options);
+export const resumeHook: EngineApi["resumeHook"] = (target, payload, options) =>
+  askDefault((api) => api.resumeHook(target, payload, options));
 /**
  * Hands a request to a webhook, and gives back what its sender is to be told; for your own route, and for webhooks with a custom token.
  * Never rejects for what became of it: statuses say that. The body is read up to the cap, 1 MiB.
  */
-export const resumeWebhook: EngineApi["resumeWebhook"] = (token, request) => defaultApi().resumeWebhook(token, request);
+export const resumeWebhook: EngineApi["resumeWebhook"] = (token, request) => askDefault((api) => api.resumeWebhook(token, request));
 /** The hook that has this token, or had it last. Rejects `HookNotFoundError`. */
-export const getHookByToken: EngineApi["getHookByToken"] = (token) => defaultApi().getHookByToken(token);
+export const getHookByToken: EngineApi["getHookByToken"] = (token) => askDefault((api) => api.getHookByToken(token));
 /** Runs, newest first: at most `limit` (1 to 1,000; 100 unless told), of one `workflow` or `state` where asked; those `before` a run, to read on. */
-export const listRuns: EngineApi["listRuns"] = (options) => defaultApi().listRuns(options);
+export const listRuns: EngineApi["listRuns"] = (options) => askDefault((api) => api.listRuns(options));
 /** Hooks, those of the newest run first: open ones, or `all`; of one run where `runId` is given; 100 unless `limit` says otherwise. */
-export const listHooks: EngineApi["listHooks"] = (options) => defaultApi().listHooks(options);
+export const listHooks: EngineApi["listHooks"] = (options) => askDefault((api) => api.listHooks(options));
 /** Deliveries that were refused, or that no hook claimed in time, newest first, while they are kept: at most `limit` (1 to 1,000; 100). */
-export const listRefused: EngineApi["listRefused"] = (options) => defaultApi().listRefused(options);
+export const listRefused: EngineApi["listRefused"] = (options) => askDefault((api) => api.listRefused(options));
 /** Delivers a refused delivery once more, to the hook that has its address now. Rejects `delivery_not_found`. */
-export const redeliver: EngineApi["redeliver"] = (deliveryId) => defaultApi().redeliver(deliveryId);
+export const redeliver: EngineApi["redeliver"] = (deliveryId) => askDefault((api) => api.redeliver(deliveryId));
 /** Removes what is over, now: runs that ended more than `olderThan` ago, else as the engine's `retention` says; expired keys; held deliveries. */
-export const purge: EngineApi["purge"] = (options) => defaultApi().purge(options);
+export const purge: EngineApi["purge"] = (options) => askDefault((api) => api.purge(options));

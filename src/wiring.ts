@@ -10,7 +10,7 @@ import { useSecrets } from "./core/secret.ts";
 import type { RegisteredClass } from "./core/serialise-class.ts";
 import { systemClock } from "./engine/clock.ts";
 import { type Diagnosis, diagnose } from "./engine/diagnosis.ts";
-import { bindApi, defaultApi, useDefaultApi } from "./engine/default.ts";
+import { askDefault, bindApi, defaultApi, useDefaultApi } from "./engine/default.ts";
 import { EngineCore } from "./engine/engine.ts";
 import { EngineApi } from "./engine/engine-api.ts";
 import { type Health, healthOf } from "./engine/health.ts";
@@ -446,4 +446,4 @@ export function defaultEngine(): Engine {
 useSecrets((name) => process.env[name]);
 useDefaultApi(defaultEngine);
 
-export { defaultApi };
+export { askDefault, defaultApi };

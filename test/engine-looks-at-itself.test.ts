@@ -4,9 +4,21 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers";
-import { expect, onTestFinished, test } from "vitest";
-import { defaultEngine, listRuns } from "../src/api.ts";
-import { createHook, createWebhook, sleep, workflow } from "../src/index.ts";
+import { expect, onTestFinished, test, vi } from "vitest";
+import {
+  defaultEngine,
+  getHookByToken,
+  listHooks,
+  listRefused,
+  listRuns,
+  purge,
+  redeliver,
+  resumeHook,
+  resumeWebhook,
+  start,
+} from "../src/api.ts";
+import type { RingbackError } from "../src/errors.ts";
+import { createHook, createWebhook, defineHook, sleep, workflow } from "../src/index.ts";
 import { parseKeys } from "../src/ingress/key-ring.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { createEngine, type Engine, type EngineOptions } from "../src/wiring.ts";
@@ -132,6 +144,20 @@ test("a rotation changes the key file, or gives the text to set, and outstanding
   expect(rotated.file).toBe(null);
   expect(parseKeys(rotated.keys ?? "").kids).toEqual([rotated.kid, "t1"]);
   await expect(looker(path, { keys: parseKeys(testKeys) }).rotateKeys()).rejects.toMatchObject({ code: "bad_argument" });
+});
+
+test("a default engine that cannot be made rejects what was asked of it, so that a catch at the call has it", async () => {
+  vi.stubEnv("NODE_ENV", "production");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const hook = defineHook("of nobody");
+  const asked = [
+    () => start(workflow("nowhere", async () => 1)),
+    () => hook.resume("token", 1),
+    ...[resumeHook, resumeWebhook, getHookByToken, listRuns, listHooks, listRefused, redeliver, purge].map(
+      (each) => each as () => Promise<unknown>,
+    ),
+  ];
+  for (const ask of asked) expect(await ask().catch((error: RingbackError) => error.code)).toBe("base_url_required");
 });
 
 test("the default engine is the one that the free functions speak to", async () => {

@@ -28,3 +28,14 @@ export function defaultApi(): EngineApi {
   made ??= make();
   return made;
 }
+
+/** `call` on that engine. Where it cannot be made (`base_url_required`, `bad_keys`) the promise says so: its caller may have a `catch` alone. */
+export function askDefault<T>(call: (api: EngineApi) => Promise<T>): Promise<T> {
+  let api: EngineApi;
+  try {
+    api = defaultApi();
+  } catch (error) {
+    return Promise.reject(error);
+  }
+  return call(api);
+}

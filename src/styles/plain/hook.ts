@@ -11,7 +11,7 @@ import { Mailbox } from "../../core/mailbox.ts";
 import type { RequestWithResponse } from "../../core/request.ts";
 import { callingRun, durably, here } from "../../engine/realm.ts";
 import { checkName, processHooks } from "../../engine/registry.ts";
-import { defaultApi } from "../../engine/default.ts";
+import { askDefault } from "../../engine/default.ts";
 import type { ResumedHook, ResumeOptions } from "../../engine/engine-api.ts";
 import { checkCustomToken } from "../../core/custom-token.ts";
 
@@ -293,6 +293,6 @@ export function defineHook<Input, Output>(
   if (name !== null) processHooks.add({ name, schema: definition.schema, site: callSite() });
   return {
     create: (options = {}) => openHook<Output>(options, definition),
-    resume: (target, payload, options) => defaultApi().resumeHook(target, payload, options),
+    resume: (target, payload, options) => askDefault((api) => api.resumeHook(target, payload, options)),
   };
 }
