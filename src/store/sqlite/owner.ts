@@ -41,7 +41,7 @@ function inUse(path: string, note: string, cause: unknown): RingbackError {
   const who = pid === null ? "another process" : `process ${pid}, since ${since}`;
   return new RingbackError(
     "store_in_use",
-    `${path} has a worker already: ${who}. Stop it first, or open this one as a door (RINGBACK_ROLE=ingress).`,
+    `${path} has a worker already: ${who}. Stop it first, or let this one only start runs and deliver (RINGBACK_ROLE=ingress).`,
     { details: { path, pid }, cause },
   );
 }
