@@ -79,6 +79,20 @@ test("without a database every command that needs one says how to start, and mak
   expect(readdirSync(cwd)).toEqual(["package.json"]);
 });
 
+test("a delivery while no app runs is kept, and the run shows that nobody goes on with it", async () => {
+  const { folder: cwd, engine } = await parkedStore();
+  await engine.close();
+  expect(await project.run(["run", "parked"], { cwd })).toMatchObject({ code: 0, stderr: "" });
+  const nobody = "No app runs on this store now: the run goes on when one starts.\n";
+  expect(await project.run(["resume", "h", "1"], { cwd })).toMatchObject({ code: 0, stderr: nobody });
+  expect(await project.run(["run", "parked"], { cwd })).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^parked {2}hooked {2}running\n/),
+    stderr: nobody,
+  });
+  expect((await project.run(["run", "parked", "--json"], { cwd })).stderr).toBe("");
+});
+
 test("what the schema of a hook would have to judge is 1, says where it can be delivered, and is not", async () => {
   const { folder: cwd, engine } = await parkedStore();
   await engine.start(judged);

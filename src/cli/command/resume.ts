@@ -58,8 +58,10 @@ export async function tellWhoGoesOn(engine: Engine, runId: string, { note }: Ter
   if (!found) return;
   const { owner } = found.store;
   if (owner) note(`The app (process ${owner.pid}) goes on with it. To see how: npx ringback run ${plain(runId)}`);
-  else note("No app runs on this store now: the run goes on when it starts.");
+  else note(nobodyGoesOn);
 }
+
+export const nobodyGoesOn = "No app runs on this store now: the run goes on when one starts.";
 
 const minted = /wh(?::|%3a)[^/?#\s]*/i;
 

@@ -10,6 +10,7 @@ import type { Terminal } from "../terminal.ts";
 import { timelineLines } from "../timeline-text.ts";
 import { type Wait, waitsOf } from "../wait.ts";
 import { addressOf, noRun } from "./hooks.ts";
+import { nobodyGoesOn } from "./resume.ts";
 import { paintState } from "./runs.ts";
 
 interface Options extends Globals {
@@ -50,10 +51,17 @@ export const declareRun: Declare = (root, { action }) => {
 
 async function showRun({ terminal, args, options }: Call<Options>): Promise<void> {
   const [runId = ""] = args;
-  const view = await withEngine(options, (engine) => viewOf(engine, runId, options.tokens ?? false));
-  if (options.json) terminal.json(view);
-  else show(view, terminal);
+  const [view, isLeft] = await withEngine(options, async (engine) => {
+    const found = await viewOf(engine, runId, options.tokens ?? false);
+    return [found, hasToGoOn.has(found.state) && (await engine.diagnose()).store.owner === null];
+  });
+  if (options.json) return terminal.json(view);
+  show(view, terminal);
+  if (isLeft) terminal.note(nobodyGoesOn);
 }
+
+/** There is something for its code to do. */
+const hasToGoOn: ReadonlySet<RunView["state"]> = new Set(["pending", "running"] as const);
 
 async function viewOf(engine: Engine, runId: string, withTokens: boolean): Promise<RunView> {
   const run = engine.getRun(runId);
