@@ -2,7 +2,7 @@
 
 import { DatabaseSync } from "@photostructure/sqlite";
 import { describe, expect, test } from "vitest";
-import { createHook, createWebhook, workflow } from "../src/index.ts";
+import { continueAsNew, createHook, createWebhook, workflow } from "../src/index.ts";
 import { createWorld, modes, type World } from "./harness.ts";
 
 /** Also those that are still in the WAL. */
@@ -78,6 +78,49 @@ describe.each(modes)("%s", (mode) => {
     expect((await send(urls[0] as string, "c"))[0]).toBe(404);
     await advance(30 * day + 2 * minute);
     expect((await send(urls[0] as string, "a"))[0]).toBe(404);
+  });
+
+  test("a name's hook that was opened again and again does not stop a purge, and each of its senders is still told what it was told", async () => {
+    let url = "";
+    const kinds = [
+      () => createWebhook({ name: "a", respondWith: new Response("fixed", { status: 201 }) }),
+      () => createWebhook({ name: "a", respondWith: "manual" as const }),
+      () => createWebhook({ name: "a" }),
+      () => createWebhook({ name: "a", respondWith: new Response("other", { status: 203 }) }),
+    ];
+    const wf = workflow("opened again", async (chapter: number) => {
+      const hook = (kinds[chapter] as () => ReturnType<typeof createWebhook>)();
+      url = hook.url;
+      const request = await hook;
+      if (chapter === 1) await request.respondWith(new Response("by hand", { status: 418 }));
+      if (chapter + 1 < kinds.length) await continueAsNew([chapter + 1]);
+    });
+    const { engine, start, settled, advance } = await world([wf], "1h");
+    const run = await start(wf, 0);
+    const send = async (key: string): Promise<unknown[]> => {
+      const answer = await engine.ingress(new Request(url, { method: "POST", body: "{}", headers: { "webhook-id": key } }));
+      return [answer.status, await answer.text(), answer.headers.get("ringback-delivery")];
+    };
+    const told: unknown[][] = [];
+    const repeats = async (): Promise<unknown[][]> => {
+      const answers: unknown[][] = [];
+      for (const at of told.keys()) answers.push(await send(`k${at}`));
+      return answers;
+    };
+    for (const at of kinds.keys()) {
+      told.push(await send(`k${at}`));
+      await settled();
+      expect(await repeats()).toEqual(told);
+    }
+    expect(told.map(([status, body]) => [status, body])).toEqual([
+      [201, "fixed"],
+      [418, "by hand"],
+      [202, ""],
+      [203, "other"],
+    ]);
+    await advance(3_600_000 + minute);
+    expect(await run.exists).toBe(false);
+    expect(await repeats()).toEqual(told);
   });
 
   test("run.delete() removes a run that has ended, and its id is free; one that has not is refused", async () => {

@@ -50,6 +50,11 @@ const kindNumbers: { readonly [kind in EventKind]: number } = {
 };
 const kinds: ReadonlyMap<number, EventKind> = new Map(Object.entries(kindNumbers).map(([kind, number]) => [number, kind as EventKind]));
 
+/** What a kind is called where a store asks for it without reading the event (EC2). */
+export function kindNumber(kind: EventKind): number {
+  return kindNumbers[kind];
+}
+
 /** The one field of a kind that is serialised text of any size. */
 const textFields: { readonly [kind in EventKind]?: string } = {
   run_started: "args",

@@ -4,7 +4,7 @@ import { RingbackError } from "../../core/errors.ts";
 import { assertKeyText, hasEnded, hookState, isMisjudged, timedOut } from "../../core/run-row.ts";
 import type { Cancel, CancelOutcome, Deliver, DeliverOutcome, Fire, FireOutcome } from "../port.ts";
 import { earlyRepeat, holdEarly, noteDelivery } from "./held.ts";
-import { type Change, hookRow, keyEntry, locate, type Place, runRow, scopeAt, storedHook } from "./state.ts";
+import { type Change, hookRow, keyEntry, locate, openingOf, type Place, runRow, scopeAt, storedHook } from "./state.ts";
 
 export function deliver(change: Change, command: Deliver): DeliverOutcome {
   const { state } = change;
@@ -30,7 +30,8 @@ function taken(change: Change, command: Deliver): DeliverOutcome | null {
   change.drop(command.held);
   const at = state.deliveries.get(known.delivery);
   const event = at === undefined ? undefined : state.journals.get(at.run)?.[at.seq - 1];
-  const hook = at === undefined || event?.kind !== "hook_received" ? null : hookRow(state, { run: at.run, position: event.position }, now);
+  const place = at === undefined || event?.kind !== "hook_received" ? null : { run: at.run, position: event.position };
+  const hook = place === null ? null : { ...hookRow(state, place, now), created: openingOf(state, place, at!.seq) };
   return { type: "duplicate", delivery: known.delivery, hook, isSameBody: known.digest === command.digest };
 }
 

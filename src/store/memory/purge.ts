@@ -4,7 +4,7 @@ import type { Recorded } from "../../core/event.ts";
 import { hasEnded, hookScope, hookState } from "../../core/run-row.ts";
 import type { Delete, DeleteOutcome, Purge, PurgeOutcome, RunNumber } from "../port.ts";
 import { endHeld } from "./held.ts";
-import { type Change, keyEntry, runRow, storedHook, type TakenKey } from "./state.ts";
+import { type Change, keyEntry, openingOf, runRow, storedHook, type TakenKey } from "./state.ts";
 
 export function deleteRun(change: Change, { run }: Delete): DeleteOutcome {
   const stored = change.state.runs.get(run);
@@ -73,7 +73,7 @@ function keepKey(change: Change, run: RunNumber, event: Recorded & { readonly ki
   const delivery = event.delivery!;
   change.delete(state.deliveries, delivery);
   if (key === null) return change.delete(state.answers, delivery);
-  const { address, response } = storedHook(state, { run, position })!.created;
+  const { address, response } = openingOf(state, { run, position }, event.seq);
   const entry = keyEntry(hookScope(address, state.runs.get(run)!.origin.key, position), key);
   change.set(state.keys, entry, { ...state.keys.get(entry)!, purged: { at } });
   if (response.mode === "static" && !state.answers.has(delivery))

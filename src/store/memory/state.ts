@@ -208,6 +208,12 @@ export function hookRow(state: MemoryState, place: Place, now: number): HookRow 
   return { run, runId, runKey, workflow, worker: progress.worker, created, state: hookState(mark, progress, now) };
 }
 
+/** The hook that took the delivery at this place and `seq`: the hook of a name opens again where it was. */
+export function openingOf(state: MemoryState, { run, position }: Place, seq: number): Recorded<HookCreated> {
+  const isOpening = (event: Recorded): event is Recorded<HookCreated> => event.kind === "hook_created" && event.position === position;
+  return state.journals.get(run)!.slice(0, seq).filter(isOpening).at(-1)!;
+}
+
 /** Whether `worker` has lost its runs to `claimer`. */
 export function isDead(state: MemoryState, worker: string, claimer: string, now: number): boolean {
   if (state.isExclusive) return worker !== claimer;

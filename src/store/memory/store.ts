@@ -31,6 +31,7 @@ import {
   isDead,
   keyEntry,
   locate,
+  openingOf,
   type MemoryState,
   runRow,
   scopeAt,
@@ -126,7 +127,8 @@ class MemoryStore implements Store {
     const at = this.#state.deliveries.get(delivery);
     const event = at === undefined ? undefined : this.#state.journals.get(at.run)![at.seq - 1];
     if (at === undefined || event?.kind !== "hook_received") return null;
-    const hook = hookRow(this.#state, { run: at.run, position: event.position }, this.#clock.now());
+    const place = { run: at.run, position: event.position };
+    const hook = { ...hookRow(this.#state, place, this.#clock.now()), created: openingOf(this.#state, place, at.seq) };
     return { hook, event, answer: this.#state.answers.get(delivery) ?? null };
   }
 

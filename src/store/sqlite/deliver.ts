@@ -9,6 +9,7 @@ import type { HookState } from "../../core/run-row.ts";
 import { assertKeyText, hasEnded, hookState, isKeyText, isMisjudged, keyScope, rowOf, timedOut } from "../../core/run-row.ts";
 import type { Address, Cancel, CancelOutcome, Deliver, DeliverOutcome, Fire, FireOutcome, HookRow } from "../port.ts";
 import { dropHeld, earlyRepeat, holdEarly, isHeld } from "./held.ts";
+import { openedFor } from "./opening.ts";
 import { draftOf, flag, type HookFacts, hookRowOf, type Progress, scopeOf, type Tables } from "./table.ts";
 import type { HookReceived, Work } from "./work.ts";
 
@@ -94,7 +95,7 @@ function refuse(work: Work, command: Deliver, facts: HookFacts, progress: Progre
   return { type: "closed", hook: hookRow(tables, now, facts), by: state.by, at: state.at };
 }
 
-/** Names the hook that took the key, which at a custom token need not be the one that was found; null once its run is purged. */
+/** Names the hook that took the key, which need not be the one that was found; null once its run is purged. */
 function duplicate(work: Work, command: Deliver, delivery: number, scope: string = keyScope(command.address)): DeliverOutcome {
   const { tables, now } = work;
   if (command.held !== undefined) dropHeld(tables, command.held);
@@ -105,7 +106,7 @@ function duplicate(work: Work, command: Deliver, delivery: number, scope: string
     string | null,
   ];
   const facts = run === null ? null : tables.facts({ run, position });
-  const hook = facts === null || tables.held(facts.origin.run) === null ? null : hookRow(tables, now, facts);
+  const hook = facts === null || tables.held(facts.origin.run) === null ? null : hookRow(tables, now, openedFor(tables, facts, delivery));
   return { type: "duplicate", delivery, hook, isSameBody: digest === command.digest };
 }
 

@@ -8,7 +8,8 @@ import { hasEnded, type RunOrigin, rowOf } from "../../core/run-row.ts";
 import type { AnswerRow, Delete, DeleteOutcome, DeliveryNumber, Purge, PurgeOutcome, RunNumber } from "../port.ts";
 import type { SqlValue } from "./driver.ts";
 import { endHeld, isOpenAt } from "./held.ts";
-import { eventColumns, flag, readEvent, type Tables } from "./table.ts";
+import { leadBack, openingAt, openingBefore } from "./opening.ts";
+import { eventColumns, flag, mayReopen, readEvent, type Tables } from "./table.ts";
 import type { Work } from "./work.ts";
 
 /** Runs that are looked at together, by number: most of them may be open, or gone. */
@@ -25,7 +26,6 @@ const endedBefore = `
 const oneLink = `select ${eventColumns}, j.prev, j.scope, j.digest from journal j where j.id = ?`;
 const purgedDelivery =
   "select j.run, j.position, j.at from journal j join purging p on p.run = j.run where j.id = ? and j.scope is not null";
-const staticHook = `select ${eventColumns} from hooks h join journal j on j.id = h.event where h.run = ? and h.position = ?`;
 
 export function deleteRun(work: Work, { run }: Delete): DeleteOutcome {
   const { tables } = work;
@@ -113,12 +113,13 @@ function removeEvent(tables: Tables, run: RunNumber, number: number): SqlValue {
   const row = tables.row(oneLink, number)!;
   const [prev, scope, digest] = row.slice(9) as [SqlValue, string | null, string | null];
   const event = readEvent(row, 0);
+  if (event.kind === "hook_created" && mayReopen(event)) leadBack(tables, run, event, prev);
   if (event.kind === "child_awaited") tables.write("delete from watchers where awaited = ? and run = ?", event.runId, run);
   else if (event.kind === "hook_received") {
     if (scope === null) tables.write("delete from answers where delivery = ?", number);
     else {
       tables.write("insert into past_keys values (?, ?, ?, ?, ?) on conflict do nothing", scope, event.key, number, digest, event.at);
-      const answer = ownAnswer(tables, run, event.position);
+      const answer = ownAnswer(openingAt(tables, run, event.position));
       if (answer !== null) tables.writeAnswer(number, event.at, answer);
     }
   }
@@ -131,14 +132,13 @@ export function readAnswer(tables: Tables, delivery: DeliveryNumber): AnswerRow 
   const known = tables.answer(delivery);
   if (known !== null) return known;
   const [run, position, at] = (tables.row(purgedDelivery, delivery) ?? []) as [number?, number?, number?];
-  const answer = run === undefined ? null : ownAnswer(tables, run, position!);
+  const answer = run === undefined ? null : ownAnswer(openingBefore(tables, delivery, position!));
   return answer === null ? null : { delivery, deadlineAt: at!, answer, by: "deadline" };
 }
 
-/** What a hook answers by itself: a repeat gets it still. */
-function ownAnswer(tables: Tables, run: RunNumber, position: number): Answer | null {
-  const { response } = readEvent(tables.row(staticHook, run, position)!, 0) as unknown as HookCreated;
-  return response.mode === "static" ? response.answer : null;
+/** What the hook that took it answers by itself: a repeat gets it still. */
+function ownAnswer(opened: HookCreated | null): Answer | null {
+  return opened?.response.mode === "static" ? opened.response.answer : null;
 }
 
 /** A key lasts as long as any hook at its address lives: then it is good for another while. */

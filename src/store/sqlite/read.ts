@@ -5,6 +5,7 @@ import { hasEnded, rowOf } from "../../core/run-row.ts";
 import type { AnswerRow, DueRow, HookRow, RunFilter, RunNumber, RunRow } from "../port.ts";
 import type { SqlRow, SqlValue } from "./driver.ts";
 import { hookRow } from "./deliver.ts";
+import { openedFor } from "./opening.ts";
 import { eventColumns, originColumns, progressColumns, readEvent, readOrigin, statusNumber, type Tables } from "./table.ts";
 
 const runColumns = `${originColumns}, ${progressColumns}`;
@@ -69,7 +70,7 @@ export function readDelivery(
   const event = run === undefined ? null : tables.event(delivery);
   if (event?.kind !== "hook_received" || tables.progress(run as number) === null) return null;
   return {
-    hook: hookRow(tables, now, tables.facts({ run: run as number, position: event.position })!),
+    hook: hookRow(tables, now, openedFor(tables, tables.facts({ run: run as number, position: event.position })!, delivery)),
     event,
     answer: tables.answer(delivery),
   };

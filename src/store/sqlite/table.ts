@@ -36,6 +36,11 @@ export const flag = {
   keyed: 16,
 } as const;
 
+/** Whether another hook may be opened at its place (CH3). */
+export function mayReopen({ address, name }: HookCreated): boolean {
+  return address.type === "minted" && name !== "";
+}
+
 /** All of a hook that never changes. */
 export interface HookFacts {
   readonly origin: RunOrigin;
