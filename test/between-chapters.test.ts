@@ -2,8 +2,10 @@
 
 import { setImmediate } from "node:timers";
 import { describe, expect, onTestFinished, test } from "vitest";
+import * as z from "zod";
 import type { Payload } from "../src/core/event.ts";
-import { continueAsNew, createHook, sleep, step, workflow } from "../src/index.ts";
+import { continueAsNew, createHook, createWebhook, sleep, step, workflow } from "../src/index.ts";
+import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { memoryStore } from "../src/store/memory/store.ts";
 import type { Command, RunRow, Store } from "../src/store/port.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
@@ -11,6 +13,33 @@ import { createEngine, type Engine } from "../src/wiring.ts";
 import { createWorld, epoch, testKeys } from "./harness.ts";
 
 const say = step("say", async (text: string) => text);
+
+test("a door beside the worker has a name's hook as the last chapter opened it", async () => {
+  let url = "";
+  const wf = workflow("asks for more", async (chapter: number): Promise<string> => {
+    const hook = createWebhook({ name: "a", ...(chapter === 1 ? {} : { schema: z.object({ n: z.number() }), respondWith: "manual" }) });
+    url = hook.url;
+    const request = await hook;
+    if (chapter === 1) return continueAsNew([2]);
+    await request.respondWith(new Response(null, { status: 201 }));
+    return request.text();
+  });
+  const { path, clock, start, advance } = await createWorld([wf], { mode: "hot" });
+  const store = sqliteStore({ path: path as string, clock });
+  const door = createEngine({ store, role: "ingress", baseUrl: "https://app.example", keys: testKeys, clock, workflows: [wf] });
+  onTestFinished(() => door.close());
+  const send = (body: string): Promise<Response> => door.ingress(new Request(url, { method: "POST", body }));
+  const run = await start(wf, 1);
+  expect((await send("anything")).status).toBe(202);
+  await advance(100); // the worker hears of it
+  await advance(100); // and looks
+  expect((await send("anything")).status).toBe(422);
+  const answered = send('{"n":1}');
+  for (let at = 0; (await run.state) !== "completed" && at < 100; at++) await advance(100);
+  await advance(100);
+  expect((await answered).status).toBe(201);
+  expect(await run.returnValue).toBe('{"n":1}');
+});
 
 test("a worker that has lost the run, and still has it in memory, forgets the chapter that is over", async () => {
   const relay = workflow("relayed", async (chapter: number): Promise<string> => {

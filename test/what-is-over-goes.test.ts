@@ -1,9 +1,12 @@
 // Finished runs go by policy, in portions that callbacks pass between; what a sender may repeat is still known.
 
 import { DatabaseSync } from "@photostructure/sqlite";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { continueAsNew, createHook, createWebhook, workflow } from "../src/index.ts";
-import { createWorld, modes, type World } from "./harness.ts";
+import type { RunRow } from "../src/store/port.ts";
+import { sqliteStore } from "../src/store/sqlite/store.ts";
+import { createEngine, type Engine } from "../src/wiring.ts";
+import { createWorld, modes, testKeys, type World } from "./harness.ts";
 
 /** Also those that are still in the WAL. */
 function pagesOf(path: string): number {
@@ -140,6 +143,38 @@ describe.each(modes)("%s", (mode) => {
     expect(await again.returnValue).toBe(2);
     await start(wf);
   });
+});
+
+test("what another process has removed is gone in one that knew it, too, and its keys are known still", async () => {
+  let url = "";
+  const wf = workflow("known", async () => {
+    const hook = createWebhook();
+    url = hook.url;
+    await hook;
+  });
+  const { engine, start, path, clock } = await createWorld([wf], { mode: "hot" });
+  const door = createEngine({
+    store: sqliteStore({ path: path as string, clock }),
+    role: "ingress",
+    baseUrl: "https://app.example",
+    keys: testKeys,
+    clock,
+  });
+  onTestFinished(() => door.close());
+  const send = async (at: Engine, key: string): Promise<number> =>
+    (await at.ingress(new Request(url, { method: "POST", headers: { "webhook-id": key } }))).status;
+  for (const remover of [engine, door]) {
+    const run = await start(wf);
+    expect(await send(engine, "a")).toBe(202);
+    await run.returnValue;
+    expect([await send(engine, "late"), await send(door, "late")]).toEqual([410, 410]);
+    const row = (await door.core.parts.store.run({ id: run.runId })) as RunRow;
+    await remover.getRun(run.runId).delete();
+    for (const each of [engine, door]) {
+      expect([await send(each, "late"), await send(each, "a")]).toEqual([404, 202]);
+      await expect(each.core.committer.commit({ op: "cancel", run: row.run, graceMs: 0 })).rejects.toMatchObject({ code: "run_not_found" });
+    }
+  }
 });
 
 test(

@@ -154,9 +154,9 @@ export function cancel(work: Work, command: Cancel): CancelOutcome {
   const { tables, now } = work;
   const { run } = command;
   const origin = tables.origin("run", run);
-  if (origin === null)
+  const progress = tables.held(run);
+  if (origin === null || progress === null)
     throw new RingbackError("run_not_found", `There is no run number ${run} to cancel.`, { details: { run: String(run) } });
-  const progress = tables.held(run)!;
   if (hasEnded(progress)) return { type: "ended", row: rowOf(origin, progress) };
   if (progress.cancelRequestedAt !== null) {
     tables.write("update timers set due_at = ?2 where run = ?1 and position = 0", run, now);

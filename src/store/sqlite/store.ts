@@ -158,7 +158,8 @@ class SqliteStore implements Store {
   async hook(address: Address): Promise<HookRow | null> {
     return this.#read((tables) => {
       const facts = locate(tables, address);
-      return facts === null ? null : hookRow(tables, this.now(), facts);
+      // What is kept of a run may be of one that another process has purged.
+      return facts === null || tables.progress(facts.origin.run) === null ? null : hookRow(tables, this.now(), facts);
     });
   }
 

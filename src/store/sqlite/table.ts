@@ -1,6 +1,7 @@
 // Rows in and out: the prepared statements that a transaction uses, and how a row becomes a value. Decides nothing.
 //
-// TB1. What never changes (origins, `hook_created`, worker numbers) is kept in memory once read or written.
+// TB1. What never changes (origins, `hook_created`, worker numbers) is kept in memory once read or written. Of a hook that may be opened
+//     again at its place it is asked whether that one is the last.
 // TB2. A run's row is kept too, but only while no other connection has written: `begin` asks SQLite, under the write lock.
 // TB3. Every write of a run's row goes through `insertProgress`, `writeProgress` or `writeInput`, which keep what is kept true.
 // TB4. After a rollback nothing is kept: it may never have been committed.
@@ -64,6 +65,7 @@ const originBy = {
   id: `select ${originColumns} from origins o where o.id = ?`,
   key: `select ${originColumns} from origins o where o.key = ?`,
 } as const;
+const lastOpening = "select j.seq from hooks h join journal j on j.id = h.event where h.run = ? and h.position = ?";
 const oneProgress = `select ${progressColumns} from runs r where r.run = ?`;
 const oneEvent = `select ${eventColumns} from journal j where j.id = ?`;
 const usual = {
@@ -341,11 +343,17 @@ export class Tables {
     const kept = number === undefined ? undefined : this.#runs.get(number);
     const created = kept?.hooks.get(position);
     const origin = kept?.origin ?? null;
-    if (created !== undefined && origin !== null && (runKey === undefined || origin.key === runKey)) return { origin, created };
+    if (created !== undefined && origin !== null && this.#isLast(origin.run, created) && (runKey === undefined || origin.key === runKey))
+      return { origin, created };
     if (runKey === undefined) return this.#readFacts(this.row(factsByRun, run!, position));
     const facts = isKeyText(runKey) ? this.#readFacts(this.row(factsByKey, runKey, position)) : null;
     if (facts !== null) this.#byKey.set(runKey, facts.origin.run);
     return facts;
+  }
+
+  /** Whether no other opening stands at its place by now, of this process or of another. */
+  #isLast(run: number, created: Recorded<HookCreated>): boolean {
+    return !mayReopen(created) || this.row(lastOpening, run, created.position)?.[0] === created.seq;
   }
 
   #readFacts(row: SqlRow | undefined): HookFacts | null {
