@@ -295,6 +295,67 @@ test("a definition with a name is found without the run, and told of where it is
   expect(await run.returnValue).toBe(2);
 });
 
+describe.each(modes)("a name, whose hooks come one after another (%s)", (mode) => {
+  const is = (wanted: unknown): StandardSchema =>
+    schemaOf((value) => (value === wanted ? { value } : { issues: [{ message: `not ${String(wanted)}` }] }));
+
+  test("what was judged for the hook before is judged again for the one that has opened meanwhile, at each door", async () => {
+    const verdicts: (() => void)[] = [];
+    const slow = schemaOf((value) => new Promise((resolve) => verdicts.push(() => resolve({ value }))));
+    const addresses: string[] = [];
+    const wf = workflow("reopened", async () => {
+      const go = createHook({ token: "go" });
+      const hook = defineHook({ schema: slow }).create({ name: "hook" });
+      const webhook = createWebhook({ name: "webhook", schema: slow });
+      addresses.splice(0, 2, hook.token, webhook.url);
+      await go;
+      hook.dispose();
+      webhook.dispose();
+      const [next, request] = [defineHook({ schema: is(2) }).create({ name: "hook" }), createWebhook({ name: "webhook", schema: is(2) })];
+      return [await next, await (await request).text()];
+    });
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    const [token, url] = addresses as [string, string];
+    const given = new URL(url).pathname.split("/").at(-1) as string;
+    const sent = [
+      world.engine.signal(token, 1).then(({ disposition }) => disposition),
+      post(world.engine, url, "1").then(({ status }) => status),
+      world.engine.resumeWebhook(given, new Request(url, { method: "POST", body: "1" })).then(({ status }) => status),
+    ];
+    for (let pass = 0; verdicts.length < 3 && pass < 1_000; pass++) await new Promise((resolve) => setImmediate(resolve));
+    await world.engine.resumeHook("go", null);
+    await world.settled();
+    for (const say of verdicts) say();
+    expect(await Promise.all(sent)).toEqual(["invalid", 422, 422]);
+    expect([(await world.engine.signal(token, 2)).disposition, (await post(world.engine, url, "2")).status]).toEqual(["accepted", 202]);
+    expect(await run.returnValue).toEqual([2, "2"]);
+  });
+
+  test("each chapter's schema is its own, also where it is made of the chapter's arguments, and the hook was carried over", async () => {
+    let token = "";
+    const wf = workflow("chapter's schema", async (chapter: number, isCarried: boolean): Promise<number> => {
+      const hook = defineHook({ schema: is(chapter) }).create({ name: "n" });
+      token = hook.token;
+      await hook;
+      return chapter === 3 ? chapter : continueAsNew([chapter + 1, isCarried], { carry: isCarried ? [hook] : [] });
+    });
+    for (const isCarried of [false, true]) {
+      const world = await createWorld([wf], { mode });
+      const door = await ingressBeside(world, { workflows: [wf] });
+      const run = await world.start(wf, 1, isCarried);
+      for (const chapter of [1, 2, 3]) {
+        for (const wrong of [chapter - 1, chapter + 1])
+          for (const engine of [...world.engines, door])
+            expect(await engine.signal(token, wrong)).toMatchObject({ disposition: "invalid" });
+        expect(await world.engine.signal(token, chapter)).toMatchObject({ disposition: "accepted" });
+        await world.settled();
+      }
+      expect(await run.returnValue).toBe(3);
+    }
+  });
+});
+
 test("a webhook's schema that is none is told at the call", async () => {
   const wf = workflow("slip", async () => createWebhook({ schema: {} as never }).url);
   const world = await createWorld([wf], { mode: "hot" });

@@ -372,13 +372,27 @@ export function assertKeyText(argument: string, text: string): void {
   }
 }
 
+/** Whether another hook may be opened at its place: a name's hook may (CH3). */
+export function mayReopen({ address, name }: HookCreated): boolean {
+  return address.type === "minted" && name !== "";
+}
+
+/** The hook that a delivery was judged for. `opened`: its `seq`, where it may be another's place by now. */
+export interface JudgedFor {
+  readonly run: number;
+  readonly position: number;
+  readonly opened?: number;
+}
+
 /** Whether a delivery was judged for another hook than this one, which does not take it so. */
 export function isMisjudged(
-  delivery: { readonly payload: Payload; readonly judgedFor?: { readonly run: number; readonly position: number } | null },
+  delivery: { readonly payload: Payload; readonly judgedFor?: JudgedFor | null },
   run: number,
-  created: HookCreated,
+  created: Recorded<HookCreated>,
 ): boolean {
   const { judgedFor } = delivery;
-  if (judgedFor === undefined || (judgedFor?.run === run && judgedFor.position === created.position)) return false;
+  if (judgedFor === undefined) return false;
+  const { opened = created.seq } = judgedFor ?? {};
+  if (judgedFor?.run === run && judgedFor.position === created.position && opened === created.seq) return false;
   return !takesUnjudged(created, delivery.payload);
 }

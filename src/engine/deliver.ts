@@ -16,12 +16,13 @@ import { type Capture, deliveryKey, parseJsonBody } from "../ingress/capture.ts"
 import type { Verdict } from "../ingress/judge.ts";
 import type { IngressLimit } from "../ingress/rate-limit.ts";
 import type { TokenParts, Tokens } from "../ingress/token.ts";
+import { mayReopen } from "../core/run-row.ts";
 import type { Address, Deliver, DeliverOutcome, DeliveryNumber, HeldRow, HookRow, RunNumber, Store } from "../store/port.ts";
 import type { Answers } from "./answers.ts";
 import type { Committer } from "./commit.ts";
 import type { Judge } from "./judge.ts";
 import { deliveryNotFound, type Keeper } from "./keeper.ts";
-import { Payloads } from "./payload.ts";
+import { Payloads, placeOf } from "./payload.ts";
 import type { DoorName } from "./observer.ts";
 import type { Report } from "./report.ts";
 import type { RevivingHost } from "./revive.ts";
@@ -61,7 +62,7 @@ export interface Delivered {
 export interface Answering {
   readonly reply: (reply: Reply) => void;
   readonly fail: (error: unknown) => void;
-  /** Another hook has the custom token by now (D5). */
+  /** Another hook has the address by now (D5). */
   readonly moved?: () => void;
 }
 
@@ -117,17 +118,17 @@ export class Door {
     if (!isOurs) return this.#unknown("ingress", answer);
     if (found.hot) return this.#request("ingress", found.hot, request, answer);
     this.#stored(found.parts)
-      .then((target) => this.#requestAt("ingress", target, placeOf(found.parts), request, answer))
+      .then((target) => this.#requestAt("ingress", target, addressOf(found.parts), request, answer))
       .catch(answer.fail);
   }
 
   /** `resumeWebhook`: a request handed over by server code, at a minted or custom token. */
-  async forwarded(token: string, request: Capture): Promise<Reply> {
-    const target = await this.#target(token);
+  async forwarded(token: string, request: Capture, isAgain = false): Promise<Reply> {
+    const target = await this.#target(token, isAgain);
     if (!target && this.#isEarly(token) && resuming.includes(request.method)) return this.#earlyRequest(token, request);
     const webhook = target?.created.purpose === "webhook" ? target : null;
     return new Promise((reply, fail) => {
-      const moved = (): void => void this.forwarded(token, request).then(reply, fail);
+      const moved = (): void => void this.forwarded(token, request, true).then(reply, fail);
       this.#requestAt("resumeWebhook", webhook, target ? null : this.address(token), request, { reply, fail, moved });
     });
   }
@@ -139,10 +140,10 @@ export class Door {
     return this.#arrive({ door, token, value, key: key === null ? null : this.#payloads.ownKey(key), isEarly });
   }
 
-  async #arrive(arrival: Arrival): Promise<Delivered> {
+  async #arrive(arrival: Arrival, isAgain = false): Promise<Delivered> {
     const { door, token, value, key } = arrival;
     const keyed = key !== null;
-    const target = await this.#target(token);
+    const target = await this.#target(token, isAgain);
     const address = target?.address ?? this.address(token);
     const isEarly = arrival.isEarly && !token.startsWith("wh:");
     if (!address || (!target && !isEarly && !keyed)) return this.#refused(door, { disposition: "unknown", keyed });
@@ -155,7 +156,7 @@ export class Door {
     const payload = target ? this.#payloads.value(target.created, fitting) : this.#payloads.serialised(value);
     const command = { ...this.#payloads.valueCommand(address, target, payload, key), ...(isEarly ? { earlyMs: limits.earlyMs } : {}) };
     const outcome = await this.#delivered(door, command);
-    if (outcome.type === "moved") return this.#arrive(arrival); // D5
+    if (outcome.type === "moved") return this.#arrive(arrival, true); // D5
     return this.#told(outcome, keyed);
   }
 
@@ -205,7 +206,7 @@ export class Door {
       return this.#refused("redeliver", { disposition: "invalid", keyed, issues: verdict.issues });
     }
     const { address, key, digest } = row;
-    const judgedFor = { run: target.runNumber, position: target.created.position };
+    const judgedFor = placeOf(target);
     const command: Deliver = { op: "deliver", address, key, digest, payload: verdict.value, judgedFor, held: delivery };
     const outcome = await this.#delivered("redeliver", command);
     return outcome.type === "moved" ? this.redeliver(delivery) : this.#told(outcome, keyed);
@@ -267,7 +268,11 @@ export class Door {
     } catch (error) {
       return answer.fail(error);
     }
-    const deliver = (): void => this.#deliver(door, command, (outcome) => this.#reply(command, outcome, answer), answer.fail);
+    const done = (outcome: DeliverOutcome): void => {
+      if (outcome.type === "moved" && !answer.moved) this.#again(door, target.address, request, answer);
+      else this.#reply(command, outcome, answer);
+    };
+    const deliver = (): void => this.#deliver(door, command, done, answer.fail);
     if (!created.hasSchema) return deliver();
     // The request is still the payload: the schema says whether its JSON will do.
     this.#judge(target, command.key, () => parseJsonBody(request.body))
@@ -278,6 +283,13 @@ export class Door {
         const { receipt } = this.#refused(door, { disposition: "invalid", keyed: command.key !== null, issues: judged.issues });
         answer.reply({ type: "refused", receipt });
       })
+      .catch(answer.fail);
+  }
+
+  /** D5, at a minted token: by what the store has, since what is in memory was not that. */
+  #again(door: DoorName, address: Address, request: Capture, answer: Answering): void {
+    this.#stored(address)
+      .then((target) => this.#requestAt(door, target, address, request, answer))
       .catch(answer.fail);
   }
 
@@ -361,14 +373,17 @@ export class Door {
     if (!live || !hook) return verifiedAs(tokens.verify(parts), parts, null);
     const { created } = hook;
     const { runKey, position } = parts;
+    // Which of a name's hooks it is, is known once that is in the journal.
+    if (mayReopen(created) && !("seq" in created)) return verifiedAs(tokens.verify(parts), parts, null);
     const hot = { address: { runKey, position, run: live.number }, created, runId: live.run.identity.id, runNumber: live.number };
     return verifiedAs(isSame(hook.token, token) ? created.purpose : tokens.verify(parts), parts, hot);
   }
 
-  async #target(token: string): Promise<Target | null> {
+  /** `isAgain`: what is in memory is not what the store has. */
+  async #target(token: string, isAgain: boolean): Promise<Target | null> {
     if (!token.startsWith("wh:")) return this.#stored({ token });
     const found = this.#verified(token);
-    return found && (found.hot ?? this.#stored(found.parts));
+    return found && ((!isAgain && found.hot) || this.#stored(found.parts));
   }
 
   async #stored(at: Address | TokenParts): Promise<Target | null> {
@@ -396,7 +411,7 @@ function refusedAs(message: string): Verdict & { readonly type: "invalid" } {
   return { type: "invalid", issues: [{ message }] };
 }
 
-function placeOf({ runKey, position }: TokenParts): Address {
+function addressOf({ runKey, position }: TokenParts): Address {
   return { runKey, position };
 }
 

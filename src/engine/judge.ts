@@ -8,7 +8,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { StandardSchema } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
-import type { HookCreated } from "../core/event.ts";
+import type { HookCreated, Recorded } from "../core/event.ts";
 import { limits } from "../core/limits.ts";
 import { Recent } from "../core/recent.ts";
 import type { Run } from "../core/run.ts";
@@ -67,7 +67,9 @@ export class Judge {
     const { created, runNumber } = hook;
     const named = created.definition === null ? null : this.#options.registry.hook(created.definition);
     if (named?.schema) return named.schema;
-    const place = `${runNumber}:${created.position}:${created.turn}:${created.digest}`; // a name's place is that of several hooks, in turn
+    // A name's place is that of several hooks, in turn; and each chapter (which has a fence of its own) has other arguments.
+    const fence = (await this.#options.store.run({ run: runNumber }))?.fence;
+    const place = `${runNumber}:${fence}:${created.position}:${created.turn}:${(created as Partial<Recorded>).seq}:${created.digest}`;
     const known = this.#known.get(place);
     if (known) return known;
     const run = await this.#within(limits.lookMs, this.#code(runNumber));

@@ -1,9 +1,10 @@
 // What arrives, in the form the store keeps: serialised, sealed, with its key and digest.
 
-import type { HookCreated, Payload } from "../core/event.ts";
+import type { HookCreated, Payload, Recorded } from "../core/event.ts";
 import { RingbackError } from "../core/errors.ts";
 import { jsonBody } from "../core/json.ts";
 import { limits, tooLarge } from "../core/limits.ts";
+import { type JudgedFor, mayReopen } from "../core/run-row.ts";
 import type { Seal } from "../core/seal.ts";
 import { bodyDigest, type Capture, deliveryKey } from "../ingress/capture.ts";
 import type { Address, Deliver, RunNumber } from "../store/port.ts";
@@ -25,7 +26,7 @@ export class Payloads {
 
   valueCommand(address: Address, hook: For, payload: Payload, key: string | null): Deliver {
     const bytes = payload.type === "request" ? payload.body : encoder.encode(payload.value);
-    return { op: "deliver", address, key, digest: key === null ? null : bodyDigest(bytes), payload, judgedFor: place(hook) };
+    return { op: "deliver", address, key, digest: key === null ? null : bodyDigest(bytes), payload, judgedFor: hook && placeOf(hook) };
   }
 
   requestCommand(address: Address, hook: For, request: Capture): Deliver {
@@ -34,9 +35,9 @@ export class Payloads {
     const key = given === null ? null : this.#seal.sealText(given);
     const digest = key === null ? null : bodyDigest(request.body);
     const payload = this.request(hook?.created ?? null, request);
-    // At a minted token there is no other hook to be.
-    if (!("token" in address)) return { op: "deliver", address, key, digest, payload };
-    return { op: "deliver", address, key, digest, payload, judgedFor: place(hook) };
+    // At a minted token there is no other hook to be, but under a name.
+    if (!("token" in address) && (hook === null || !mayReopen(hook.created))) return { op: "deliver", address, key, digest, payload };
+    return { op: "deliver", address, key, digest, payload, judgedFor: hook && placeOf(hook) };
   }
 
   /** The key that a caller gives a value, as the store knows it: apart from those of headers. Throws `bad_argument`, `too_large`. */
@@ -75,6 +76,9 @@ export class Payloads {
   }
 }
 
-function place(hook: For): { readonly run: RunNumber; readonly position: number } | null {
-  return hook && { run: hook.runNumber, position: hook.created.position };
+/** The hook as a delivery that was judged for it names it. */
+export function placeOf(hook: NonNullable<For>): JudgedFor {
+  const { runNumber: run, created } = hook;
+  const { position, seq } = created as Partial<Recorded> & HookCreated;
+  return mayReopen(created) && seq !== undefined ? { run, position, opened: seq } : { run, position };
 }

@@ -27,7 +27,7 @@ import type {
   RunEvent,
   RunOutcome,
 } from "../core/event.ts";
-import type { HookState, RunRow } from "../core/run-row.ts";
+import type { HookState, JudgedFor, RunRow } from "../core/run-row.ts";
 
 export type { HookState, RunRow } from "../core/run-row.ts";
 
@@ -83,10 +83,10 @@ export interface Deliver {
   /** How long it is held where it comes early; absent: not at all, it is `unknown`. */
   readonly earlyMs?: number;
   /**
-   * The hook it was judged for, null: for none, at a custom token. `moved`: another open hook has the token by now, and does not take it
-   * unjudged; nothing is stored.
+   * The hook it was judged for, null: for none, at a custom token. `moved`: another open hook has the address by now, and does not take
+   * it unjudged; nothing is stored.
    */
-  readonly judgedFor?: { readonly run: RunNumber; readonly position: number } | null;
+  readonly judgedFor?: JudgedFor | null;
   /** It is held under this number, which it keeps: taken from there where it is accepted or a duplicate. `gone`: it is held no more. */
   readonly held?: DeliveryNumber;
 }

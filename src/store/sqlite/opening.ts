@@ -2,9 +2,10 @@
 
 import { kindNumber } from "../../core/event-codec.ts";
 import type { HookCreated, Recorded } from "../../core/event.ts";
+import { mayReopen } from "../../core/run-row.ts";
 import type { RunNumber } from "../port.ts";
 import type { SqlRow, SqlValue } from "./driver.ts";
-import { type HookFacts, mayReopen, type Tables } from "./table.ts";
+import type { HookFacts, Tables } from "./table.ts";
 
 const link = "select prev, kind, position, seq from journal where id = ?";
 

@@ -4,12 +4,12 @@
 // SP2. A portion costs a commit a few milliseconds: callbacks go on between two of them.
 
 import type { Answer, HookCreated } from "../../core/event.ts";
-import { hasEnded, type RunOrigin, rowOf } from "../../core/run-row.ts";
+import { hasEnded, mayReopen, type RunOrigin, rowOf } from "../../core/run-row.ts";
 import type { AnswerRow, Delete, DeleteOutcome, DeliveryNumber, Purge, PurgeOutcome, RunNumber } from "../port.ts";
 import type { SqlValue } from "./driver.ts";
 import { endHeld, isOpenAt } from "./held.ts";
 import { leadBack, openingAt, openingBefore } from "./opening.ts";
-import { eventColumns, flag, mayReopen, readEvent, type Tables } from "./table.ts";
+import { eventColumns, flag, readEvent, type Tables } from "./table.ts";
 import type { Work } from "./work.ts";
 
 /** Runs that are looked at together, by number: most of them may be open, or gone. */

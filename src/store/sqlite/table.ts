@@ -11,7 +11,7 @@ import { type EventRow, decodeEvent, encodeEvent } from "../../core/event-codec.
 import type { Answer, HookCreated, Recorded } from "../../core/event.ts";
 import { Recent } from "../../core/recent.ts";
 import type { Draft, HookMark, HookState, RunOrigin, RunProgress, RunStatus } from "../../core/run-row.ts";
-import { hookScope, isKeyText } from "../../core/run-row.ts";
+import { hookScope, isKeyText, mayReopen } from "../../core/run-row.ts";
 import type { AnswerRow, HookRow } from "../port.ts";
 import { type Database, prepare, type SqlRow, type SqlValue, type Statement } from "./driver.ts";
 
@@ -36,11 +36,6 @@ export const flag = {
   /** A delivery under a key has come to one of its minted tokens. */
   keyed: 16,
 } as const;
-
-/** Whether another hook may be opened at its place (CH3). */
-export function mayReopen({ address, name }: HookCreated): boolean {
-  return address.type === "minted" && name !== "";
-}
 
 /** All of a hook that never changes. */
 export interface HookFacts {

@@ -147,6 +147,21 @@ export const heldLaws: readonly Law[] = [
     },
   },
   {
+    name: "P4: what was judged for the hook before is not taken by the one that was opened at its place",
+    holds: async (world) => {
+      const { run } = await world.begin("run-1");
+      const named = { name: "n", hasSchema: true };
+      await world.append(run, hookCreated(1, named));
+      const opened = (await world.journal(run)).length;
+      const judged = { judgedFor: { run, position: 1, opened } };
+      world.like(await world.deliver(minted("run-1"), judged), { type: "accepted" });
+      await world.append(run, disposeOf(1, 2), hookCreated(1, named));
+      world.equal(await world.deliver(minted("run-1"), judged), { type: "moved" });
+      const again = (await world.journal(run)).length;
+      world.like(await world.deliver(minted("run-1"), { judgedFor: { run, position: 1, opened: again } }), { type: "accepted" });
+    },
+  },
+  {
     name: "a refused delivery is held for its time, and can be delivered under its number",
     holds: async (world) => {
       const { delivery } = (await world.do(hold)) as { delivery: number };
