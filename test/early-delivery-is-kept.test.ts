@@ -1,10 +1,12 @@
 // A delivery that comes before its hook is kept where that is wanted, and given to the hook that claims its token: once, in order, judged.
 
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { createHook, createWebhook, defineHook, sleep, workflow } from "../src/index.ts";
 import { createEngine } from "../src/wiring.ts";
 import { createWorld, modes, testKeys, type World } from "./harness.ts";
+import { leaks } from "./leak.ts";
 
 const hour = 3_600_000;
 
@@ -122,6 +124,38 @@ describe.each(modes)("%s", (mode) => {
     await expect(engine.signal("full", 32)).rejects.toMatchObject({ code: "early_full" });
     const answer = await engine.resumeWebhook("full", new Request("https://x.example/", { method: "POST" }));
     expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "5"]);
+  });
+
+  test("at what no hook can have as its token nothing is kept: a minted one in it, no text, too long", async () => {
+    let url = "";
+    const wf = workflow("minted", async () => {
+      const hook = createWebhook();
+      url = hook.url;
+      await hook;
+    });
+    const w = await world([wf], "*");
+    await w.start(wf);
+    const tokens = [`order:${url}`, `x ${encodeURIComponent(url)}`, "", "y".repeat(256), "a\0b", "\ud800"];
+    for (const token of tokens) {
+      for (const options of [{}, { early: true }, { key: "k", early: true }])
+        expect(await w.engine.signal(token, 1, options)).toMatchObject({ disposition: "unknown" });
+      expect((await w.engine.resumeWebhook(token, new Request("https://x.example/", { method: "POST" }))).status).toBe(404);
+    }
+    expect(await w.engine.signal("y".repeat(255), 1)).toMatchObject({ disposition: "buffered" });
+    const files = (w.path === null ? [] : [w.path, `${w.path}-wal`]).map((name) => ({ name, bytes: readFileSync(name) }));
+    expect(leaks([url], files)).toEqual([]);
+  });
+
+  test("one that does not fit is not judged again and again where nothing refused is kept", async () => {
+    let asked = 0;
+    const schema = z.any().refine(() => ++asked === 0);
+    const wf = workflow("asked once", async () => defineHook({ schema }).create({ token: "t" }));
+    const { engine, start, advance } = await createWorld([wf], { mode, retention: { refused: 0 } });
+    await engine.signal("t", 2, { early: true });
+    await start(wf);
+    const before = asked;
+    for (let look = 0; look < 5; look++) await advance(5_001);
+    expect([before > 0, asked]).toEqual([true, before]);
   });
 
   test("what a run did not read of it is unread at its end, as any other", async () => {

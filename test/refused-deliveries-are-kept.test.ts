@@ -3,8 +3,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
+import type { RingbackError } from "../src/core/errors.ts";
 import { createHook, createWebhook, defineHook, sleep, workflow } from "../src/index.ts";
 import { createWorld, modes, type World } from "./harness.ts";
+import { leaks } from "./leak.ts";
 
 const day = 86_400_000;
 const post = (url: string, body: string, headers: Record<string, string> = {}): Request =>
@@ -119,6 +121,28 @@ describe.each(modes)("%s", (mode) => {
     expect(files).toContain("v1=abc");
     expect(files).not.toMatch(/s3cr3t/);
     expect(files).not.toContain(url.split(":").at(-1));
+  });
+
+  test("why it was refused is told without minted tokens, and in bounds, wherever it is told", async () => {
+    let url = "";
+    const schema = z.any().superRefine((value, context) => context.addIssue({ code: "custom", message: `No: ${value}`, path: [value] }));
+    const wf = workflow("quotes", async () => {
+      url = createWebhook().url;
+      await defineHook({ schema }).create({ token: "quotes" });
+    });
+    const w = await world([wf]);
+    await w.start(wf);
+    const receipt = await w.engine.signal("quotes", `see ${url}`);
+    expect(receipt.disposition).toBe("invalid");
+    const error = await w.engine.resumeHook("quotes", `see ${url}`).catch((thrown: RingbackError) => thrown);
+    await w.settled();
+    await w.engine.signal("quotes", "x".repeat(100_000));
+    await w.settled();
+    const refused = await w.engine.listRefused();
+    expect(refused.map(({ detail }) => detail?.length)).toEqual([1_000, expect.any(Number), expect.any(Number)]);
+    const files = (w.path === null ? [] : [w.path, `${w.path}-wal`]).map((name) => ({ name, bytes: readFileSync(name) }));
+    const told = JSON.stringify([receipt, refused, error, String(error), w.lines]);
+    expect(leaks([url], [...files, { name: "told", bytes: told }])).toEqual([]);
   });
 
   test("forged, unknown and malformed ones are not kept, nor any where retention says so", async () => {

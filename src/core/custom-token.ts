@@ -7,9 +7,20 @@ import { limits, tooLarge } from "./limits.ts";
 export function checkCustomToken(token: string): void {
   if (typeof token !== "string" || token === "") throw badToken(token, "is empty or no text");
   if (token.startsWith("wh:")) throw badToken(token, 'begins with "wh:", as only minted tokens do');
-  if (/[\0\p{Surrogate}]/u.test(token)) throw badToken(token, "holds a NUL or half a character, which not every store can keep");
-  const bytes = new TextEncoder().encode(token).length;
+  if (unkeepable.test(token)) throw badToken(token, "holds a NUL or half a character, which not every store can keep");
+  const bytes = bytesOf(token);
   if (bytes > limits.tokenBytes) throw tooLarge("A custom token", limits.tokenBytes, bytes);
+}
+
+/** The same as an answer, for a door that is given anything. */
+export function isCustomToken(token: string): boolean {
+  return token !== "" && !token.startsWith("wh:") && !unkeepable.test(token) && bytesOf(token) <= limits.tokenBytes;
+}
+
+const unkeepable = /[\0\p{Surrogate}]/u;
+
+function bytesOf(token: string): number {
+  return new TextEncoder().encode(token).length;
 }
 
 function badToken(token: unknown, why: string): RingbackError<"bad_argument"> {

@@ -114,7 +114,7 @@ export const limits: {
   purgedRows: 500,
   /** Warnings of one run: they stand in its last event, and each is a line in the log. */
   warnings: 100,
-  /** One warning. It quotes what was thrown, and that may be anything. */
+  /** One warning, and why one delivery was refused. They quote what was thrown, or sent, and that may be anything. */
   warningCharacters: 1_000,
 };
 

@@ -7,6 +7,7 @@
 // D5. What was judged for one hook is not given to another that has taken its token meanwhile: the door looks again.
 
 import type { Clock } from "../core/clock.ts";
+import { isCustomToken } from "../core/custom-token.ts";
 import { RingbackError } from "../core/errors.ts";
 import type { Answer, HookCreated, Payload } from "../core/event.ts";
 import { limits } from "../core/limits.ts";
@@ -136,7 +137,7 @@ export class Door {
   /** `resumeHook`, `signal`: a value handed over by server code. `early`: as the caller wants it, else as the engine was told. */
   async signal(door: DoorName, token: string, value: unknown, options: { key: string | null; early: boolean | null }): Promise<Delivered> {
     const { key, early } = options;
-    const isEarly = early ?? this.#isEarly(token);
+    const isEarly = early ?? this.#options.isEarly(token);
     return this.#arrive({ door, token, value, key: key === null ? null : this.#payloads.ownKey(key), isEarly });
   }
 
@@ -145,7 +146,7 @@ export class Door {
     const keyed = key !== null;
     const target = await this.#target(token, isAgain);
     const address = target?.address ?? this.address(token);
-    const isEarly = arrival.isEarly && !token.startsWith("wh:");
+    const isEarly = arrival.isEarly && this.#isClaimable(token);
     if (!address || (!target && !isEarly && !keyed)) return this.#refused(door, { disposition: "unknown", keyed });
     const judged = target && (await this.#judge(target, key, () => value));
     if (target && judged?.type === "invalid") {
@@ -227,7 +228,12 @@ export class Door {
   }
 
   #isEarly(token: string): boolean {
-    return !token.startsWith("wh:") && this.#options.isEarly(token);
+    return this.#isClaimable(token) && this.#options.isEarly(token);
+  }
+
+  /** Whether a hook may ever have this token: for no other is anything kept. */
+  #isClaimable(token: string): boolean {
+    return isCustomToken(token) && this.#options.seal.sealText(token) === token;
   }
 
   /** The address a token stands for; null for one that cannot be an address. */

@@ -4,9 +4,10 @@
 // J2. A door waits for neither longer than `limits` says: what cannot be judged now is `schema_unavailable`, and nothing is stored.
 // J3. A look into a run that another process holds is counted in the store, as a load is: code that ends every process it runs in ends
 //     three doors, not one with each delivery.
+// J4. What a schema says may quote what was sent: it is kept, told and logged without minted tokens.
 
 import type { Clock } from "../core/clock.ts";
-import type { StandardSchema } from "../core/definition.ts";
+import type { SchemaIssue, StandardSchema } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
 import type { HookCreated, Recorded } from "../core/event.ts";
 import { limits } from "../core/limits.ts";
@@ -58,8 +59,9 @@ export class Judge {
     const schema = await this.#schema(hook);
     const judged = await this.#within(limits.schemaMs, judge(schema, value));
     if (judged === late) throw unavailable(hook, `it has not answered within ${limits.schemaMs / 1_000} s`);
-    if (judged.type === "broken") throw unavailable(hook, judged.why, judged.cause);
-    return judged;
+    const { sealText } = this.#options.host;
+    if (judged.type === "broken") throw unavailable(hook, sealText(judged.why), judged.cause);
+    return judged.type === "valid" ? judged : { type: "invalid", issues: judged.issues.map((issue) => sealedIssue(issue, sealText)) };
   }
 
   /** J1 */
@@ -121,6 +123,12 @@ export class Judge {
       promise.catch(() => {}); // nobody waits for it any more
     }
   }
+}
+
+/** J4 */
+function sealedIssue({ message, path }: SchemaIssue, sealText: (text: string) => string): SchemaIssue {
+  const sealed = sealText(message);
+  return path ? { message: sealed, path: path.map((part) => (typeof part === "string" ? sealText(part) : part)) } : { message: sealed };
 }
 
 const late: unique symbol = Symbol("late");

@@ -27,9 +27,10 @@ export class Keeper {
 
   /** KE1. `held`: it is kept already, and now refused for another reason. */
   keep(delivery: Pick<HeldRow, "address" | "key" | "digest" | "payload">, reason: RefusedFor, detail: string, held?: DeliveryNumber): void {
-    if (this.#keepMs === 0) return;
+    if (this.#keepMs === 0 && held === undefined) return;
     const { address, key, digest, payload } = delivery;
-    const kept = { address: bare(address), key, digest, payload: struck(payload), reason, detail };
+    const words = detail.slice(0, limits.warningCharacters);
+    const kept = { address: bare(address), key, digest, payload: struck(payload), reason, detail: words };
     const command = { op: "hold", delivery: kept, keepMs: this.#keepMs } as const;
     this.#committer.put(held === undefined ? command : { ...command, held }, () => {}, true);
   }
