@@ -1,9 +1,11 @@
 // A delivery that comes before its hook is kept where that is wanted, and given to the hook that claims its token: once, in order, judged.
 
 import { readFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import * as z from "zod";
 import { createHook, createWebhook, defineHook, sleep, workflow } from "../src/index.ts";
+import type { StandardSchema } from "../src/core/definition.ts";
+import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createEngine } from "../src/wiring.ts";
 import { createWorld, modes, testKeys, type World } from "./harness.ts";
 import { leaks } from "./leak.ts";
@@ -173,6 +175,35 @@ describe.each(modes)("%s", (mode) => {
     expect(await run.returnValue).toBe(1);
     expect((await run.ending)?.unread).toHaveLength(1);
   });
+});
+
+test("a schema that never answers holds up its own token, no other one and no run", async () => {
+  const hangs = { "~standard": { version: 1, vendor: "test", validate: () => new Promise<never>(() => {}) } } as const;
+  const waits = (token: string, schema: StandardSchema) =>
+    workflow(`waits at ${token}`, async () => defineHook({ schema }).create({ token }));
+  const [stuck, free] = [waits("stuck", hangs), waits("free", z.number())];
+  const other = workflow("begun beside", async () => "done");
+  const world = await createWorld([stuck, free, other], { mode: "hot", early: "*" });
+  const door = createEngine({
+    store: sqliteStore({ path: world.path as string, clock: world.clock }),
+    ...{ role: "ingress", baseUrl: null, keys: testKeys, clock: world.clock, workflows: [stuck, free, other] },
+  });
+  onTestFinished(() => door.close());
+  for (let n = 0; n < 10; n++) await world.engine.signal("stuck", n);
+  await world.engine.signal("free", 1);
+  await door.start(stuck, []);
+  const judged = await door.start(free, []);
+  await world.restart({}, false);
+  const run = await door.start(other, []);
+  const ends = Promise.all([run.returnValue, judged.returnValue]);
+  const states = async (): Promise<string[]> => [await run.state, await judged.state];
+  for (let at = 0; at < 100 && (await states()).some((state) => state !== "completed"); at++) {
+    world.clock.advance(100);
+    for (let pass = 0; pass < 10; pass++) await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(await states()).toEqual(["completed", "completed"]);
+  world.clock.advance(100);
+  expect(await ends).toEqual(["done", 1]);
 });
 
 test("patterns are text", () => {

@@ -17,7 +17,7 @@ import { type Capture, deliveryKey, parseJsonBody } from "../ingress/capture.ts"
 import type { Verdict } from "../ingress/judge.ts";
 import type { IngressLimit } from "../ingress/rate-limit.ts";
 import type { TokenParts, Tokens } from "../ingress/token.ts";
-import { mayReopen } from "../core/run-row.ts";
+import { keyScope, mayReopen } from "../core/run-row.ts";
 import type { Address, Deliver, DeliverOutcome, DeliveryNumber, HeldRow, HookRow, RunNumber, Store } from "../store/port.ts";
 import type { Answers } from "./answers.ts";
 import type { Committer } from "./commit.ts";
@@ -183,8 +183,24 @@ export class Door {
       this.#isClaimed = false;
       this.#isTaking = true;
       const rows = await this.#options.keeper.claimed().catch(() => []); // the store is away
-      for (const { delivery } of rows) await this.redeliver(delivery).catch(() => {});
+      const groups = new Map<string, DeliveryNumber[]>();
+      for (const { address, delivery } of rows) {
+        const scope = keyScope(address);
+        groups.set(scope, [...(groups.get(scope) ?? []), delivery]);
+      }
+      await Promise.all([...groups.values()].map((group) => this.#takeInOrder(group)));
       this.#isTaking = false;
+    }
+  }
+
+  /** Behind one that cannot be judged now the others of its token wait, too; those of other tokens do not. */
+  async #takeInOrder(deliveries: readonly DeliveryNumber[]): Promise<void> {
+    for (const delivery of deliveries) {
+      try {
+        await this.redeliver(delivery);
+      } catch (error) {
+        if (!RingbackError.is(error, "delivery_not_found")) return; // the next look tries again; another engine has that one
+      }
     }
   }
 

@@ -163,7 +163,10 @@ export class EngineCore {
   #createSweep(): Sweep {
     const { store, registry, clock, logger } = this.parts;
     return new Sweep(store, this.worker, registry, clock, {
-      look: () => Promise.all([this.timers.look(), this.waiters.look(), this.answers.look(), this.door.takeClaimed()]),
+      look: () => {
+        void this.door.takeClaimed(); // schemas think as long as they like: runs do not wait for them
+        return Promise.all([this.timers.look(), this.waiters.look(), this.answers.look()]);
+      },
       orphaned: (workflow) => logger.orphaned(workflow, this.host),
       failed: (error) => this.#storeFailed(error),
       // What a full disk refuses is known by committing, not by reading.
