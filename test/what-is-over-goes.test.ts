@@ -2,7 +2,9 @@
 
 import { DatabaseSync } from "@photostructure/sqlite";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { continueAsNew, createHook, createWebhook, workflow } from "../src/index.ts";
+import { start as startRun } from "../src/api.ts";
+import type { RingbackError } from "../src/core/errors.ts";
+import { continueAsNew, createHook, createWebhook, sleep, workflow } from "../src/index.ts";
 import type { RunRow } from "../src/store/port.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createEngine, type Engine } from "../src/wiring.ts";
@@ -124,6 +126,38 @@ describe.each(modes)("%s", (mode) => {
     await advance(3_600_000 + minute);
     expect(await run.exists).toBe(false);
     expect(await repeats()).toEqual(told);
+  });
+
+  test("a run that awaits a child it began, which is removed by then, is told so; it does not wait for ever", async () => {
+    const parent = workflow("awaits late", async (isNew: boolean) => {
+      const child = await startRun(quick, [7], { id: "child" });
+      await sleep("3d");
+      if (isNew) await continueAsNew([false]);
+      return child.returnValue.catch((error: RingbackError) => [error.name, error.code]);
+    });
+    const { start, advance, engine } = await world([quick, parent], "1d");
+    const run = await start(parent, false);
+    await advance(2 * day);
+    expect(await engine.getRun("child").exists).toBe(false);
+    await advance(day);
+    expect(await run.returnValue).toEqual(["RunNotFoundError", "run_not_found"]);
+  });
+
+  test("whoever waits for a run that is deleted before its end was seen is told so", async () => {
+    const parked = workflow("deleted unseen", async () => createHook({ token: "unseen" }));
+    const { start, advance, engine, store } = await world([parked]);
+    const run = await start(parked);
+    const waiting = run.returnValue.catch((error: RingbackError) => error.code);
+    await new Promise((resolve) => setImmediate(resolve));
+    const { run: number, fence } = (await store.run({ id: run.runId })) as RunRow;
+    const ended = { kind: "run_ended", turn: 0, outcome: { type: "cancelled" }, seen: 0, unread: [], abandoned: [], warnings: [] } as const;
+    await store.commit([
+      { op: "append", run: number, fence, events: [ended], seen: 9 },
+      { op: "delete", run: number },
+    ]);
+    await advance(5_000);
+    expect(await waiting).toBe("run_not_found");
+    expect(await engine.listRuns()).toEqual([]);
   });
 
   test("run.delete() removes a run that has ended, and its id is free; one that has not is refused", async () => {

@@ -138,7 +138,7 @@ export type InputEvent =
   | { readonly kind: "step_completed"; readonly position: number; readonly attempt: number; readonly result: Serialised }
   | { readonly kind: "step_failed"; readonly position: number; readonly attempt: number; readonly error: Serialised }
   | { readonly kind: "child_started"; readonly position: number; readonly runId: string }
-  | { readonly kind: "child_refused"; readonly position: number; readonly runId: string; readonly reason: "run_conflict" }
+  | { readonly kind: "child_refused"; readonly position: number; readonly runId: string; readonly reason: "run_conflict" | "run_not_found" }
   | { readonly kind: "child_ended"; readonly position: number; readonly outcome: RunOutcome }
   | { readonly kind: "cancel_requested" };
 

@@ -8,7 +8,7 @@
 import { ByPosition } from "./by-position.ts";
 import { callSite } from "./call-site.ts";
 import type { StepDefinition, WorkflowDefinition } from "./definition.ts";
-import { HookConflictError, HookDisposedError, HookTimeoutError, RingbackError, RunCancelledError } from "./errors.ts";
+import { HookConflictError, HookDisposedError, HookTimeoutError, RingbackError, RunCancelledError, RunNotFoundError } from "./errors.ts";
 import type {
   Answer,
   BlockedReason,
@@ -180,7 +180,7 @@ export class Run implements Reading {
         return this.pending.delete(event.position);
       }
       case "child_refused":
-        return this.#refuseChild(event.position, event.runId);
+        return this.#refuseChild(event);
       case "child_ended":
         return this.#endChild(event);
       case "cancel_requested":
@@ -396,9 +396,14 @@ export class Run implements Reading {
     return true;
   }
 
-  #refuseChild(position: number, id: string): boolean {
+  #refuseChild({ position, runId: id, reason }: InputEvent & { readonly kind: "child_refused" }): boolean {
     const pending = this.pending.get(position);
     this.pending.delete(position);
+    if (reason === "run_not_found") {
+      const message = `Run "${id}" has ended, and is removed: how it ended is not known any more.`;
+      pending?.reject(new RunNotFoundError(message, { details: { run: id } }));
+      return true;
+    }
     const message = `Run "${id}" exists already, with another workflow or other arguments. Choose another id.`;
     pending?.reject(new RingbackError("run_conflict", message, { details: { run: id, workflow: this.identity.workflow } }));
     return true;

@@ -1,6 +1,7 @@
 // Host code that waits for a run to end: woken by the commit that ends it, here or elsewhere, never by polling.
 
 import type { RunOutcome } from "../core/event.ts";
+import { runNotFound } from "./run-handle.ts";
 import type { Store } from "../store/port.ts";
 
 interface Waiter {
@@ -23,7 +24,7 @@ export class Waiters {
     return this.#waiting.has(runId);
   }
 
-  /** How the run ended, once it has. Rejects where the store does not answer now; one that is away later is waited for. */
+  /** How a run that exists ended, once it has. Rejects where the store does not answer now; one that is away later is waited for. */
   wait(runId: string): Promise<RunOutcome> {
     return new Promise((resolve, reject) => {
       const waiter = { resolve, reject };
@@ -44,9 +45,16 @@ export class Waiters {
 
   async #tell(runId: string): Promise<void> {
     const row = await this.#store.run({ id: runId });
-    const outcome = row && row.endedAt !== null ? await this.#store.outcome(row.run) : null;
+    if (!row) return this.#fail(runId);
+    const outcome = row.endedAt !== null ? await this.#store.outcome(row.run) : null;
     if (!outcome) return;
     for (const waiter of this.#waiting.get(runId) ?? []) waiter.resolve(outcome);
+    this.#waiting.delete(runId);
+  }
+
+  /** It was there when the wait began: it has ended, and somebody has removed it before that was seen here. */
+  #fail(runId: string): void {
+    for (const waiter of this.#waiting.get(runId) ?? []) waiter.reject(runNotFound(runId));
     this.#waiting.delete(runId);
   }
 

@@ -10,6 +10,7 @@
 // P7. A delivery's key is asked before the state: a repeat is a repeat, whatever became of hook and run (G2).
 // P8. A deadline is reached by the clock, not by who noticed: a late delivery records the timeout itself, once.
 // P9. What the store answers to an event (a token's holder, a child's start or end, what came early) is appended right behind it.
+//     A child that the run has begun and that is removed since has no end to tell: it is refused to whoever awaits it.
 // P10. Keys outlive runs: a purge leaves of a run its deliveries' keys and answers, and nothing else.
 // P11. A chapter's end (`run_continued`) raises the fence, closes the hooks it names, and drops the run's timers but for the deadlines of
 //     the hooks it carries and a cancelled run's grace, and what it awaits. A cancel that the old chapter's code has not seen is told again

@@ -134,6 +134,10 @@ function awaitRun(change: Change, run: RunNumber, position: number, id: string):
   const child = state.runById.get(id);
   const end = child === undefined ? undefined : state.journals.get(child)!.at(-1)!;
   if (end?.kind === "run_ended") return [{ kind: "child_ended", position, outcome: end.outcome }];
+  // It was there, and is removed: nobody will tell of its end.
+  const hasStarted = (event: Recorded): boolean => event.kind === "child_started" && event.runId === id;
+  if (child === undefined && state.journals.get(run)!.some(hasStarted))
+    return [{ kind: "child_refused", position, runId: id, reason: "run_not_found" }];
   change.set(state.watchers, id, [...(state.watchers.get(id) ?? []), { run, position }]);
   return [];
 }

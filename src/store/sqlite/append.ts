@@ -3,6 +3,7 @@
 // SA1. Nothing is written that follows from something else: a run's end frees tokens by ending. So the usual end is two statements.
 // SA2. The run's row is written once, after all events; until then `Author` alone knows it, and nothing else may read it.
 
+import { kindNumber } from "../../core/event-codec.ts";
 import type { HookCreated, NewRun, Recorded, RunContinued, RunEvent } from "../../core/event.ts";
 import { accepted } from "../../core/receipt.ts";
 import {
@@ -21,6 +22,7 @@ import {
   unborn,
 } from "../../core/run-row.ts";
 import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
+import type { SqlRow, SqlValue } from "./driver.ts";
 import { dropHeld, earlyAt } from "./held.ts";
 import { draftOf, flag, type Progress } from "./table.ts";
 import type { Work } from "./work.ts";
@@ -206,9 +208,22 @@ class Author {
     const progress = run === undefined ? null : tables.held(run);
     const end = progress !== null && hasEnded(progress) ? tables.event(progress.head) : null;
     if (end?.kind === "run_ended") return this.add({ kind: "child_ended", position, outcome: end.outcome });
+    if (run === undefined && this.#hasStarted(id)) return this.add({ kind: "child_refused", position, runId: id, reason: "run_not_found" });
     tables.write("insert into watchers values (?, ?, ?)", id, this.#run, position);
     if (run !== undefined && progress !== null && run !== this.#run)
       tables.writeProgress(run, { ...progress, flags: progress.flags | flag.watchers });
+  }
+
+  /** Whether the run has begun this one: then one that is not there was removed, and nobody will tell of its end. */
+  #hasStarted(id: string): boolean {
+    const started = kindNumber("child_started");
+    for (let next: SqlValue = this.#progress.head; next !== null; ) {
+      const [kind, prev]: SqlRow = this.#work.tables.row("select kind, prev from journal where id = ?", next)!;
+      const event = kind === started ? this.#work.tables.event(next as number) : null;
+      if (event?.kind === "child_started" && event.runId === id) return true;
+      next = prev!;
+    }
+    return false;
   }
 
   /** Tells those who await this run, in a fixed order. The row is written by now: a run that awaits itself has ended. */

@@ -2,7 +2,21 @@
 
 import type { ResponsePolicy } from "../../core/event.ts";
 import type { DeliverOutcome, Purge, RunRow } from "../../store/port.ts";
-import { beat, cancel, custom, hookCreated, type Law, manual, minted, newRun, runEnded, start, timerSet, type World } from "./world.ts";
+import {
+  asked,
+  beat,
+  cancel,
+  custom,
+  hookCreated,
+  type Law,
+  manual,
+  minted,
+  newRun,
+  runEnded,
+  start,
+  timerSet,
+  type World,
+} from "./world.ts";
 
 const day = 86_400_000;
 const pass: Purge = { op: "purge", runsMs: day, keysMs: 30 * day, unclaimedMs: day, from: 0, rows: 1_000 };
@@ -123,6 +137,26 @@ export const purgeLaws: readonly Law[] = [
       await passes(world);
       world.equal(await world.deliver({ token: "t" }, { key: "k1" }), { type: "unknown" });
       world.equal(await world.store.answer(delivery), null);
+    },
+  },
+  {
+    name: "P9: a child that the run began and that is removed since is refused to it; any other run may still come",
+    holds: async (world) => {
+      const parent = await world.begin("parent");
+      const child = newRun("child");
+      await world.append(parent, { kind: "child_scheduled", ...asked(1), start: child });
+      const { run } = (await world.store.run({ id: "child" }))!;
+      const { row } = (await world.do({ op: "claim", run, worker: "A" })) as { readonly row: RunRow };
+      await world.append(row, runEnded());
+      await world.do({ op: "delete", run });
+      await world.append(
+        parent,
+        { kind: "child_awaited", ...asked(2), runId: "child" },
+        { kind: "child_awaited", ...asked(3), runId: "other" },
+      );
+      const events = (await world.journal(parent)).slice(-3);
+      world.like(events[1], { kind: "child_refused", position: 2, runId: "child", reason: "run_not_found" });
+      world.equal([events[0]!.kind, events[2]!.kind], ["child_awaited", "child_awaited"]);
     },
   },
   {
