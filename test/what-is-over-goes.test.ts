@@ -47,6 +47,20 @@ describe.each(modes)("%s", (mode) => {
     expect(await waiting.returnValue).toBeUndefined();
   });
 
+  test("a run that began while the clock was ahead keeps none behind it from going", async () => {
+    const parked = workflow("from the future", async () => {
+      await createHook({ token: "f" });
+    });
+    const { clock, start, advance, engine } = await world([quick, parked], "1d");
+    clock.advance(365 * day);
+    const ahead = await start(parked);
+    clock.advance(-365 * day);
+    const run = await start(quick, 1);
+    await advance(2 * day);
+    await engine.purge();
+    expect([await run.exists, await ahead.state]).toEqual([false, "waiting"]);
+  });
+
   test("after 30 days unless told, for ever where told", async () => {
     const [usual, never] = [await world([quick]), await world([quick], Infinity)];
     const runs = [await usual.start(quick, 1), await never.start(quick, 1)];

@@ -38,7 +38,7 @@ export function purge(change: Change, { runsMs, keysMs, unclaimedMs, from, rows:
   if (runsMs === null) return { type: "purged", runs: 0, rows, next: null };
   let runs = 0;
   for (const [run, { origin, progress }] of [...state.runs].sort(([a], [b]) => a - b)) {
-    if (now - origin.createdAt < runsMs) break;
+    if (now - origin.createdAt < runsMs && origin.createdAt <= now) break; // one from the future tells nothing of those behind it
     if (run < from || progress.endedAt === null || now - progress.endedAt < runsMs) continue;
     if (rows >= limit) return { type: "purged", runs, rows, next: run };
     rows += state.journals.get(run)!.length;

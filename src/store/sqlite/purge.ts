@@ -52,7 +52,9 @@ export function purge(work: Work, command: Purge): PurgeOutcome {
     const first = tables.row("select run, created_at from origins where run >= ? order by run limit 1", next) as
       | [number, number]
       | undefined;
-    if (first === undefined || first[1] > now - runsMs) return { type: "purged", runs, rows, next: shrink(tables) ? next : null };
+    // From here on all are young. One from the future tells that the clock went back, and nothing of those behind it.
+    if (first === undefined || (first[1] > now - runsMs && first[1] <= now))
+      return { type: "purged", runs, rows, next: shrink(tables) ? next : null };
     next = first[0] + window;
     for (const [run] of tables.rows(endedBefore, first[0], next, now - runsMs)) {
       if (rows >= limit) {
