@@ -2,9 +2,9 @@
 
 import { DatabaseSync } from "@photostructure/sqlite";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { start as startRun } from "../src/api.ts";
+import { resumeHook, start as startRun } from "../src/api.ts";
 import type { RingbackError } from "../src/core/errors.ts";
-import { continueAsNew, createHook, createWebhook, sleep, workflow } from "../src/index.ts";
+import { continueAsNew, createHook, createWebhook, sleep, step, workflow } from "../src/index.ts";
 import type { RunRow } from "../src/store/port.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createEngine, type Engine } from "../src/wiring.ts";
@@ -155,6 +155,42 @@ describe.each(modes)("%s", (mode) => {
     expect(await engine.getRun("child").exists).toBe(false);
     await advance(day);
     expect(await run.returnValue).toEqual(["RunNotFoundError", "run_not_found"]);
+  });
+
+  test("a run whose request was passed on, to a child or by value, goes after whoever has it", async () => {
+    let url = "";
+    const child = workflow("has the request", async (request?: Request) => {
+      const given = request ?? (await createHook<Request>({ token: "given" }));
+      await createHook({ token: `go on, ${request ? "child" : "hook"}` });
+      return given.text();
+    });
+    const parent = workflow("received the request", async () => {
+      const hook = createWebhook();
+      url = hook.url;
+      const request = await hook;
+      await startRun(child, [request], { id: "child" });
+      await step.run("hand over", () => resumeHook("given", request));
+    });
+    const w = await world([parent, child], "1d");
+    const other = await w.start(child);
+    const run = await w.start(parent);
+    await w.engine.ingress(new Request(url, { method: "POST", body: "the body" }));
+    await w.settled();
+    await run.returnValue;
+    await expect(run.delete()).rejects.toMatchObject({ code: "run_open", message: expect.stringContaining("passed a request on to run") });
+    await w.advance(2 * day);
+    await w.restart();
+    for (const [id, token] of [
+      ["child", "go on, child"],
+      [other.runId, "go on, hook"],
+    ] as const) {
+      expect(await w.engine.getRun(run.runId).exists).toBe(true);
+      await w.engine.resumeHook(token, 1);
+      expect(await w.engine.getRun(id).returnValue).toBe("the body");
+    }
+    await w.advance(2 * day);
+    await w.advance(minute);
+    expect(await w.engine.listRuns()).toEqual([]);
   });
 
   test("whoever waits for a run that is deleted before its end was seen is told so", async () => {

@@ -113,8 +113,11 @@ export class RunHandle<R = unknown> {
   async delete(): Promise<void> {
     const row = await this.#row();
     const outcome = await (await this.#engine()).committer.commit({ op: "delete", run: row.run });
-    if (outcome.type !== "open") return;
-    const message = `Run "${this.runId}" has not ended. Cancel it first, then delete it.`;
+    if (outcome.type === "deleted" || outcome.type === "unknown") return;
+    const message =
+      outcome.type === "open"
+        ? `Run "${this.runId}" has not ended. Cancel it first, then delete it.`
+        : `Run "${this.runId}" has passed a request on to run "${outcome.by}", which reads it here. Delete that one first.`;
     throw new RingbackError("run_open", message, { details: { run: this.runId } });
   }
 

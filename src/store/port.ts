@@ -11,7 +11,8 @@
 // P8. A deadline is reached by the clock, not by who noticed: a late delivery records the timeout itself, once.
 // P9. What the store answers to an event (a token's holder, a child's start or end, what came early) is appended right behind it.
 //     A child that the run has begun and that is removed since has no end to tell: it is refused to whoever awaits it.
-// P10. Keys outlive runs: a purge leaves of a run its deliveries' keys and answers, and nothing else.
+// P10. Keys outlive runs: a purge leaves of a run its deliveries' keys and answers, and nothing else. A run whose request is in the hands
+//     of another run goes after that one.
 // P11. A chapter's end (`run_continued`) raises the fence, closes the hooks it names, and drops the run's timers but for the deadlines of
 //     the hooks it carries and a cancelled run's grace, and what it awaits. A cancel that the old chapter's code has not seen is told again
 //     behind it. A `hook_created` at a position that was used opens that address again.
@@ -234,12 +235,16 @@ export interface Hold {
 }
 export type HoldOutcome = { readonly type: "held"; readonly delivery: DeliveryNumber } | { readonly type: "gone" };
 
-/** Removes a run that has ended, as a purge does (P10). Its id is free at once. */
+/** Removes a run that has ended, as a purge does (P10). Its id is free at once. `needed`: it has passed a request on to the run `by`. */
 export interface Delete {
   readonly op: "delete";
   readonly run: RunNumber;
 }
-export type DeleteOutcome = { readonly type: "deleted" } | { readonly type: "open"; readonly row: RunRow } | { readonly type: "unknown" };
+export type DeleteOutcome =
+  | { readonly type: "deleted" }
+  | { readonly type: "needed"; readonly by: string }
+  | { readonly type: "open"; readonly row: RunRow }
+  | { readonly type: "unknown" };
 
 /**
  * A bounded part of a pass that removes what is over: runs that ended more than `runsMs` ago (null: none), keys of purged runs taken

@@ -1,6 +1,7 @@
 // What goes: runs that ended long ago, or that somebody deletes; keys that outlived them; held deliveries past their time (P10).
 
-import type { Recorded } from "../../core/event.ts";
+import { type Recorded, valueIn } from "../../core/event.ts";
+import { deliveriesIn } from "../../core/serialise.ts";
 import { hasEnded, hookScope, hookState } from "../../core/run-row.ts";
 import type { Delete, DeleteOutcome, Purge, PurgeOutcome, RunNumber } from "../port.ts";
 import { endHeld } from "./held.ts";
@@ -10,6 +11,8 @@ export function deleteRun(change: Change, { run }: Delete): DeleteOutcome {
   const stored = change.state.runs.get(run);
   if (stored === undefined) return { type: "unknown" };
   if (!hasEnded(stored.progress)) return { type: "open", row: runRow(stored) };
+  const by = neededBy(change, run);
+  if (by !== null) return { type: "needed", by };
   removeRun(change, run);
   return { type: "deleted" };
 }
@@ -41,11 +44,22 @@ export function purge(change: Change, { runsMs, keysMs, unclaimedMs, from, rows:
     if (now - origin.createdAt < runsMs && origin.createdAt <= now) break; // one from the future tells nothing of those behind it
     if (run < from || progress.endedAt === null || now - progress.endedAt < runsMs) continue;
     if (rows >= limit) return { type: "purged", runs, rows, next: run };
+    if (neededBy(change, run) !== null) continue;
     rows += state.journals.get(run)!.length;
     removeRun(change, run);
     runs++;
   }
   return { type: "purged", runs, rows, next: null };
+}
+
+/** A run that this one has passed a request on to, which stands in this one's journal alone. */
+function neededBy({ state }: Change, run: RunNumber): string | null {
+  const isRequest = (event: Recorded): boolean => event.kind === "hook_received" && event.payload.type === "request";
+  const own = new Set(state.journals.get(run)!.flatMap((event) => (isRequest(event) ? [(event as { delivery: number }).delivery] : [])));
+  if (own.size === 0) return null;
+  const refers = (event: Recorded): boolean => deliveriesIn(valueIn(event) ?? "").some((delivery) => own.has(delivery));
+  for (const [other, journal] of state.journals) if (other !== run && journal.some(refers)) return state.runs.get(other)!.origin.id;
+  return null;
 }
 
 /** Everything of a run is found by its journal and its hooks. */

@@ -33,6 +33,8 @@ export function deleteRun(work: Work, { run }: Delete): DeleteOutcome {
   const origin = tables.origin("run", run);
   if (progress === null || origin === null) return { type: "unknown" };
   if (!hasEnded(progress)) return { type: "open", row: rowOf(origin, progress) };
+  const by = neededBy(tables, run);
+  if (by !== null) return { type: "needed", by };
   removeRun(work, origin);
   removeEvents(tables, portion);
   return { type: "deleted" };
@@ -61,6 +63,7 @@ export function purge(work: Work, command: Purge): PurgeOutcome {
         next = run as number;
         break;
       }
+      if (neededBy(tables, run as number) !== null) continue;
       removeRun(work, tables.origin("run", run as number)!);
       rows += removeEvents(tables, limit - rows);
       runs++;
@@ -79,6 +82,12 @@ function shrink(tables: Tables): boolean {
   return free() < before; // a file that was made without it stays as it is
 }
 
+/** A run that this one has passed a request on to, which stands in this one's journal alone. */
+function neededBy(tables: Tables, run: RunNumber): string | null {
+  const [id] = tables.row("select o.id from passed_on p join origins o on o.run = p.run where p.owner = ? limit 1", run) ?? [];
+  return (id as string | undefined) ?? null;
+}
+
 /** SP1: hides it. A key that the run's row led to enters the index, under an address that needs no run. */
 function removeRun(work: Work, origin: RunOrigin): void {
   const { tables } = work;
@@ -91,6 +100,8 @@ function removeRun(work: Work, origin: RunOrigin): void {
     const { address } = tables.facts({ run, position: position as number })!.created;
     if (address.type === "custom") tables.write("delete from tokens where token = ? and run = ?", address.token, run);
   }
+  tables.write("delete from passed_on where run = ?", run);
+  tables.write("delete from passed_on where owner = ?", run);
   for (const table of ["runs", "origins", "run_details", "set_aside", "timers"]) tables.write(`delete from ${table} where run = ?`, run);
   tables.write("insert into purging values (?, ?)", run, progress.head);
   tables.forgetEnded(origin);

@@ -182,4 +182,13 @@ create table purging(             -- runs that nobody sees any more, whose event
 update journal set scope = (select o.key from origins o where o.run = journal.run) || ':' || position
 where scope is not null and scope not like '=%';
 `,
+  // Requests that runs pass on stand once, in the journal of the run that received them.
+  `
+create table passed_on(           -- a value in the journal of \`run\` refers to a delivery of \`owner\`
+  owner integer not null,
+  run integer not null,
+  primary key (owner, run)
+) without rowid;
+create index passed_on_run on passed_on(run);
+`,
 ];

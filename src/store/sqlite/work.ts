@@ -1,7 +1,8 @@
 // One transaction's work: its time, the numbers it gives out, and what it will tell once it is committed.
 
-import type { InputEvent, Recorded, RunEvent } from "../../core/event.ts";
+import { type InputEvent, type Recorded, type RunEvent, valueIn } from "../../core/event.ts";
 import { type Draft, fold, recorded } from "../../core/run-row.ts";
+import { deliveriesIn } from "../../core/serialise.ts";
 import type { DeliveryNumber, Notice, RunNumber } from "../port.ts";
 import { draftOf, type Progress, type Tables } from "./table.ts";
 
@@ -68,6 +69,7 @@ export class Work {
     fold(row, entry);
     row.head = number;
     this.tables.insertEvent(number, run, prev, entry);
+    this.#notePassedOn(run, entry);
     if (number > this.#event) this.#event = number;
     return entry;
   }
@@ -82,10 +84,22 @@ export class Work {
   ): Recorded<HookReceived> | null {
     const entry = recorded(event, { number, seq: row.seq + 1, at: this.now });
     if (!this.tables.insertKeyed(number, run, row.head, entry, taken.scope, taken.digest)) return null;
+    this.#notePassedOn(run, entry);
     fold(row, entry);
     row.head = number;
     if (number > this.#event) this.#event = number;
     return entry;
+  }
+
+  /** The run that received a request is kept as long as one it was passed on to (P10). */
+  #notePassedOn(run: RunNumber, event: Recorded): void {
+    const text = valueIn(event);
+    for (const delivery of text === null ? [] : deliveriesIn(text))
+      this.tables.write(
+        "insert into passed_on select run, ?2 from journal where id = ?1 and run <> ?2 on conflict do nothing",
+        delivery,
+        run,
+      );
   }
 
   /** A fact from outside: appended, the row written, the run's worker told. */
