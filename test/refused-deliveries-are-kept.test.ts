@@ -141,7 +141,7 @@ describe.each(modes)("%s", (mode) => {
     const refused = await w.engine.listRefused();
     expect(refused.map(({ detail }) => detail?.length)).toEqual([1_000, expect.any(Number), expect.any(Number)]);
     const files = (w.path === null ? [] : [w.path, `${w.path}-wal`]).map((name) => ({ name, bytes: readFileSync(name) }));
-    const told = JSON.stringify([receipt, refused, error, String(error), w.lines]);
+    const told = JSON.stringify([receipt, refused, error, (error as Error).message, w.lines]);
     expect(leaks([url], [...files, { name: "told", bytes: told }])).toEqual([]);
   });
 
