@@ -72,6 +72,25 @@ describe.each(modes)("%s", (mode) => {
     await expect(engine.redeliver(deliveryId)).rejects.toMatchObject({ code: "delivery_not_found" });
   });
 
+  test("one that was refused for the key of another body is not that other one: delivered again it is a duplicate, and kept", async () => {
+    let url = "";
+    const wf = workflow("two bodies", async () => {
+      const hook = createWebhook();
+      url = hook.url;
+      await hook;
+      await hook;
+    });
+    const { engine, start, settled } = await world([wf]);
+    await start(wf);
+    const key = { "idempotency-key": "k" };
+    await engine.ingress(post(url, "first", key));
+    expect((await engine.ingress(post(url, "other", key))).status).toBe(422);
+    await settled();
+    const [refused] = await engine.listRefused();
+    expect(await engine.redeliver(refused?.deliveryId as string)).toMatchObject({ disposition: "duplicate" });
+    expect(await engine.listRefused()).toEqual([refused]);
+  });
+
   test("two who deliver it again at once deliver it once", async () => {
     const wf = workflow("twice", async () => {
       const hook = createHook({ token: "t" });

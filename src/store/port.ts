@@ -89,7 +89,7 @@ export interface Deliver {
    * it unjudged; nothing is stored.
    */
   readonly judgedFor?: JudgedFor | null;
-  /** It is held under this number, which it keeps: taken from there where it is accepted or a duplicate. `gone`: it is held no more. */
+  /** It is held under this number, which it keeps: taken from there where it is accepted, or a duplicate of the same body. `gone`: it is held no more. */
   readonly held?: DeliveryNumber;
 }
 export type DeliverOutcome =

@@ -27,7 +27,7 @@ function taken(change: Change, command: Deliver): DeliverOutcome | null {
   const { state, now } = change;
   const known = command.key === null ? undefined : state.keys.get(keyEntry(scopeAt(state, command.address), command.key));
   if (known === undefined) return earlyRepeat(state, command);
-  change.drop(command.held);
+  if (known.digest === command.digest) change.drop(command.held);
   const at = state.deliveries.get(known.delivery);
   const event = at === undefined ? undefined : state.journals.get(at.run)?.[at.seq - 1];
   const place = at === undefined || event?.kind !== "hook_received" ? null : { run: at.run, position: event.position };

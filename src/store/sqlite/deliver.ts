@@ -98,13 +98,13 @@ function refuse(work: Work, command: Deliver, facts: HookFacts, progress: Progre
 /** Names the hook that took the key, which need not be the one that was found; null once its run is purged. */
 function duplicate(work: Work, command: Deliver, delivery: number, scope: string = keyScope(command.address)): DeliverOutcome {
   const { tables, now } = work;
-  if (command.held !== undefined) dropHeld(tables, command.held);
   const [run, position, digest] = (tables.row("select run, position, digest from journal where id = ?", delivery) ??
     tables.row("select null, null, digest from past_keys where scope = ? and key = ?", scope, command.key!)) as [
     number | null,
     number,
     string | null,
   ];
+  if (command.held !== undefined && digest === command.digest) dropHeld(tables, command.held);
   const facts = run === null ? null : tables.facts({ run, position });
   const hook = facts === null || tables.held(facts.origin.run) === null ? null : hookRow(tables, now, openedFor(tables, facts, delivery));
   return { type: "duplicate", delivery, hook, isSameBody: digest === command.digest };
