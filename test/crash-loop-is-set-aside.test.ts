@@ -58,3 +58,16 @@ test.each(modes)("a run that parks after each load is not in a crash loop, howev
   }
   expect(await world.engine.getRun(run.runId).returnValue).toBe(15);
 });
+
+test("a run that many doors look into while it is taken up is not set aside for that", async () => {
+  const wf = workflow("looked at", async () => createHook<string>({ token: "looked at" }));
+  const world = await createWorld([wf], { mode: "evict" });
+  const run = await world.start(wf);
+  const { store } = world;
+  const row = await store.run({ id: run.runId });
+  const look = { op: "look", run: row?.run ?? 0, isOver: false } as const;
+  const looks = await store.commit([look, look, look, look, look, look]);
+  expect(looks.filter(({ type }) => type === "looked")).toHaveLength(2);
+  await world.engine.signal("looked at", "taken");
+  expect(await run.returnValue).toBe("taken");
+});

@@ -289,9 +289,9 @@ export function mayClaim(progress: RunProgress, worker: string, isDead: (worker:
   return progress.endedAt === null && (progress.worker === null || progress.worker === worker || isDead(progress.worker));
 }
 
-/** Whether a process that does not hold the run may run its code, to look. */
+/** Whether a process that does not hold the run may run its code, to look. So many looks at once leave room for a load: none is one too many. */
 export function mayLook(progress: RunProgress): boolean {
-  return progress.status === "open" && progress.loads < limits.loadsWithoutProgress;
+  return progress.status === "open" && progress.loads < limits.loadsWithoutProgress - 1;
 }
 
 /** The row while a process looks, and once it is through. */

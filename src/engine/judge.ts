@@ -3,7 +3,7 @@
 // J1. A definition's schema is found by its name; one that only a run's code holds, by running that code against its journal.
 // J2. A door waits for neither longer than `limits` says: what cannot be judged now is `schema_unavailable`, and nothing is stored.
 // J3. A look into a run that another process holds is counted in the store, as a load is: code that ends every process it runs in ends
-//     three doors, not one with each delivery.
+//     two doors, not one with each delivery.
 // J4. What a schema says may quote what was sent: it is kept, told and logged without minted tokens.
 
 import type { Clock } from "../core/clock.ts";

@@ -169,8 +169,9 @@ export type ClaimOutcome = { readonly type: "claimed"; readonly row: RunRow } | 
 
 /**
  * Notes that a process is about to run the code of a run that it does not hold, only to look (`loads` rises by one), or, with `isOver`,
- * that it came through (and falls by one). Refused where the run has ended, is set aside, or is at `limits.loadsWithoutProgress`: what
- * ends every process that looks must not be looked at with every delivery.
+ * that it came through (and falls by one). Refused where the run has ended, is set aside, or a look more would leave no load within
+ * `limits.loadsWithoutProgress`: what ends every process that looks must not be looked at with every delivery, and looks that are under
+ * way set no run aside.
  */
 export interface Look {
   readonly op: "look";

@@ -324,7 +324,7 @@ export const leaseLaws: readonly Law[] = [
     },
   },
   {
-    name: "look: counts as a load until it is over; refused at the limit, where the run is set aside, and where it has ended",
+    name: "look: counts as a load until it is over; refused where a load would then be one too many, where the run is set aside, and where it has ended",
     holds: async (world) => {
       const { run, fence } = await world.waiting("run-1");
       const [begin, over] = [{ op: "look", run, isOver: false } as const, { op: "look", run, isOver: true } as const];
@@ -336,7 +336,7 @@ export const leaseLaws: readonly Law[] = [
       const looks = await world.commit(begin, begin, begin, begin);
       world.equal(
         looks.map((outcome) => outcome.type),
-        ["looked", "looked", "looked", "refused"],
+        ["looked", "looked", "refused", "refused"],
       );
       await world.commit(seen(run, fence, 1));
       world.equal(await world.do(begin), { type: "looked" });
