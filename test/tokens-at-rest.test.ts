@@ -245,6 +245,11 @@ describe.each(modes)("minted tokens (%s)", (mode) => {
     await caught("a URL in place of a token", () => engine.resumeHook(base + webhook, 1));
     await caught("an encoded token", () => engine.resumeHook(encodeURIComponent(hook), 1));
     await caught("a look-up by URL", () => engine.getHookByToken(base + webhook));
+    await caught("a delivery's id", () => engine.redeliver(webhook));
+    await caught("a delivery's id to read on from", () => engine.listRefused({ before: base + webhook }));
+    await caught("the id of a run that is not there", () => engine.getRun(webhook).state);
+    await caught("the id of a run to cancel", () => engine.getRun(base + webhook).cancel());
+    await caught("the id of a run to show", () => engine.getRunInfo(encodeURIComponent(webhook)));
     await caught("a run id", () => engine.start(wf, [], { id: webhook }));
     await caught("a long key", () => engine.resumeHook(hook, 1, { key: `${"k".repeat(255)}${hook}` }));
     expect(

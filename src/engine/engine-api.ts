@@ -289,7 +289,7 @@ export class EngineApi {
     const { runId: id } = this.getRun(runId);
     const engine = await this.#engine();
     const row = await engine.parts.store.run({ id });
-    if (!row) throw runNotFound(id);
+    if (!row) throw runNotFound(engine.host.sealText(id));
     return runInfo(engine, row);
   }
 
@@ -345,7 +345,7 @@ function numberOf(call: string, id: unknown): number {
   throw badArgument(
     "deliveryId",
     id,
-    `${call} takes the id of a delivery, such as "dlv_2f", got ${typeof id === "string" ? `"${id}"` : kindOf(id)}.`,
+    `${call} takes the id of a delivery, such as "dlv_2f", got ${typeof id === "string" ? "other text" : kindOf(id)}.`,
   );
 }
 

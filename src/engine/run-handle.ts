@@ -97,7 +97,7 @@ export class RunHandle<R = unknown> {
    */
   async cancel(): Promise<void> {
     const engine = await this.#engine();
-    if (!(await engine.cancel(this.runId)) && !(await this.exists)) throw runNotFound(this.runId);
+    if (!(await engine.cancel(this.runId)) && !(await this.exists)) throw await this.#notFound();
   }
 
   /** Ends the run's sleeps now, and says how many there were. */
@@ -155,8 +155,13 @@ export class RunHandle<R = unknown> {
 
   async #row(): Promise<RunRow> {
     const row = await this.#find();
-    if (!row) throw runNotFound(this.runId);
+    if (!row) throw await this.#notFound();
     return row;
+  }
+
+  /** A token in the place of an id is a slip, and a secret all the same. */
+  async #notFound(): Promise<RingbackError> {
+    return runNotFound((await this.#engine()).host.sealText(this.runId));
   }
 }
 
