@@ -321,8 +321,7 @@ const table: { readonly [name in Limit]: Row } = {
         });
         await world.restart({ workflows: [wf] });
         const run = await world.start(wf);
-        const ended = (await world.journal(run)).at(-1);
-        const warnings = ended?.kind === "run_ended" ? ended.warnings : [];
+        const warnings = await warningsOf(world, run);
         const kept = warnings.filter((warning) => warning.includes("stray")).length;
         expect(warnings.length - kept).toBe(kept === size ? 0 : 1);
         return kept === size ? "all" : "some";
@@ -333,27 +332,31 @@ const table: { readonly [name in Limit]: Row } = {
     taken: "whole",
     refused: "cut",
     cases: {
-      "what was thrown": (world) => async (size) => {
-        const wf = workflow(`warns at length ${size}`, async () => {
-          void Promise.reject(new Error("stray"));
-        });
-        await world.restart({ workflows: [wf] });
-        const [first] = await warningsOf(world, await world.start(wf));
-        const length = size - (first as string).length;
-        const long = workflow(`warns at full length ${size}`, async () => {
-          void Promise.reject(new Error(`stray${x(length)}`));
-        });
-        await world.restart({ workflows: [wf, long] });
-        const [warning] = await warningsOf(world, await world.start(long));
-        return (warning as string).length === size ? "whole" : "cut";
-      },
+      "what a run threw": (world) => warnsOf(world, async () => {}),
+      "what a chapter of a run threw": (world) => warnsOf(world, () => continueAsNew([null])),
     },
   },
 };
 
+/** Whether a warning of this size is kept whole by a run that goes on with `end`. */
+function warnsOf(world: World, end: () => Promise<void>): (size: number) => Promise<string> {
+  return async (size) => {
+    const warns = workflow("warns at length", async (text: string | null) => {
+      if (text === null) return;
+      void Promise.reject(new Error(text));
+      return end();
+    });
+    await world.restart({ workflows: [warns] });
+    const [short] = await warningsOf(world, await world.start(warns, "x"));
+    const [long] = await warningsOf(world, await world.start(warns, x(size - (short as string).length + 1)));
+    return long?.length === size ? "whole" : "cut";
+  };
+}
+
 async function warningsOf(world: World, run: { readonly runId: string }): Promise<readonly string[]> {
-  const ended = (await world.journal(run)).at(-1);
-  return ended?.kind === "run_ended" ? ended.warnings : [];
+  return (await world.journal(run)).flatMap((event) =>
+    event.kind === "run_ended" || event.kind === "run_continued" ? event.warnings : [],
+  );
 }
 
 test("each limit has its cases here, and a value", () => {

@@ -164,7 +164,7 @@ export function endChapter(run: Run, { args, seed, carry }: Continuation, openSt
     awaited: run.pending.values().flatMap((pending) => (pending.isOutcome ? [pending.label] : [])),
     unread: run.unread().filter((seq) => !isCarried.has(seq)),
     abandoned,
-    warnings: (run.warnings ?? []).map(run.host.sealText),
+    warnings: [...(run.warnings ?? [])],
   };
   return [...run.asked.filter((event) => !isIdle(event)), continued];
 }

@@ -354,10 +354,13 @@ export class Run implements Reading {
     return this.isReplaying || this.turn <= this.recording.lastTurn;
   }
 
-  warn(text: string): void {
+  /** Keeps a warning as the journal will have it: sealed, then cut. Returns that. */
+  warn(text: string): string {
+    const kept = this.host.sealText(text).slice(0, limits.warningCharacters);
     const warnings = (this.warnings ??= []);
-    if (warnings.length < limits.warnings) warnings.push(text);
+    if (warnings.length < limits.warnings) warnings.push(kept);
     else if (warnings.length === limits.warnings) warnings.push(`More warnings came; only the first ${limits.warnings} are kept.`);
+    return kept;
   }
 
   /** Goes on with a value's text: at once, or within the turn when bodies of requests or responses in it have to be read. */

@@ -23,7 +23,6 @@ import { readInto, replay, requestsOf, revive, type RevivingHost } from "./reviv
 import type { Steps } from "./steps.ts";
 import type { Timers } from "./timers.ts";
 
-const none: readonly string[] = [];
 type EndedEvent = Recorded & { readonly kind: "run_ended" };
 
 export interface WorkerOptions {
@@ -243,7 +242,6 @@ export class Worker {
     const isAbandoned = ({ kind, turn }: OutputEvent): boolean => (kind === "step_scheduled" || kind === "timer_set") && turn === run.turn;
     const abandoned = run.asked.filter(isAbandoned);
     const kept = abandoned.length === 0 ? run.asked : run.asked.filter((event) => !isAbandoned(event));
-    const warnings = run.warnings?.map((text) => this.#host.sealText(text).slice(0, limits.warningCharacters)) ?? none;
     const ended: NoteEvent = {
       kind: "run_ended",
       turn: run.turn,
@@ -251,7 +249,7 @@ export class Worker {
       seen: run.seq,
       unread: run.unread(),
       abandoned: abandoned.map((event) => event.position),
-      warnings,
+      warnings: [...(run.warnings ?? [])],
     };
     run.asked = [];
     const events = this.#unblocking(live, kept.length === 0 ? [ended] : [...kept, ended]);
@@ -423,7 +421,7 @@ export class Worker {
       seen: known?.seq ?? 0,
       unread: known?.unread() ?? [],
       abandoned: [],
-      warnings: known?.warnings?.map(this.#host.sealText) ?? none,
+      warnings: [...(known?.warnings ?? [])],
     };
     this.steps.abort(number, "The run was cancelled.");
     const outcome = await this.#committer.commit({ op: "append", run: number, fence: row.fence, events: [ended], seen: row.seq });

@@ -53,9 +53,7 @@ export function watchErrors(): void {
 function take(reason: unknown, promise: object): boolean {
   const run = isBun ? turnOf : callingRun();
   if (!run) return false;
-  const text = `Nobody handled a rejection: ${textOf(reason)}`;
-  taken.set(promise, { run, text });
-  run.warn(text);
+  taken.set(promise, { run, text: run.warn(`Nobody handled a rejection: ${textOf(reason)}`) });
   return true;
 }
 
