@@ -1,7 +1,8 @@
-// What a run left behind when it ended, out of its journal.
+// How a run ends: what its last turn appends, and, read from its journal, what it left behind.
 
-import type { Recorded, RunOutcome } from "./event.ts";
+import type { NoteEvent, OutputEvent, Recorded, RunOutcome } from "./event.ts";
 import { deliveryId } from "./receipt.ts";
+import type { Run } from "./run.ts";
 import { hookIdOf } from "./run-id.ts";
 
 /** A payload that a hook took and no code read. */
@@ -27,6 +28,20 @@ export interface RunEnding {
 }
 
 type Received = Recorded & { readonly kind: "hook_received" };
+
+/** What the turn that ended a run appends: what it asked for and may begin, and how it ended. */
+export function endRun(run: Run, outcome: RunOutcome): (OutputEvent | NoteEvent)[] {
+  const isIdle = ({ kind, turn }: OutputEvent): boolean => (kind === "step_scheduled" || kind === "timer_set") && turn === run.turn;
+  const abandoned = run.asked.filter(isIdle).map(({ position }) => position);
+  const asked = abandoned.length === 0 ? run.asked : run.asked.filter((event) => !isIdle(event));
+  return [...asked, { ...endFromOutside(run, outcome), turn: run.turn, abandoned }];
+}
+
+/** The same without a turn of the run, which may not be in memory: then nothing is known of what it read. */
+export function endFromOutside(run: Run | null, outcome: RunOutcome): NoteEvent & { readonly kind: "run_ended" } {
+  const [unread, warnings] = [run?.unread() ?? [], [...(run?.warnings ?? [])]];
+  return { kind: "run_ended", turn: 0, outcome, seen: run?.seq ?? 0, unread, abandoned: [], warnings };
+}
 
 /** Null for the journal of a run that has not ended. */
 export function endingOf(runId: string, journal: readonly Recorded[]): RunEnding | null {

@@ -6,7 +6,8 @@
 // W4. A parked run stays hot within the budget, least recently used out first; cold, it is its journal and nothing else.
 
 import { setImmediate } from "node:timers";
-import type { NoteEvent, OutputEvent, Recorded, RunContinued, RunOutcome } from "../core/event.ts";
+import type { NoteEvent, Recorded, RunContinued, RunOutcome } from "../core/event.ts";
+import { endFromOutside, endRun } from "../core/ending.ts";
 import { RingbackError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { Run, RunIdentity } from "../core/run.ts";
@@ -238,21 +239,8 @@ export class Worker {
 
   #end(live: Live): void {
     const { run } = live;
-    const outcome = run.ended as RunOutcome;
-    const isAbandoned = ({ kind, turn }: OutputEvent): boolean => (kind === "step_scheduled" || kind === "timer_set") && turn === run.turn;
-    const abandoned = run.asked.filter(isAbandoned);
-    const kept = abandoned.length === 0 ? run.asked : run.asked.filter((event) => !isAbandoned(event));
-    const ended: NoteEvent = {
-      kind: "run_ended",
-      turn: run.turn,
-      outcome,
-      seen: run.seq,
-      unread: run.unread(),
-      abandoned: abandoned.map((event) => event.position),
-      warnings: [...(run.warnings ?? [])],
-    };
+    const events = this.#unblocking(live, endRun(run, run.ended as RunOutcome));
     run.asked = [];
-    const events = this.#unblocking(live, kept.length === 0 ? [ended] : [...kept, ended]);
     this.#put(live, events, !this.#options.isAwaited(run.identity.id), (appended) => {
       this.#drop(live);
       this.steps.abort(live.number, "The run has ended.");
@@ -414,15 +402,7 @@ export class Worker {
     const live = this.#hot.get(number);
     const known = live && !live.isLoading ? live.run : null;
     this.forget(number);
-    const ended: NoteEvent = {
-      kind: "run_ended",
-      turn: 0,
-      outcome: { type: "cancelled" },
-      seen: known?.seq ?? 0,
-      unread: known?.unread() ?? [],
-      abandoned: [],
-      warnings: [...(known?.warnings ?? [])],
-    };
+    const ended = endFromOutside(known, { type: "cancelled" });
     this.steps.abort(number, "The run was cancelled.");
     const outcome = await this.#committer.commit({ op: "append", run: number, fence: row.fence, events: [ended], seen: row.seq });
     if (outcome.type !== "appended") return;
