@@ -15,7 +15,7 @@ import { EngineCore } from "./engine/engine.ts";
 import { EngineApi } from "./engine/engine-api.ts";
 import { type Health, healthOf } from "./engine/health.ts";
 import type { EngineEventName, EngineListener } from "./engine/observer.ts";
-import { type LogSink, Logger } from "./engine/logger.ts";
+import type { LogSink } from "./engine/logger.ts";
 import { native } from "./engine/realm/globals.ts";
 import { processHooks, processWorkflows, Registry } from "./engine/registry.ts";
 import type { Policy } from "./engine/retention.ts";
@@ -189,9 +189,10 @@ class WiredEngine extends EngineApi implements Engine {
     const opened = (): EngineCore | Promise<EngineCore> => (core.isOpen ? core : core.open().then(() => core));
     super(opened, forward);
     this.core = core;
-    this.ingress = createIngress(opened, core.parts, basePath);
-    const { bodyBytes, logger, clock } = core.parts;
-    this.admin = createAdmin({ engine: this, gate, basePath, bodyBytes, logger, clock, host: core.host });
+    const { logger, host, parts } = core;
+    const { bodyBytes } = parts;
+    this.ingress = createIngress(opened, { bodyBytes, logger }, basePath);
+    this.admin = createAdmin({ engine: this, gate, basePath, bodyBytes, logger, sealText: host.sealText });
     this.#keys = keys;
     this.#unfollow = unfollow;
     bindApi(core.host, this);
@@ -278,7 +279,7 @@ function createCore(options: EngineOptions, keys: KeySource): EngineCore {
     random: options.random ?? native.randomBytes,
     role: roleFrom(options.role, env["RINGBACK_ROLE"]),
     urlOf: options.webhookUrl ?? urlBuilder(options.baseUrl),
-    logger: new Logger(sinkFor(options.logger)),
+    sink: sinkFor(options.logger),
     hotRuns: options.hotRuns ?? 20_000,
     concurrency: options.concurrency ?? 100,
     leaseMs: options.leaseMs ?? 15_000,

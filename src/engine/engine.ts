@@ -23,7 +23,7 @@ import { Judge } from "./judge.ts";
 import { Keeper } from "./keeper.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { Lease } from "./lease.ts";
-import type { Logger } from "./logger.ts";
+import { Logger, type LogSink } from "./logger.ts";
 import { durably } from "./realm.ts";
 import { Registry } from "./registry.ts";
 import { Report } from "./report.ts";
@@ -44,7 +44,8 @@ export interface EngineParts {
   /** `worker` advances runs; `door` only delivers, starts and reads. */
   readonly role: "worker" | "door";
   readonly urlOf: (token: string) => string;
-  readonly logger: Logger;
+  /** Where lines go; null for nowhere. */
+  readonly sink: LogSink | null;
   /** Parked runs kept in memory; 0 runs everything cold. */
   readonly hotRuns: number;
   /** Step bodies at a time. */
@@ -68,6 +69,7 @@ export class EngineCore {
   readonly tokens: Tokens;
   readonly classes: Classes = createClasses();
   readonly host: EngineRunHost;
+  readonly logger: Logger;
   readonly report: Report;
   readonly committer: Committer;
   readonly door: Door;
@@ -112,7 +114,8 @@ export class EngineCore {
       answers: this.answers,
       random: parts.random,
     });
-    this.report = new Report({ store, clock, logger: parts.logger, host: this.host });
+    this.logger = new Logger({ sink: parts.sink, clock, host: this.host });
+    this.report = new Report({ store, clock, logger: this.logger, host: this.host });
     this.waiters = new Waiters(store);
     this.worker = new Worker(store, this.committer, registry, this.host, {
       id: this.id,
@@ -161,13 +164,13 @@ export class EngineCore {
   }
 
   #createSweep(): Sweep {
-    const { store, registry, clock, logger } = this.parts;
+    const { store, registry, clock } = this.parts;
     return new Sweep(store, this.worker, registry, clock, {
       look: () => {
         void this.door.takeClaimed(); // schemas think as long as they like: runs do not wait for them
         return Promise.all([this.timers.look(), this.waiters.look(), this.answers.look()]);
       },
-      orphaned: (workflow) => logger.orphaned(workflow, this.host),
+      orphaned: (workflow) => this.logger.orphaned(workflow),
       failed: (error) => this.#storeFailed(error),
       // What a full disk refuses is known by committing, not by reading.
       done: () => this.committer.hasFailed || this.report.storeAnswered(),

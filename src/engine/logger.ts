@@ -1,6 +1,7 @@
 // What the engine says about runs and stores that went wrong. One line each, without any payload or minted token; a host may bring its
 // own sink, or none. What lasts is not repeated: a run that cannot be taken up is told once, a store that fails once a minute.
 
+import type { Clock } from "../core/clock.ts";
 import { RingbackError } from "../core/errors.ts";
 import type { Recorded, RunContinued } from "../core/event.ts";
 import type { Fault, RunHost, RunIdentity } from "../core/run.ts";
@@ -22,85 +23,79 @@ const failuresRemembered = 100;
 /** A line of a log that goes on for pages is read by nobody. */
 const lineLength = 2_000;
 
+export interface LoggerOptions {
+  readonly sink: LogSink | null;
+  readonly clock: Clock;
+  readonly host: Pick<RunHost, "parse" | "sealText">;
+}
+
 export class Logger {
-  readonly #sink: LogSink | null;
+  readonly #options: LoggerOptions;
   readonly #strandedRuns: Recent<string, true> = new Recent(runsRemembered);
   readonly #toldAt = new Map<string, number>();
 
-  constructor(sink: LogSink | null) {
-    this.#sink = sink;
+  constructor(options: LoggerOptions) {
+    this.#options = options;
   }
 
   /** A run that completed and left nothing behind is not worth a line. */
-  ended(run: RunIdentity, ended: Recorded & { readonly kind: "run_ended" }, host: Pick<RunHost, "parse" | "sealText">): void {
-    const { outcome } = ended;
-    if (outcome.type === "failed")
-      this.#say("error", host, () => `run ${run.id} (${run.workflow}) failed: ${describe(host, outcome.error)}`);
-    this.#left(run, "ended", ended, host);
-    if (ended.abandoned.length > 0)
-      this.#say("warn", host, () => `run ${run.id} (${run.workflow}) ended, and ${abandonedText(ended.abandoned.length)}`);
+  ended(run: RunIdentity, ended: Recorded & { readonly kind: "run_ended" }): void {
+    const { outcome, abandoned } = ended;
+    if (outcome.type === "failed") this.#say("error", () => `${nameOf(run)} failed: ${textOf(this.#options.host.parse(outcome.error))}`);
+    this.#left(run, "ended", ended);
+    if (abandoned.length > 0) this.#say("warn", () => `${nameOf(run)} ended, and ${neverStarted(abandoned.length)}`);
   }
 
   /** The same of a chapter of it. */
-  continued(run: RunIdentity, continued: RunContinued, host: Pick<RunHost, "sealText">): void {
-    this.#left(run, "continued as new", continued, host);
-    const count = continued.abandoned.length;
-    const what = count === 1 ? "a step or timer" : `${count} steps and timers`;
-    if (count > 0)
-      this.#say("warn", host, () => `run ${run.id} (${run.workflow}) continued as new, and ${what} of the old chapter came to no end`);
+  continued(run: RunIdentity, continued: RunContinued): void {
+    const { abandoned } = continued;
+    this.#left(run, "continued as new", continued);
+    const what = stepsAndTimers(abandoned.length);
+    if (abandoned.length > 0) this.#say("warn", () => `${nameOf(run)} continued as new, and ${what} of the old chapter came to no end`);
   }
 
-  #left(
-    run: RunIdentity,
-    what: string,
-    { warnings, unread }: Pick<RunContinued, "warnings" | "unread">,
-    host: Pick<RunHost, "sealText">,
-  ): void {
-    const name = `run ${run.id} (${run.workflow})`;
-    for (const warning of warnings) this.#say("warn", host, () => `${name}: ${warning}`);
-    if (unread.length > 0) this.#say("warn", host, () => `${name} ${what}, and ${unreadText(unread.length)}`);
+  #left(run: RunIdentity, what: string, { warnings, unread }: Pick<RunContinued, "warnings" | "unread">): void {
+    for (const warning of warnings) this.#say("warn", () => `${nameOf(run)}: ${warning}`);
+    if (unread.length > 0) this.#say("warn", () => `${nameOf(run)} ${what}, and ${neverRead(unread.length)}`);
   }
 
-  blocked(run: RunIdentity, fault: Fault | null, host: Pick<RunHost, "sealText">): void {
-    this.#say("error", host, () => `run ${run.id} (${run.workflow}) is blocked (${fault?.reason}): ${fault?.error.message}`);
+  blocked(run: RunIdentity, fault: Fault | null): void {
+    this.#say("error", () => `${nameOf(run)} is blocked (${fault?.reason}): ${fault?.error.message}`);
   }
 
   /** A run was to be taken up, and could not be. `run` is how people know it. */
-  stranded(run: string, error: unknown, host: Pick<RunHost, "sealText">): void {
+  stranded(run: string, error: unknown): void {
     if (this.#strandedRuns.get(run)) return;
     this.#strandedRuns.set(run, true);
-    this.#say("warn", host, () => `run ${run} could not be taken up, and is tried again each second: ${textOf(error)}`);
+    this.#say("warn", () => `run ${run} could not be taken up, and is tried again each second: ${textOf(error)}`);
   }
 
   /** Runs have something to do, and nobody who has their code. */
-  orphaned(workflow: string, host: Pick<RunHost, "sealText">): void {
+  orphaned(workflow: string): void {
     const advice = "they wait until it is, and what is delivered to them is kept";
-    this.#say(
-      "warn",
-      host,
-      () => `runs of workflow "${workflow}" have something to do, and no workflow of that name is registered: ${advice}`,
-    );
+    this.#say("warn", () => `runs of workflow "${workflow}" have something to do, and no workflow of that name is registered: ${advice}`);
   }
 
-  storeFailed(store: string, error: unknown, now: number, host: Pick<RunHost, "sealText">): void {
-    if (this.#isQuiet(RingbackError.is(error) ? error.code : textOf(error), now)) return;
+  storeFailed(store: string, error: unknown): void {
+    if (this.#isQuiet(RingbackError.is(error) ? error.code : textOf(error))) return;
     const meanwhile = "callbacks get 503 and runs wait until it answers";
-    this.#say("error", host, () => `store ${store} failed; ${meanwhile}: ${textOf(error)}`);
+    this.#say("error", () => `store ${store} failed; ${meanwhile}: ${textOf(error)}`);
   }
 
   /** What an observer threw. */
-  listenerFailed(event: string, error: unknown, now: number, host: Pick<RunHost, "sealText">): void {
-    if (this.#isQuiet(`listener ${event}`, now)) return;
-    this.#say("error", host, () => `a listener of "${event}" threw, and nothing else is affected: ${textOf(error)}`);
+  listenerFailed(event: string, error: unknown): void {
+    if (this.#isQuiet(`listener ${event}`)) return;
+    this.#say("error", () => `a listener of "${event}" threw, and nothing else is affected: ${textOf(error)}`);
   }
 
   /** The app uses the engine in a way that keeps it from its work, such as reading a callback's body first. Told once a minute. */
-  slip(kind: string, line: string, now: number, host: Pick<RunHost, "sealText">): void {
-    if (!this.#isQuiet(kind, now)) this.#say("error", host, () => line);
+  slip(kind: string, line: string): void {
+    if (!this.#isQuiet(kind)) this.#say("error", () => line);
   }
 
   /** Was the same told within the last minute? */
-  #isQuiet(what: string, now: number): boolean {
+  #isQuiet(what: string): boolean {
+    const now = this.#options.clock.now();
     if (now - (this.#toldAt.get(what) ?? Number.NEGATIVE_INFINITY) < quietMs) return true;
     if (this.#toldAt.size >= failuresRemembered) this.#toldAt.clear();
     this.#toldAt.set(what, now);
@@ -108,26 +103,30 @@ export class Logger {
   }
 
   /** Neither a value that cannot be read nor a sink that throws is the run's trouble. */
-  #say(level: "warn" | "error", host: Pick<RunHost, "sealText">, line: () => string): void {
-    if (!this.#sink) return;
+  #say(level: "warn" | "error", line: () => string): void {
+    const { sink, host } = this.#options;
+    if (!sink) return;
     try {
       const whole = host.sealText(`ringback: ${line()}`).replace(/\s*[\r\n\u2028\u2029]+\s*/g, " ");
-      this.#sink[level](whole.length > lineLength ? `${whole.slice(0, lineLength)}…` : whole);
+      sink[level](whole.length > lineLength ? `${whole.slice(0, lineLength)}…` : whole);
     } catch {
       // There is no one left to tell.
     }
   }
 }
 
-function unreadText(count: number): string {
+function nameOf({ id, workflow }: RunIdentity): string {
+  return `run ${id} (${workflow})`;
+}
+
+function neverRead(count: number): string {
   return count === 1 ? "one payload that its hooks took was never read" : `${count} payloads that its hooks took were never read`;
 }
 
-function abandonedText(count: number): string {
-  const what = count === 1 ? "a step or timer" : `${count} steps and timers`;
-  return `${what} first asked for in its last turn never started: await what must happen before the end`;
+function neverStarted(count: number): string {
+  return `${stepsAndTimers(count)} first asked for in its last turn never started: await what must happen before the end`;
 }
 
-function describe(host: Pick<RunHost, "parse">, error: string): string {
-  return textOf(host.parse(error));
+function stepsAndTimers(count: number): string {
+  return count === 1 ? "a step or timer" : `${count} steps and timers`;
 }

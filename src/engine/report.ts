@@ -1,7 +1,7 @@
 // What happened in this engine, for those who want to know: as lines for the logger, and as events for who observes it.
 
 import { RingbackError } from "../core/errors.ts";
-import type { BlockedReason, HookCreated, Recorded, RunContinued } from "../core/event.ts";
+import type { HookCreated, Recorded, RunContinued } from "../core/event.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { Fault, RunHost, RunIdentity } from "../core/run.ts";
 import { hookIdOf } from "../core/run-id.ts";
@@ -31,8 +31,7 @@ export class Report {
 
   constructor(options: ReportOptions) {
     this.#options = options;
-    const { logger, clock, host } = options;
-    this.observers = new Observers((event, error) => logger.listenerFailed(event, error, clock.now(), host));
+    this.observers = new Observers((event, error) => options.logger.listenerFailed(event, error));
   }
 
   /** Asked before anything is made that only observers would see. */
@@ -73,16 +72,16 @@ export class Report {
 
   /** A run has ended, and this engine ended it. */
   ended(run: RunIdentity, event: Ended): void {
-    this.#options.logger.ended(run, event, this.#options.host);
+    this.#options.logger.ended(run, event);
   }
 
   /** A chapter of a run is over. */
   continued(run: RunIdentity, event: Recorded & RunContinued): void {
-    this.#options.logger.continued(run, event, this.#options.host);
+    this.#options.logger.continued(run, event);
   }
 
   blocked(run: RunIdentity, fault: Fault | null): void {
-    this.#options.logger.blocked(run, fault, this.#options.host);
+    this.#options.logger.blocked(run, fault);
   }
 
   /** An attempt of a step is over, and its outcome in the journal. */
@@ -107,9 +106,9 @@ export class Report {
   /** The store did not do as it was asked. */
   storeFailed(error: unknown): void {
     const { logger, store, clock, host } = this.#options;
-    const now = clock.now();
-    logger.storeFailed(store.name, error, now, host);
+    logger.storeFailed(store.name, error);
     if (this.#failedAt !== null) return;
+    const now = clock.now();
     this.#failedAt = now;
     const code = RingbackError.is(error) ? error.code : null;
     this.observers.tell("store_failed", { store: store.name, code, message: host.sealText(textOf(error)), at: new Date(now) });
@@ -131,8 +130,8 @@ export class Report {
 
   /** A run could not be taken up. */
   stranded(run: RunNumber, error: unknown): void {
-    const { logger, store, host } = this.#options;
-    const tell = (name: string): void => logger.stranded(name, error, host);
+    const { logger, store } = this.#options;
+    const tell = (name: string): void => logger.stranded(name, error);
     store.run({ run }).then(
       (row) => tell(row ? `${row.id} (${row.workflow})` : `number ${run}`),
       () => tell(`number ${run}`),
@@ -156,11 +155,7 @@ export class Report {
     this.#options.store.run({ id }).then(tell, () => {});
   }
 
-  #blocked(
-    run: Told,
-    event: { readonly at: number; readonly reason: BlockedReason } & (Recorded & { readonly kind: "run_blocked" }),
-  ): void {
-    const { at, reason, codeId, message, diff } = event;
+  #blocked(run: Told, { at, reason, codeId, message, diff }: Recorded & { readonly kind: "run_blocked" }): void {
     this.observers.tell("run_blocked", { ...fact(run, at), reason, codeId, message, diff });
   }
 

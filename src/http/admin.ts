@@ -9,7 +9,7 @@ import { RingbackError } from "../core/errors.ts";
 import type { Answer } from "../core/event.ts";
 import { toResponse } from "../core/request.ts";
 import { textOf } from "../core/thrown.ts";
-import type { EngineParts } from "../engine/engine.ts";
+import type { EngineCore, EngineParts } from "../engine/engine.ts";
 import { parseJsonBody } from "../ingress/capture.ts";
 import { type AdminEngine, adminRoutes, findRoute } from "./admin-route.ts";
 import type { Gate } from "./gate.ts";
@@ -27,21 +27,20 @@ export interface Admin extends Handler {
 }
 
 /** What the handler works with. */
-export interface AdminParts extends Pick<EngineParts, "bodyBytes" | "logger" | "clock"> {
+export interface AdminParts extends Pick<EngineParts, "bodyBytes">, Pick<EngineCore, "logger"> {
   readonly engine: AdminEngine;
   readonly gate: Gate;
   readonly basePath: string;
-  /** What seals. */
-  readonly host: { readonly sealText: (text: string) => string };
+  readonly sealText: (text: string) => string;
 }
 
 export function createAdmin(parts: AdminParts): Admin {
-  const { gate, logger, clock, host } = parts;
+  const { gate, logger, sealText } = parts;
   const admin = async (request: Request): Promise<Response> => {
     const refusal = await gate(request);
-    if (refusal?.slip) logger.slip("admin", `engine.admin answered 403: ${refusal.slip}`, clock.now(), host);
+    if (refusal?.slip) logger.slip("admin", `engine.admin answered 403: ${refusal.slip}`);
     const answer = refusal ? forbidden : await allowed(request, parts).catch((error: unknown) => failed(error, parts));
-    return sent(request, answer, host.sealText);
+    return sent(request, answer, sealText);
   };
   return Object.assign(admin, { route: adminRoute, basePath: parts.basePath });
 }
@@ -63,8 +62,8 @@ async function allowed(request: Request, { engine, bodyBytes }: AdminParts): Pro
 }
 
 /** What is no error of the engine's is a fault of its own, or of the app's. */
-function failed(error: unknown, { logger, clock, host }: AdminParts): Answer {
-  if (!RingbackError.is(error)) logger.slip("admin failed", `engine.admin failed: ${textOf(error)}`, clock.now(), host);
+function failed(error: unknown, { logger }: AdminParts): Answer {
+  if (!RingbackError.is(error)) logger.slip("admin failed", `engine.admin failed: ${textOf(error)}`);
   return answerForAdminError(error);
 }
 

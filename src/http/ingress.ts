@@ -3,7 +3,6 @@
 import { RingbackError } from "../core/errors.ts";
 import type { Answer } from "../core/event.ts";
 import { toResponse } from "../core/request.ts";
-import { noSeal } from "../core/seal.ts";
 import type { Reply } from "../engine/deliver.ts";
 import type { EngineCore, EngineParts } from "../engine/engine.ts";
 import type { DoorName } from "../engine/observer.ts";
@@ -22,7 +21,7 @@ export interface Ingress extends PlainHandler {
   readonly basePath: string;
 }
 
-type IngressParts = Pick<EngineParts, "bodyBytes" | "logger" | "clock">;
+type IngressParts = Pick<EngineParts, "bodyBytes"> & Pick<EngineCore, "logger">;
 
 /** What stands before the route is the business of whoever mounted the handler, or of a proxy: the token alone is the authority. */
 export function createIngress(engine: () => EngineCore | Promise<EngineCore>, parts: IngressParts, basePath: string): Ingress {
@@ -71,11 +70,12 @@ export async function forward(opened: () => EngineCore | Promise<EngineCore>, to
 }
 
 async function forwardTo(engine: EngineCore, token: string, request: Request): Promise<Response> {
-  const { parts, report } = engine;
-  const read = await readRequest(request, parts.bodyBytes);
+  const { logger, report } = engine;
+  const { bodyBytes } = engine.parts;
+  const read = await readRequest(request, bodyBytes);
   if (typeof read === "string") {
     if (report.isWatched) report.refused("resumeWebhook", codeOfBody(read));
-    return toResponse(refuseBody(read, parts));
+    return toResponse(refuseBody(read, { bodyBytes, logger }));
   }
   try {
     const reply = await engine.door.forwarded(token, read);
@@ -88,8 +88,8 @@ async function forwardTo(engine: EngineCore, token: string, request: Request): P
 }
 
 /** A body that is gone is nothing that the sender can mend. */
-function refuseBody(fault: BodyFault, { bodyBytes, logger, clock }: IngressParts): Answer {
-  if (fault === "consumed") logger.slip(fault, `a callback was answered with 503: ${bodyConsumed().message}`, clock.now(), noSeal);
+function refuseBody(fault: BodyFault, { bodyBytes, logger }: IngressParts): Answer {
+  if (fault === "consumed") logger.slip(fault, `a callback was answered with 503: ${bodyConsumed().message}`);
   return answerForBody(fault, bodyBytes);
 }
 
