@@ -37,4 +37,7 @@ export type {
 } from "./engine/observer.ts";
 export type { Health } from "./engine/health.ts";
 export type { LogSink } from "./engine/logger.ts";
-export { createEngine, type Engine, type EngineOptions, type RateLimitOptions } from "./wiring.ts";
+export type { RetentionOptions } from "./engine/retention.ts";
+export type { AdminOptions } from "./http/gate.ts";
+export type { RateLimitOptions } from "./ingress/rate-limit.ts";
+export { createEngine, type Engine, type EngineOptions } from "./wiring.ts";

@@ -1,9 +1,8 @@
 // Joins what layers may not know of each other: the store for a URL, the handlers onto an engine, the default engine from the environment.
 
 import { dirname, join } from "node:path";
-import { badArgument, checkOptions, kindOf, type OptionNames } from "./core/argument.ts";
+import { badArgument, checkOptions, type OptionNames } from "./core/argument.ts";
 import type { Clock, RandomBytes } from "./core/clock.ts";
-import { parseDuration } from "./core/duration.ts";
 import { RingbackError } from "./core/errors.ts";
 import { limits } from "./core/limits.ts";
 import { useSecrets } from "./core/secret.ts";
@@ -11,6 +10,7 @@ import type { RegisteredClass } from "./core/serialise-class.ts";
 import { systemClock } from "./engine/clock.ts";
 import { type Diagnosis, diagnose } from "./engine/diagnosis.ts";
 import { askDefault, bindApi, defaultApi, useDefaultApi } from "./engine/default.ts";
+import { earlyTokens } from "./engine/early.ts";
 import { EngineCore } from "./engine/engine.ts";
 import { EngineApi } from "./engine/engine-api.ts";
 import { type Health, healthOf } from "./engine/health.ts";
@@ -18,19 +18,16 @@ import type { EngineEventName, EngineListener } from "./engine/observer.ts";
 import type { LogSink } from "./engine/logger.ts";
 import { native } from "./engine/realm/globals.ts";
 import { processHooks, processWorkflows, Registry } from "./engine/registry.ts";
-import type { Policy } from "./engine/retention.ts";
+import { retentionFrom, type RetentionOptions } from "./engine/retention.ts";
 import { definitionOf, type Workflow } from "./engine/workflow.ts";
 import { type Admin, createAdmin } from "./http/admin.ts";
 import { type AdminOptions, createGate, type Gate } from "./http/gate.ts";
 import { createIngress, forward, type Ingress, webhookRoute } from "./http/ingress.ts";
 import { type KeyRing, loadKeyFile, parseKeys, readKeyRing, rotateKeyFile, withNewKey } from "./ingress/key-ring.ts";
-import { IngressLimit, type IngressRates, type Rate } from "./ingress/rate-limit.ts";
+import { createIngressLimit, type RateLimitOptions } from "./ingress/rate-limit.ts";
 import { memoryStore } from "./store/memory/store.ts";
 import type { Store } from "./store/port.ts";
 import { sqliteStore } from "./store/sqlite/store.ts";
-
-/** The rates of the public route; each has a default. */
-export type RateLimitOptions = Partial<IngressRates>;
 
 /** How an engine is made; all of it has a default. */
 export interface EngineOptions {
@@ -93,15 +90,6 @@ export interface EngineOptions {
   readonly classes?: { readonly [name: string]: RegisteredClass<object> };
 }
 
-/** How long what is over is kept. The key of a delivery is known for 30 days, also where its run is gone. */
-export interface RetentionOptions {
-  /** Runs, from their end; then nothing of them is left. `Infinity`: for ever. Default 30 days. */
-  readonly runs?: string | number;
-  /** Refused deliveries, which can be looked at and delivered again; 0 for not at all. Default 7 days. */
-  readonly refused?: string | number;
-}
-const retentionOptions: OptionNames<RetentionOptions> = { runs: true, refused: true };
-
 const engineOptions: OptionNames<EngineOptions> = {
   store: true,
   workflows: true,
@@ -124,8 +112,6 @@ const engineOptions: OptionNames<EngineOptions> = {
   early: true,
   retention: true,
 };
-const rateLimitOptions: OptionNames<RateLimitOptions> = { perToken: true, forged: true };
-const rateOptions: OptionNames<Rate> = { perSecond: true, burst: true };
 
 /** An engine of your own. */
 export interface Engine extends EngineApi {
@@ -285,9 +271,9 @@ function createCore(options: EngineOptions, keys: KeySource): EngineCore {
     leaseMs: options.leaseMs ?? 15_000,
     bodyBytes: options.bodyBytes ?? limits.bodyBytes,
     cancelGraceMs: options.cancelGraceMs ?? 60_000,
-    limit: limitFrom(options.rateLimit ?? {}),
-    isEarly: earlyFrom(options.early ?? []),
-    policy: policyFrom(options.retention ?? {}),
+    rateLimit: createIngressLimit(options.rateLimit ?? {}),
+    isEarly: earlyTokens(options.early ?? []),
+    retention: retentionFrom(options.retention ?? {}),
   });
   for (const [name, registered] of Object.entries(options.classes ?? {})) core.classes.register(name, registered);
   return core;
@@ -295,58 +281,7 @@ function createCore(options: EngineOptions, keys: KeySource): EngineCore {
 
 function checkNumber(argument: string, value: number | undefined, least: number): void {
   if (value === undefined || (typeof value === "number" && value >= least)) return;
-  const message = `createEngine({ ${argument} }) takes a number from ${least}, got ${JSON.stringify(value)}.`;
-  throw new RingbackError("bad_argument", message, { details: { argument, value: String(value) } });
-}
-
-function earlyFrom(option: string | readonly string[]): (token: string) => boolean {
-  const patterns = typeof option === "string" ? [option] : option;
-  if (!Array.isArray(patterns) || patterns.some((pattern) => typeof pattern !== "string" || pattern === ""))
-    throw badArgument(
-      "early",
-      option,
-      `createEngine({ early }) takes patterns of custom tokens, such as "slack:*", got ${kindOf(option)}.`,
-    );
-  const parts = patterns.map((pattern: string) => pattern.split("*"));
-  return (token) => parts.some((pieces) => fits(token, pieces));
-}
-
-/** Whether the text is the pieces in their order, with anything between two of them. */
-function fits(text: string, [first = "", ...rest]: readonly string[]): boolean {
-  const last = rest.pop();
-  if (last === undefined) return text === first;
-  if (!text.startsWith(first)) return false;
-  let at = first.length;
-  for (const piece of rest) {
-    const found = text.indexOf(piece, at);
-    if (found === -1) return false;
-    at = found + piece.length;
-  }
-  return text.length - last.length >= at && text.endsWith(last);
-}
-
-function policyFrom(option: RetentionOptions): Policy {
-  checkOptions("createEngine({ retention })", option, retentionOptions);
-  const { runs = "30d", refused = "7d" } = option;
-  return {
-    runsMs: runs === Number.POSITIVE_INFINITY ? null : parseDuration(runs, "retention.runs"),
-    refusedMs: parseDuration(refused, "retention.refused"),
-  };
-}
-
-function limitFrom(option: RateLimitOptions | false): IngressLimit | null {
-  if (option === false) return null;
-  checkOptions("createEngine({ rateLimit })", option, rateLimitOptions);
-  const perToken = { perSecond: limits.tokenPerSecond, burst: limits.tokenBurst, ...option.perToken };
-  const forged = { perSecond: limits.forgedPerSecond, burst: limits.forgedBurst, ...option.forged };
-  for (const [name, rate] of Object.entries({ perToken, forged })) {
-    const call = `createEngine({ rateLimit: { ${name} } })`;
-    checkOptions(call, rate, rateOptions);
-    if (rate.perSecond > 0 && rate.perSecond < Number.POSITIVE_INFINITY && Number.isSafeInteger(rate.burst) && rate.burst >= 1) continue;
-    const message = `${call} takes perSecond, a number above 0, and burst, a whole number from 1; got ${JSON.stringify(rate)}. rateLimit: false is no limit.`;
-    throw badArgument("rateLimit", option, message);
-  }
-  return new IngressLimit({ perToken, forged }, limits.rateBuckets);
+  throw badArgument(argument, value, `createEngine({ ${argument} }) takes a number from ${least}, got ${JSON.stringify(value)}.`);
 }
 
 /** A role that is mistyped would make a process run what it should only deliver to, or the reverse. */
@@ -412,9 +347,7 @@ function urlBuilder(given: string | null | undefined): (token: string) => string
     if (protocol !== "http:" && protocol !== "https:") throw new TypeError("not a web address");
     root = origin + pathname.replace(/\/$/, "");
   } catch {
-    throw new RingbackError("bad_argument", `baseUrl must be an absolute URL such as https://api.example.com, got "${base}".`, {
-      details: { argument: "baseUrl", value: base },
-    });
+    throw badArgument("baseUrl", base, `baseUrl must be an absolute URL such as https://api.example.com, got "${base}".`);
   }
   return (token) => root + webhookRoute + token;
 }

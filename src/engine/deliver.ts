@@ -79,7 +79,7 @@ export interface DoorOptions {
   readonly report: Report;
   readonly clock: Clock;
   /** Of the public route; null for none. */
-  readonly limit: IngressLimit | null;
+  readonly rateLimit: IngressLimit | null;
   readonly keeper: Keeper;
   /** Whether deliveries at this custom token are kept for a hook to come, where the caller does not say. */
   readonly isEarly: (token: string) => boolean;
@@ -113,8 +113,8 @@ export class Door {
   callback(token: string, request: Capture, answer: Answering): void {
     const found = this.#verified(token);
     const isOurs = found?.purpose === "webhook";
-    const { limit, clock } = this.#options;
-    const waitMs = limit === null ? 0 : limit.take(isOurs ? token : null, clock.now());
+    const { rateLimit, clock } = this.#options;
+    const waitMs = rateLimit === null ? 0 : rateLimit.take(isOurs ? token : null, clock.now());
     if (waitMs > 0) return answer.reply({ type: "too_many", waitMs });
     if (!isOurs) return this.#unknown("ingress", answer);
     if (found.hot) return this.#request("ingress", found.hot, request, answer);

@@ -27,7 +27,7 @@ import { Logger, type LogSink } from "./logger.ts";
 import { durably } from "./realm.ts";
 import { Registry } from "./registry.ts";
 import { Report } from "./report.ts";
-import { type Policy, Retention } from "./retention.ts";
+import { Retention, type RetentionPolicy } from "./retention.ts";
 import { EngineRunHost } from "./run-host.ts";
 import { Steps } from "./steps.ts";
 import { Sweep } from "./sweep.ts";
@@ -56,11 +56,11 @@ export interface EngineParts {
   /** How long a cancelled run may clean up. */
   readonly cancelGraceMs: number;
   /** What the public route takes; null for all. */
-  readonly limit: IngressLimit | null;
+  readonly rateLimit: IngressLimit | null;
   /** Whether deliveries at this custom token are kept for a hook to come. */
   readonly isEarly: (token: string) => boolean;
   /** How long what is over is kept. */
-  readonly policy: Policy;
+  readonly retention: RetentionPolicy;
 }
 
 export class EngineCore {
@@ -137,7 +137,7 @@ export class EngineCore {
     this.worker.steps = this.steps;
     this.worker.timers = this.timers;
     this.worker.isStopped = parts.role === "door";
-    this.keeper = new Keeper(store, this.committer, parts.policy.refusedMs);
+    this.keeper = new Keeper(store, this.committer, parts.retention.refusedMs);
     this.door = new Door({
       store,
       committer: this.committer,
@@ -149,11 +149,11 @@ export class EngineCore {
       host: this.host,
       report: this.report,
       clock,
-      limit: parts.limit,
+      rateLimit: parts.rateLimit,
       keeper: this.keeper,
       isEarly: parts.isEarly,
     });
-    this.retention = new Retention(store, this.committer, clock, parts.policy);
+    this.retention = new Retention(store, this.committer, clock, parts.retention);
     this.#lease = new Lease(this.committer, clock, {
       worker: this.id,
       leaseMs: parts.leaseMs,

@@ -4,16 +4,38 @@
 
 import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../core/clock.ts";
+import { checkOptions, type OptionNames } from "../core/argument.ts";
+import { parseDuration } from "../core/duration.ts";
 import { limits } from "../core/limits.ts";
 import type { Purge, PurgeOutcome, Store } from "../store/port.ts";
 import type { Committer } from "./commit.ts";
 
-/** How long what is over is kept. */
-export interface Policy {
+/** How long what is over is kept. The key of a delivery is known for 30 days, also where its run is gone. */
+export interface RetentionOptions {
+  /** Runs, from their end; then nothing of them is left. `Infinity`: for ever. Default 30 days. */
+  readonly runs?: string | number;
+  /** Refused deliveries, which can be looked at and delivered again; 0 for not at all. Default 7 days. */
+  readonly refused?: string | number;
+}
+
+const retentionOptions: OptionNames<RetentionOptions> = { runs: true, refused: true };
+
+/** The same in milliseconds. */
+export interface RetentionPolicy {
   /** Runs, from their end; null for ever. */
   readonly runsMs: number | null;
   /** Refused deliveries; 0 keeps none. */
   readonly refusedMs: number;
+}
+
+/** What `createEngine({ retention })` asks for. Throws `bad_argument`. */
+export function retentionFrom(option: RetentionOptions): RetentionPolicy {
+  checkOptions("createEngine({ retention })", option, retentionOptions);
+  const { runs = "30d", refused = "7d" } = option;
+  return {
+    runsMs: runs === Number.POSITIVE_INFINITY ? null : parseDuration(runs, "retention.runs"),
+    refusedMs: parseDuration(refused, "retention.refused"),
+  };
 }
 
 /** What a purge has removed. */
@@ -30,12 +52,12 @@ export class Retention {
   readonly #store: Store;
   readonly #committer: Committer;
   readonly #clock: Clock;
-  readonly #policy: Policy;
+  readonly #policy: RetentionPolicy;
   #pass: Promise<Purged> | null = null;
   #isStopped = true;
   #takeBack: (() => void) | null = null;
 
-  constructor(store: Store, committer: Committer, clock: Clock, policy: Policy) {
+  constructor(store: Store, committer: Committer, clock: Clock, policy: RetentionPolicy) {
     this.#store = store;
     this.#committer = committer;
     this.#clock = clock;

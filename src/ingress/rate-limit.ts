@@ -5,6 +5,9 @@
 // RL2. Bounded: two generations of buckets. One goes when it has not been asked for as long as it takes to fill, which loses nothing, or
 //      earlier where there are more than the bound: then its address begins anew.
 
+import { badArgument, checkOptions, type OptionNames } from "../core/argument.ts";
+import { limits } from "../core/limits.ts";
+
 /** So many at once, and so many in each second after that. */
 export interface Rate {
   readonly perSecond: number;
@@ -17,6 +20,28 @@ export interface IngressRates {
   readonly perToken: Rate;
   /** Of all requests together whose token is not ours. */
   readonly forged: Rate;
+}
+
+/** The rates of the public route; each has a default. */
+export type RateLimitOptions = Partial<IngressRates>;
+
+const rateLimitOptions: OptionNames<RateLimitOptions> = { perToken: true, forged: true };
+const rateOptions: OptionNames<Rate> = { perSecond: true, burst: true };
+
+/** The limit that `createEngine({ rateLimit })` asks for; null for none. Throws `bad_argument`. */
+export function createIngressLimit(option: RateLimitOptions | false): IngressLimit | null {
+  if (option === false) return null;
+  checkOptions("createEngine({ rateLimit })", option, rateLimitOptions);
+  const perToken = { perSecond: limits.tokenPerSecond, burst: limits.tokenBurst, ...option.perToken };
+  const forged = { perSecond: limits.forgedPerSecond, burst: limits.forgedBurst, ...option.forged };
+  for (const [name, rate] of Object.entries({ perToken, forged })) {
+    const call = `createEngine({ rateLimit: { ${name} } })`;
+    checkOptions(call, rate, rateOptions);
+    if (rate.perSecond > 0 && rate.perSecond < Number.POSITIVE_INFINITY && Number.isSafeInteger(rate.burst) && rate.burst >= 1) continue;
+    const message = `${call} takes perSecond, a number above 0, and burst, a whole number from 1; got ${JSON.stringify(rate)}. rateLimit: false is no limit.`;
+    throw badArgument("rateLimit", option, message);
+  }
+  return new IngressLimit({ perToken, forged }, limits.rateBuckets);
 }
 
 export class IngressLimit {
