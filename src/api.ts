@@ -5,18 +5,16 @@ import type { EngineApi } from "./engine/engine-api.ts";
 
 export type {
   BufferedHook,
-  HookInfo,
   ListHooksOptions,
   ListRefusedOptions,
   ListRunsOptions,
   PurgeOptions,
   ResumedHook,
   ResumeOptions,
-  RunInfo,
   StartArguments,
   StartOptions,
 } from "./engine/engine-api.ts";
-export type { RefusedDelivery } from "./engine/refused.ts";
+export type { HookInfo, RefusedDelivery, RunInfo } from "./engine/info.ts";
 export type { Purged } from "./engine/retention.ts";
 export { type Blocked, RunHandle as Run, type RunStatus } from "./engine/run-handle.ts";
 export type { Diagnosis, KeyState, StandingRun } from "./engine/diagnosis.ts";

@@ -1,6 +1,13 @@
 // Every error the engine raises: one base class, stable codes, one page per code under `docs/errors/`. Subclasses exist only for names
 // that people catch; they add no logic. `FatalError` and `RetryableError` are the author's own and stand outside the table of codes.
 
+/** What a schema finds wrong with a payload, as a sender may have it. */
+export interface Issue {
+  readonly message: string;
+  /** Names and numbers that lead to what is wrong. */
+  readonly path?: readonly PropertyKey[];
+}
+
 /** Every `code`, with the shape of its `details`. A code has a page `docs/errors/<code>.md`. */
 export interface ErrorDetails {
   outside_turn: { run?: string; workflow?: string; call: string; suspect?: string };
@@ -39,7 +46,7 @@ export interface ErrorDetails {
   hook_conflict: { token: string; holder: string };
   hook_disposed: { position: number };
   hook_timeout: { position: number };
-  invalid_payload: { issues: readonly { message: string; path?: readonly PropertyKey[] }[] };
+  invalid_payload: { issues: readonly Issue[] };
   key_reused: { key: string };
   schema_unavailable: { run: string };
   no_public_url: { token: string };

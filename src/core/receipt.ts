@@ -1,6 +1,6 @@
 // What the sender of a delivery is told, apart from how HTTP says it.
 
-import type { SchemaIssue } from "./definition.ts";
+import type { Issue } from "./errors.ts";
 import type { Answer } from "./event.ts";
 
 /** What a sender gets over HTTP where nothing else was decided. */
@@ -8,6 +8,8 @@ export const accepted: Answer = { status: 202, headers: [], body: new Uint8Array
 
 /** What became of a delivery: taken (`accepted`), kept for a hook to come (`buffered`), a repeat, refused, or at no hook. `ignored` does not occur yet. */
 export type Disposition = "accepted" | "buffered" | "duplicate" | "ignored" | "closed" | "invalid" | "unknown";
+
+export type ClosedBy = "disposed" | "timeout" | "cancelled" | "ended";
 
 /** What the sender of a delivery is told. */
 export interface Receipt {
@@ -19,12 +21,12 @@ export interface Receipt {
   readonly unread?: number;
   /** Without a key a repeat is another delivery. */
   readonly keyed: boolean;
-  /** What closed the hook: `disposed`, `timeout`, `cancelled`, `ended`. */
-  readonly by?: string;
+  /** What closed the hook: its code, its deadline, the cancel or the end of its run. */
+  readonly by?: ClosedBy;
   /** When it closed, by the store's clock. */
   readonly at?: Date;
   /** Why the schema refused the payload. */
-  readonly issues?: readonly SchemaIssue[];
+  readonly issues?: readonly Issue[];
 }
 
 export function deliveryId(delivery: number): string {

@@ -9,6 +9,7 @@ import { RingbackError } from "./errors.ts";
 import type { BlockedReason, Due, HookAddress, HookCreated, NewRun, Payload, Recorded, RunEvent, Serialised } from "./event.ts";
 import { isInput } from "./event.ts";
 import { limits } from "./limits.ts";
+import type { ClosedBy } from "./receipt.ts";
 
 /** What happened to a run as a whole; a view of its journal, kept in the same transaction. */
 export interface RunRow {
@@ -50,7 +51,7 @@ export interface RunProgress extends Omit<RunRow, keyof RunOrigin> {
 /** `lost`: another run held the token when this hook asked for it. */
 export type HookState =
   | { readonly type: "open" }
-  | { readonly type: "closed"; readonly by: "disposed" | "timeout" | "cancelled" | "ended"; readonly at: number }
+  | { readonly type: "closed"; readonly by: ClosedBy; readonly at: number }
   | { readonly type: "lost"; readonly holder: string };
 
 /** What a store keeps of a hook beside its `hook_created`. */

@@ -45,9 +45,9 @@ export interface RunHost {
   parse(text: Serialised): unknown;
   /** 64 bits of a text's hash, 16 hex digits. */
   digest(text: string): string;
-  /** A new hook's address; a recorded one's token is derived again from what the journal holds. */
   /** Throws where a new webhook would have no URL. */
   checkUrl(): void;
+  /** A new hook's address; a recorded one's token is derived again from what the journal holds. */
   newAddress(run: Run, position: number, purpose: "hook" | "webhook"): { address: HookAddress; token: string; url: string | null };
   tokenOf(run: Run, created: Pick<HookCreated, "position" | "purpose" | "address">): string;
   tokenHash(token: string): string;

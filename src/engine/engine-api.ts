@@ -4,17 +4,14 @@ import type { webcrypto } from "node:crypto";
 import { badArgument, checkOptions, kindOf, type OptionNames } from "../core/argument.ts";
 import { callStart } from "../core/call.ts";
 import { parseDuration } from "../core/duration.ts";
-import { HookClosedError, HookNotFoundError, InvalidPayloadError, RingbackError } from "../core/errors.ts";
+import { RingbackError } from "../core/errors.ts";
 import type { WorkflowDefinition } from "../core/definition.ts";
-import { shortened } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { deliveryNumber, type Receipt } from "../core/receipt.ts";
-import { hookIdOf } from "../core/run-id.ts";
-import { type RunStateName, runStateName } from "../core/run-row.ts";
-import type { HookRow, RunRow } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
+import { type HookInfo, hookId, hookInfo, metadataOf, type RefusedDelivery, type RunInfo, refusedInfo, runInfo } from "./info.ts";
 import { callingRun, durably } from "./realm.ts";
-import { type RefusedDelivery, refusedOf } from "./refused.ts";
+import { refusal } from "./refusal.ts";
 import type { Purged } from "./retention.ts";
 import { RunHandle, runNotFound } from "./run-handle.ts";
 import { definitionOf, type Workflow } from "./workflow.ts";
@@ -87,50 +84,6 @@ export interface PurgeOptions {
   readonly progress?: (purged: Purged) => void;
 }
 
-/** A hook as lists and look-ups show it. A minted token is shown only to who named it, or asked for tokens. */
-export interface HookInfo {
-  /** The run it belongs to. */
-  readonly runId: string;
-  /** Its place in its run, as text: the same in every process, and no secret. */
-  readonly hookId: string;
-  /** The workflow of that run. */
-  readonly workflowName: string;
-  /** A custom token, or the one that was asked for; null for other minted ones. */
-  readonly token: string | null;
-  /** The public URL, where the token is shown and the hook has one; else null. */
-  readonly url: string | null;
-  /** What its run calls it, where it was opened with a `name`. */
-  readonly name: string | null;
-  /** Whether its payloads are requests. */
-  readonly isWebhook: boolean;
-  /** Whether a schema judges what is delivered: a process that delivers to it must have the code that the schema stands in. */
-  readonly hasSchema: boolean;
-  /** What the workflow said of it; undefined where it said nothing, an error (`unknown_class`) where it cannot be read here. */
-  readonly metadata: unknown;
-  /** Whether it takes deliveries; `lost` where another run held the custom token. */
-  readonly state: "open" | "closed" | "lost";
-  /** By the store's clock. */
-  readonly createdAt: Date;
-  /** When its `timeout` closes it; null where it has none. */
-  readonly expiresAt: Date | null;
-}
-
-/** A run as lists show it. */
-export interface RunInfo {
-  /** The id given at `start`, or made there. */
-  readonly runId: string;
-  /** What it is a run of. */
-  readonly workflowName: string;
-  /** One of seven: pending, running, waiting, completed, failed, cancelled, blocked. */
-  readonly state: RunStateName;
-  /** Whether this engine has the workflow's code. A run whose code no engine has waits, and keeps what is delivered to it. */
-  readonly isRegistered: boolean;
-  /** By the store's clock. */
-  readonly createdAt: Date;
-  /** When it ended, however it did; null while it has not. */
-  readonly completedAt: Date | null;
-}
-
 /** Which runs to list. */
 export interface ListRunsOptions {
   /** Of the workflow of this name. */
@@ -155,7 +108,8 @@ export interface ListHooksOptions {
   readonly limit?: number;
 }
 
-const rowsByDefault = 100;
+/** Rows of a list that was asked for without a `limit`. */
+export const rowsByDefault = 100;
 const runStates: readonly string[] = ["open", "blocked", "completed", "failed", "cancelled"] satisfies NonNullable<
   ListRunsOptions["state"]
 >[];
@@ -235,7 +189,7 @@ export class EngineApi {
     }
     // Of a repeat the hook is not known while the first one is kept, and once its run is purged.
     if (receipt.id !== undefined && !hook) return { runId: undefined, hookId: undefined, token, metadata: undefined, delivery: receipt };
-    throw refusal(engine, token, receipt, hook);
+    throw refusal(engine.host, token, receipt, hook);
   }
 
   /** The same without errors for what may become of a delivery: the receipt says it. */
@@ -256,7 +210,7 @@ export class EngineApi {
     const engine = await this.#engine();
     const address = engine.door.address(tokenOf(token, "getHookByToken()"));
     const hook = address && (await engine.parts.store.hook(address));
-    if (!hook) throw refusal(engine, token, { disposition: "unknown", keyed: false }, null);
+    if (!hook) throw refusal(engine.host, token, { disposition: "unknown", keyed: false }, null);
     return { ...hookInfo(engine, hook, true), token };
   }
 
@@ -315,8 +269,8 @@ export class EngineApi {
     checkOptions("listRefused()", options, listRefusedOptions);
     const before = options.before === undefined ? null : numberOf("listRefused()", options.before);
     const limit = limitOf("listRefused()", options.limit);
-    const { keeper, parts } = await this.#engine();
-    return Promise.all((await keeper.refused(before, limit)).map((row) => refusedOf(parts.store, row)));
+    const engine = await this.#engine();
+    return Promise.all((await engine.keeper.refused(before, limit)).map((row) => refusedInfo(engine, row)));
   }
 
   /**
@@ -394,80 +348,4 @@ function notRegistered(workflow: string): RingbackError {
 
 function notYet(feature: string, why: string): RingbackError {
   return new RingbackError("not_yet", `${feature} does not exist yet: ${why}.`, { details: { feature } });
-}
-
-function refusal(engine: EngineCore, token: string, receipt: Receipt, hook: HookRow | null): RingbackError {
-  // A whole URL, or an encoded token, is a common slip, and as secret.
-  const shown = shortened(token.startsWith("wh:") ? `${token.split(":", 3).join(":")}:…` : engine.host.sealText(token));
-  if (receipt.disposition === "invalid") {
-    const issues = receipt.issues ?? [];
-    const message = `Hook "${shown}" refused the payload: ${issues.map((issue) => issue.message).join("; ")}. The wait stays open; deliver a corrected payload.`;
-    return new InvalidPayloadError(message, { details: { issues: issues.map(plainIssue) } });
-  }
-  if (receipt.disposition === "closed" && hook) {
-    const { by = "ended", at = new Date(0) } = receipt;
-    const what = {
-      disposed: "it was disposed",
-      timeout: "it has timed out",
-      cancelled: "its run was cancelled",
-      ended: "its run has ended",
-    }[by];
-    const message = `Hook "${shown}" of run ${hook.runId} is closed: ${what ?? by} at ${at.toISOString()}. Use a new token for each wait.`;
-    return new HookClosedError(message, { details: { token: shown, run: hook.runId, by, at } });
-  }
-  const message = `No hook has the token "${shown}". Check the token, and that the run has come to the hook.`;
-  return new HookNotFoundError(message, { details: { token: shown } });
-}
-
-function plainIssue(issue: NonNullable<Receipt["issues"]>[number]): { message: string; path?: readonly PropertyKey[] } {
-  const path = issue.path?.map((part) => (typeof part === "object" ? part.key : part));
-  return path ? { message: issue.message, path } : { message: issue.message };
-}
-
-function hookId(hook: HookRow): string {
-  return hookIdOf(hook.runId, hook.created.position);
-}
-
-/** A delivery that was accepted, and a list of many hooks, do not fail for one that this process cannot read. */
-function metadataOf(engine: EngineCore, metadata: string | null): unknown {
-  try {
-    return metadata === null ? undefined : engine.host.parse(metadata);
-  } catch (error) {
-    return error;
-  }
-}
-
-function hookInfo(engine: EngineCore, hook: HookRow, withToken: boolean): HookInfo {
-  const { created } = hook;
-  const { address, position, purpose, url } = created;
-  return {
-    runId: hook.runId,
-    hookId: hookId(hook),
-    workflowName: hook.workflow,
-    token:
-      address.type === "custom"
-        ? address.token
-        : withToken
-          ? engine.tokens.mint({ kid: address.kid, runKey: hook.runKey, position, generation: address.generation, purpose })
-          : null,
-    url: withToken && url !== null ? engine.host.revealText(url) : null,
-    name: address.type === "minted" && created.name !== "" ? created.name : null,
-    isWebhook: purpose === "webhook",
-    hasSchema: created.hasSchema,
-    metadata: metadataOf(engine, created.metadata),
-    state: hook.state.type,
-    createdAt: new Date(created.at),
-    expiresAt: created.expiresAt == null ? null : new Date(created.expiresAt),
-  };
-}
-
-function runInfo({ parts }: EngineCore, row: RunRow): RunInfo {
-  return {
-    runId: row.id,
-    workflowName: row.workflow,
-    state: runStateName(row),
-    isRegistered: parts.registry.workflow(row.workflow) !== null,
-    createdAt: new Date(row.createdAt),
-    completedAt: row.endedAt === null ? null : new Date(row.endedAt),
-  };
 }

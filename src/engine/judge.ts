@@ -7,8 +7,8 @@
 // J4. What a schema says may quote what was sent: it is kept, told and logged without minted tokens.
 
 import type { Clock } from "../core/clock.ts";
-import type { SchemaIssue, StandardSchema } from "../core/definition.ts";
-import { RingbackError } from "../core/errors.ts";
+import type { StandardSchema } from "../core/definition.ts";
+import { type Issue, RingbackError } from "../core/errors.ts";
 import type { HookCreated, Recorded } from "../core/event.ts";
 import { limits } from "../core/limits.ts";
 import { Recent } from "../core/recent.ts";
@@ -126,7 +126,7 @@ export class Judge {
 }
 
 /** J4 */
-function sealedIssue({ message, path }: SchemaIssue, sealText: (text: string) => string): SchemaIssue {
+function sealedIssue({ message, path }: Issue, sealText: (text: string) => string): Issue {
   const sealed = sealText(message);
   return path ? { message: sealed, path: path.map((part) => (typeof part === "string" ? sealText(part) : part)) } : { message: sealed };
 }

@@ -4,13 +4,14 @@ import { badArgument, checkOptions, type OptionNames } from "../core/argument.ts
 import { RingbackError } from "../core/errors.ts";
 import type { Answer } from "../core/event.ts";
 import { textOf } from "../core/thrown.ts";
-import type {
-  EngineApi,
-  ListHooksOptions,
-  ListRefusedOptions,
-  ListRunsOptions,
-  PurgeOptions,
-  ResumeOptions,
+import {
+  type EngineApi,
+  type ListHooksOptions,
+  type ListRefusedOptions,
+  type ListRunsOptions,
+  type PurgeOptions,
+  type ResumeOptions,
+  rowsByDefault,
 } from "../engine/engine-api.ts";
 import type { Health } from "../engine/health.ts";
 import { healthAnswer } from "./status.ts";
@@ -57,7 +58,7 @@ export const adminRoutes: readonly AdminRoute[] = [
 async function listRuns({ engine, query }: AdminCall): Promise<unknown> {
   const options = optionsIn(query) as ListRunsOptions;
   const runs = await engine.listRuns(options);
-  return { runs, before: runs.length === (options.limit ?? 100) ? runs.at(-1)?.runId : null };
+  return { runs, before: hasMore(runs, options) ? runs.at(-1)?.runId : null };
 }
 
 async function showRun({ engine, parameter }: AdminCall): Promise<unknown> {
@@ -94,7 +95,12 @@ async function deleteRun({ engine, parameter }: AdminCall): Promise<unknown> {
 async function listRefused({ engine, query }: AdminCall): Promise<unknown> {
   const options = optionsIn(query) as ListRefusedOptions;
   const refused = await engine.listRefused(options);
-  return { refused, before: refused.length === (options.limit ?? 100) ? refused.at(-1)?.deliveryId : null };
+  return { refused, before: hasMore(refused, options) ? refused.at(-1)?.deliveryId : null };
+}
+
+/** Whether a list is as long as it was to be at most: then there may be more, and its last id leads on. */
+function hasMore(rows: readonly unknown[], { limit = rowsByDefault }: { readonly limit?: number }): boolean {
+  return rows.length === limit;
 }
 
 async function purge({ engine, body = {} }: AdminCall): Promise<unknown> {

@@ -1,12 +1,11 @@
 // Runs a hook's schema over what arrived. What it returns is what is stored.
 
 import type { SchemaIssue, StandardSchema } from "../core/definition.ts";
+import type { Issue } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { textOf } from "../core/thrown.ts";
 
-export type Verdict =
-  | { readonly type: "valid"; readonly value: unknown }
-  | { readonly type: "invalid"; readonly issues: readonly SchemaIssue[] };
+export type Verdict = { readonly type: "valid"; readonly value: unknown } | { readonly type: "invalid"; readonly issues: readonly Issue[] };
 
 /** A schema that has a fault of its own: it threw, or what it returned is no verdict. */
 export type Judged = Verdict | { readonly type: "broken"; readonly why: string; readonly cause: unknown };
@@ -30,7 +29,7 @@ function verdictOf(result: unknown): Judged {
 }
 
 /** As a sender, or an error's `details`, can have it: names and numbers for a path. */
-function plainIssue(issue: unknown): SchemaIssue {
+function plainIssue(issue: unknown): Issue {
   const { message, path } = (typeof issue === "object" && issue !== null ? issue : { message: issue }) as Partial<SchemaIssue>;
   const text = typeof message === "string" ? message : textOf(message ?? "It does not fit.");
   return Array.isArray(path) ? { message: text, path: path.map(plainKey) } : { message: text };

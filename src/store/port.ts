@@ -29,6 +29,7 @@ import type {
   RunEvent,
   RunOutcome,
 } from "../core/event.ts";
+import type { ClosedBy } from "../core/receipt.ts";
 import type { HookState, JudgedFor, RunRow } from "../core/run-row.ts";
 
 export type { HookState, RunRow } from "../core/run-row.ts";
@@ -106,7 +107,7 @@ export type DeliverOutcome =
   | { readonly type: "early_full" }
   | { readonly type: "moved" }
   | { readonly type: "gone" }
-  | { readonly type: "closed"; readonly hook: HookRow; readonly by: "disposed" | "timeout" | "cancelled" | "ended"; readonly at: number }
+  | { readonly type: "closed"; readonly hook: HookRow; readonly by: ClosedBy; readonly at: number }
   | { readonly type: "unknown" };
 
 /** Records what a run's code decided in one turn or more, or how a step went. Outputs may bring inputs of the store's own (a claim's outcome, a child's). */
