@@ -9,16 +9,15 @@
 import type { Clock } from "../core/clock.ts";
 import { isCustomToken } from "../core/custom-token.ts";
 import { RingbackError } from "../core/errors.ts";
-import type { Answer, HookCreated, Payload } from "../core/event.ts";
+import type { Answer, Payload } from "../core/event.ts";
 import { limits } from "../core/limits.ts";
 import { accepted, deliveryId, type Receipt } from "../core/receipt.ts";
-import { revealAnswer, type Seal, type TokenPurpose } from "../core/seal.ts";
+import { revealAnswer, type Seal } from "../core/seal.ts";
 import { type Capture, deliveryKey, parseJsonBody } from "../ingress/capture.ts";
 import type { Verdict } from "../ingress/judge.ts";
 import type { IngressLimit } from "../ingress/rate-limit.ts";
-import type { TokenParts, Tokens } from "../ingress/token.ts";
-import { keyScope, mayReopen } from "../core/run-row.ts";
-import type { Address, Deliver, DeliverOutcome, DeliveryNumber, HeldRow, HookRow, RunNumber, Store } from "../store/port.ts";
+import { keyScope } from "../core/run-row.ts";
+import type { Address, Deliver, DeliverOutcome, DeliveryNumber, HeldRow, HookRow, Store } from "../store/port.ts";
 import type { Answers } from "./answers.ts";
 import type { Committer } from "./commit.ts";
 import type { Judge } from "./judge.ts";
@@ -27,23 +26,8 @@ import { Payloads, placeOf } from "./payload.ts";
 import type { DoorName } from "./observer.ts";
 import type { Report } from "./report.ts";
 import type { RevivingHost } from "./revive.ts";
+import type { Target, Targets } from "./target.ts";
 import type { Worker } from "./worker.ts";
-
-/** A hook as a door needs to know it, from memory or from the store. */
-interface Target {
-  readonly address: Address;
-  readonly created: HookCreated;
-  readonly runId: string;
-  readonly runNumber: RunNumber;
-}
-
-/** A minted token that is ours. */
-interface Verified {
-  readonly purpose: TokenPurpose;
-  readonly parts: TokenParts;
-  /** Its hook, where the run is in memory. */
-  readonly hot: Target | null;
-}
 
 /** What a sender is told over HTTP, or what a caller makes of it. */
 export type Reply =
@@ -59,6 +43,12 @@ export interface Delivered {
   readonly hook: HookRow | null;
 }
 
+/** What becomes of a delivery that the store could take. */
+type Outcome = Exclude<DeliverOutcome, { readonly type: "early_full" | "gone" }>;
+
+/** The same where the door need not look again (D5): senders are told of it. */
+type Told = Exclude<Outcome, { readonly type: "moved" }>;
+
 /** Whoever waits for a reply: one of the two is called, once. */
 export interface Answering {
   readonly reply: (reply: Reply) => void;
@@ -73,7 +63,7 @@ export interface DoorOptions {
   readonly worker: Worker;
   readonly judge: Judge;
   readonly answers: Answers;
-  readonly tokens: Tokens;
+  readonly targets: Targets;
   readonly seal: Seal;
   readonly host: RevivingHost;
   readonly report: Report;
@@ -96,41 +86,44 @@ interface Arrival {
 }
 
 /** The methods that a request may come by before there is a hook to say. */
-const resuming: readonly string[] = ["POST", "PUT", "PATCH"];
+const earlyMethods: readonly string[] = ["POST", "PUT", "PATCH"];
 
 export class Door {
   readonly #options: DoorOptions;
   readonly #payloads: Payloads;
+  readonly #targets: Targets;
   #isClaimed = false;
   #isTaking = false;
 
   constructor(options: DoorOptions) {
     this.#options = options;
     this.#payloads = new Payloads(options.host, options.seal);
+    this.#targets = options.targets;
   }
 
   /** The public route: minted webhook tokens only. Where the run is hot nothing here waits but for the commit, and no promise is made. */
   callback(token: string, request: Capture, answer: Answering): void {
-    const found = this.#verified(token);
+    const found = this.#targets.verified(token);
     const isOurs = found?.purpose === "webhook";
     const { rateLimit, clock } = this.#options;
     const waitMs = rateLimit === null ? 0 : rateLimit.take(isOurs ? token : null, clock.now());
     if (waitMs > 0) return answer.reply({ type: "too_many", waitMs });
     if (!isOurs) return this.#unknown("ingress", answer);
     if (found.hot) return this.#request("ingress", found.hot, request, answer);
-    this.#stored(found.parts)
-      .then((target) => this.#requestAt("ingress", target, addressOf(found.parts), request, answer))
+    this.#targets
+      .stored(found.address)
+      .then((target) => this.#requestAt("ingress", target, found.address, request, answer))
       .catch(answer.fail);
   }
 
   /** `resumeWebhook`: a request handed over by server code, at a minted or custom token. */
   async forwarded(token: string, request: Capture, isAgain = false): Promise<Reply> {
-    const target = await this.#target(token, isAgain);
-    if (!target && this.#isEarly(token) && resuming.includes(request.method)) return this.#earlyRequest(token, request);
+    const target = await this.#targets.of(token, isAgain);
+    if (!target && this.#isEarly(token) && earlyMethods.includes(request.method)) return this.#earlyRequest(token, request);
     const webhook = target?.created.purpose === "webhook" ? target : null;
     return new Promise((reply, fail) => {
       const moved = (): void => void this.forwarded(token, request, true).then(reply, fail);
-      this.#requestAt("resumeWebhook", webhook, target ? null : this.address(token), request, { reply, fail, moved });
+      this.#requestAt("resumeWebhook", webhook, target ? null : this.#targets.address(token), request, { reply, fail, moved });
     });
   }
 
@@ -144,8 +137,8 @@ export class Door {
   async #arrive(arrival: Arrival, isAgain = false): Promise<Delivered> {
     const { door, token, value, key } = arrival;
     const keyed = key !== null;
-    const target = await this.#target(token, isAgain);
-    const address = target?.address ?? this.address(token);
+    const target = await this.#targets.of(token, isAgain);
+    const address = target?.address ?? this.#targets.address(token);
     const isEarly = arrival.isEarly && this.#isClaimable(token);
     if (!address || (!target && !isEarly && !keyed)) return this.#refused(door, { disposition: "unknown", keyed });
     const judged = target && (await this.#judge(target, key, () => value));
@@ -161,7 +154,7 @@ export class Door {
     return this.#told(outcome, keyed);
   }
 
-  #told(outcome: DeliverOutcome, keyed: boolean): Delivered {
+  #told(outcome: Told, keyed: boolean): Delivered {
     const receipt = this.#receipt(outcome, keyed);
     const hook = "hook" in outcome ? outcome.hook : null;
     const mailbox = hook && this.#options.worker.hot(hook.runKey)?.run.hooks.get(hook.created.position)?.mailbox;
@@ -214,7 +207,7 @@ export class Door {
    */
   async redeliver(delivery: DeliveryNumber): Promise<Delivered> {
     const row = await this.#options.keeper.row(delivery);
-    const target = await this.#stored(row.address);
+    const target = await this.#targets.stored(row.address);
     const keyed = row.key !== null;
     if (!target) return this.#refused("redeliver", { disposition: "unknown", keyed });
     const verdict = await this.#judgeHeld(target, row).catch(asIssues);
@@ -252,13 +245,6 @@ export class Door {
     return isCustomToken(token) && this.#options.seal.sealText(token) === token;
   }
 
-  /** The address a token stands for; null for one that cannot be an address. */
-  address(token: string): Address | null {
-    if (!token.startsWith("wh:")) return { token };
-    const parsed = this.#verified(token)?.parts;
-    return parsed ? { runKey: parsed.runKey, position: parsed.position } : null;
-  }
-
   #requestAt(door: DoorName, target: Target | null, address: Address | null, request: Capture, answer: Answering): void {
     if (target) this.#request(door, target, request, answer);
     else if (address && deliveryKey(request.headers) !== null) this.#repeat(door, address, request, answer);
@@ -273,7 +259,7 @@ export class Door {
 
   #unknown(door: DoorName, answer: Answering): void {
     answer.reply(unknown);
-    if (this.#options.report.isWatched) this.#options.report.delivered(door, unknown.receipt, null);
+    this.#refused(door, unknown.receipt);
   }
 
   #refused(door: DoorName, receipt: Receipt): Delivered {
@@ -290,7 +276,7 @@ export class Door {
     } catch (error) {
       return answer.fail(error);
     }
-    const done = (outcome: DeliverOutcome): void => {
+    const done = (outcome: Outcome): void => {
       if (outcome.type === "moved" && !answer.moved) this.#again(door, target.address, request, answer);
       else this.#reply(command, outcome, answer);
     };
@@ -310,15 +296,17 @@ export class Door {
 
   /** D5, at a minted token: by what the store has, since what is in memory was not that. */
   #again(door: DoorName, address: Address, request: Capture, answer: Answering): void {
-    this.#stored(address)
+    this.#targets
+      .stored(address)
       .then((target) => this.#requestAt(door, target, address, request, answer))
       .catch(answer.fail);
   }
 
-  #reply(command: Deliver, outcome: DeliverOutcome, { reply, fail, moved }: Answering): void {
+  #reply(command: Deliver, outcome: Outcome, { reply, fail, moved }: Answering): void {
     const { key } = command;
-    const receipt = this.#receipt(outcome, key !== null);
-    if (outcome.type === "moved") return moved ? moved() : reply({ type: "refused", receipt });
+    const keyed = key !== null;
+    if (outcome.type === "moved") return moved ? moved() : reply({ type: "refused", receipt: { disposition: "unknown", keyed } });
+    const receipt = this.#receipt(outcome, keyed);
     if (outcome.type === "duplicate" && !outcome.isSameBody && key?.startsWith("idempotency-key:")) {
       this.#keep(command, "key_reused", "This Idempotency-Key came before with another body.");
       return reply({ type: "key_reused", receipt });
@@ -346,11 +334,11 @@ export class Door {
   }
 
   /** The same as a promise, for doors off the hot path. */
-  #delivered(door: DoorName, command: Deliver): Promise<DeliverOutcome> {
+  #delivered(door: DoorName, command: Deliver): Promise<Outcome> {
     return new Promise((resolve, reject) => this.#deliver(door, command, resolve, reject));
   }
 
-  #deliver(door: DoorName, command: Deliver, done: (outcome: DeliverOutcome) => void, failed: (error: unknown) => void): void {
+  #deliver(door: DoorName, command: Deliver, done: (outcome: Outcome) => void, failed: (error: unknown) => void): void {
     const { committer, worker, report } = this.#options;
     committer.put(command, (outcome) => {
       if (outcome.type === "broken") return failed(outcome.error);
@@ -367,7 +355,7 @@ export class Door {
     this.#options.keeper.keep(command, reason, detail);
   }
 
-  #receipt(outcome: DeliverOutcome, keyed: boolean): Receipt {
+  #receipt(outcome: Told, keyed: boolean): Receipt {
     switch (outcome.type) {
       case "unknown":
         return { disposition: "unknown", keyed };
@@ -378,40 +366,7 @@ export class Door {
       case "accepted":
       case "buffered":
         return { id: deliveryId(outcome.delivery), disposition: outcome.type, keyed };
-      case "moved":
-      case "gone":
-      case "early_full":
-        return { disposition: "unknown", keyed };
     }
-  }
-
-  /** D4. A hot hook's own token is compared first; an HMAC for each request costs more than the rest of the look-up. */
-  #verified(token: string): Verified | null {
-    const { tokens, worker } = this.#options;
-    const parts = tokens.parse(token);
-    if (!parts) return null;
-    const live = worker.hot(parts.runKey);
-    const hook = live?.run.hooks.get(parts.position);
-    if (!live || !hook) return verifiedAs(tokens.verify(parts), parts, null);
-    const { created } = hook;
-    const { runKey, position } = parts;
-    // Which of a name's hooks it is, is known once that is in the journal.
-    if (mayReopen(created) && !("seq" in created)) return verifiedAs(tokens.verify(parts), parts, null);
-    const hot = { address: { runKey, position, run: live.number }, created, runId: live.run.identity.id, runNumber: live.number };
-    return verifiedAs(isSame(hook.token, token) ? created.purpose : tokens.verify(parts), parts, hot);
-  }
-
-  /** `isAgain`: what is in memory is not what the store has. */
-  async #target(token: string, isAgain: boolean): Promise<Target | null> {
-    if (!token.startsWith("wh:")) return this.#stored({ token });
-    const found = this.#verified(token);
-    return found && ((!isAgain && found.hot) || this.#stored(found.parts));
-  }
-
-  async #stored(at: Address | TokenParts): Promise<Target | null> {
-    const address = "token" in at ? at : { runKey: at.runKey, position: at.position };
-    const hook = await this.#options.store.hook(address);
-    return hook ? { address, created: hook.created, runId: hook.runId, runNumber: hook.run } : null;
   }
 
   /** A schema judges at the door, once; null where there is nothing to judge, or the store has its answer without it (D1). */
@@ -433,10 +388,6 @@ function refusedAs(message: string): Verdict & { readonly type: "invalid" } {
   return { type: "invalid", issues: [{ message }] };
 }
 
-function addressOf({ runKey, position }: TokenParts): Address {
-  return { runKey, position };
-}
-
 function issueText({ issues }: Verdict & { readonly type: "invalid" }): string {
   return issues.map(({ message }) => message).join("; ");
 }
@@ -449,17 +400,6 @@ function notHeld(type: "early_full" | "gone", { held = 0 }: Deliver): RingbackEr
   if (type === "gone") return deliveryNotFound(held);
   const message = "No more early deliveries are kept at this token, or in this store. Send it again later.";
   return new RingbackError("early_full", message, { details: {} });
-}
-
-function verifiedAs(purpose: TokenPurpose | null, parts: TokenParts, hot: Target | null): Verified | null {
-  return purpose && { purpose, parts, hot };
-}
-
-/** In a time that does not tell where they differ. `timingSafeEqual` takes buffers, and to make those costs a request ten times as much. */
-function isSame(own: string, given: string): boolean {
-  let difference = own.length ^ given.length;
-  for (let at = 0; at < own.length; at++) difference |= own.charCodeAt(at) ^ given.charCodeAt(at);
-  return difference === 0;
 }
 
 /** The same for every token that is not ours, whatever else was sent with it. */

@@ -208,7 +208,7 @@ export class EngineApi {
   /** The hook that has this token, or had it last. Rejects `HookNotFoundError`. */
   async getHookByToken(token: string): Promise<HookInfo & { readonly token: string }> {
     const engine = await this.#engine();
-    const address = engine.door.address(tokenOf(token, "getHookByToken()"));
+    const address = engine.targets.address(tokenOf(token, "getHookByToken()"));
     const hook = address && (await engine.parts.store.hook(address));
     if (!hook) throw refusal(engine.host, token, { disposition: "unknown", keyed: false }, null);
     return { ...hookInfo(engine, hook, true), token };

@@ -31,6 +31,7 @@ import { Retention, type RetentionPolicy } from "./retention.ts";
 import { EngineRunHost } from "./run-host.ts";
 import { Steps } from "./steps.ts";
 import { Sweep } from "./sweep.ts";
+import { Targets } from "./target.ts";
 import { Timers } from "./timers.ts";
 import { Waiters } from "./waiters.ts";
 import { Worker } from "./worker.ts";
@@ -73,6 +74,7 @@ export class EngineCore {
   readonly report: Report;
   readonly committer: Committer;
   readonly door: Door;
+  readonly targets: Targets;
   readonly keeper: Keeper;
   readonly retention: Retention;
   readonly answers: Answers;
@@ -137,6 +139,7 @@ export class EngineCore {
     this.worker.steps = this.steps;
     this.worker.timers = this.timers;
     this.worker.isStopped = parts.role === "door";
+    this.targets = new Targets(this.tokens, this.worker, store);
     this.keeper = new Keeper(store, this.committer, parts.retention.refusedMs);
     this.door = new Door({
       store,
@@ -144,7 +147,7 @@ export class EngineCore {
       worker: this.worker,
       judge: new Judge({ store, committer: this.committer, worker: this.worker, registry, host: this.host, clock }),
       answers: this.answers,
-      tokens: this.tokens,
+      targets: this.targets,
       seal,
       host: this.host,
       report: this.report,
