@@ -148,7 +148,7 @@ export class EngineApi {
     const { registry, role } = engine.parts;
     if (registry.isClosed && role === "worker" && !registry.workflow(definition.name)) throw notRegistered(definition.name);
     if (!registry.isClosed) registry.addWorkflow(definition);
-    const runId = await engine.alive.during(engine.start(definition, args, options.id));
+    const runId = await engine.alive.during(engine.runs.start(definition, args, options.id));
     return new RunHandle(runId, this.#engine);
   }
 

@@ -8,7 +8,6 @@ import { RingbackError } from "../core/errors.ts";
 import type { Answer } from "../core/event.ts";
 import type { RespondResult } from "../core/request.ts";
 import type { Run } from "../core/run.ts";
-import { checkRunId } from "../core/run-id.ts";
 import { createSeal } from "../core/seal.ts";
 import { createClasses, type Classes } from "../core/serialise-class.ts";
 import type { KeyRing } from "../ingress/key-ring.ts";
@@ -28,6 +27,7 @@ import { durably } from "./realm.ts";
 import { Registry } from "./registry.ts";
 import { Report } from "./report.ts";
 import { Retention, type RetentionPolicy } from "./retention.ts";
+import { RunControl } from "./run-control.ts";
 import { EngineRunHost } from "./run-host.ts";
 import { Steps } from "./steps.ts";
 import { Sweep } from "./sweep.ts";
@@ -80,6 +80,7 @@ export class EngineCore {
   readonly answers: Answers;
   readonly waiters: Waiters;
   readonly worker: Worker;
+  readonly runs: RunControl;
   readonly steps: Steps;
   readonly timers: Timers;
   readonly alive: KeepAlive = new KeepAlive();
@@ -140,6 +141,7 @@ export class EngineCore {
     this.worker.timers = this.timers;
     this.worker.isStopped = parts.role === "door";
     this.targets = new Targets(this.tokens, this.worker, store);
+    this.runs = new RunControl(this);
     this.keeper = new Keeper(store, this.committer, parts.retention.refusedMs);
     this.door = new Door({
       store,
@@ -299,58 +301,6 @@ export class EngineCore {
     this.waiters.close(closedError());
     this.answers.close(closedError());
     await this.parts.store.close();
-  }
-
-  async start(workflow: WorkflowDefinition, args: readonly unknown[], id: string | undefined): Promise<string> {
-    await this.open();
-    const { registry, role } = this.parts;
-    const runId = id ?? `run_${Buffer.from(this.parts.random(12)).toString("hex")}`;
-    checkRunId(runId, this.host.sealText);
-    const isHere = role === "worker" && registry.workflow(workflow.name) !== null;
-    const text = this.host.serialiseWithBodies(args, `the arguments of workflow ${workflow.name}`);
-    const serialised = typeof text === "string" ? text : await text.text;
-    const run = { id: runId, workflow: workflow.name, codeId: workflow.codeId, args: serialised, ...this.host.newRunSecrets() };
-    return new Promise((resolve, reject) => {
-      this.committer.put({ op: "start", run, worker: isHere ? this.id : null }, (outcome) => {
-        if (outcome.type === "broken") return reject(outcome.error);
-        if (outcome.type === "conflict") {
-          const message = `Run "${runId}" exists already, with ${outcome.row.workflow === workflow.name ? "other arguments" : `workflow ${outcome.row.workflow}`}. Choose another id.`;
-          return reject(new RingbackError("run_conflict", message, { details: { run: runId, workflow: workflow.name } }));
-        }
-        if (outcome.type === "created" && isHere) this.worker.begin(outcome.row, outcome.event);
-        resolve(runId);
-        if (outcome.type === "created" && this.report.isWatched) this.report.started(outcome.row);
-      });
-    });
-  }
-
-  async cancel(id: string): Promise<boolean> {
-    const row = await this.parts.store.run({ id });
-    if (!row) return false;
-    const outcome = await this.committer.commit({ op: "cancel", run: row.run, graceMs: this.parts.cancelGraceMs });
-    if (outcome.type === "requested" && outcome.worker === this.id) this.worker.arrived(row.run, outcome.event);
-    if (this.parts.role === "worker") {
-      if (outcome.type === "requested") this.timers.note(this.parts.store.now() + this.parts.cancelGraceMs);
-      else if (outcome.type === "again") await this.worker.endFromOutside(row.run); // another's run: it was told that the grace is over
-    }
-    return outcome.type === "requested";
-  }
-
-  /** Ends a run's sleeps now. Returns how many. */
-  async wakeUp(id: string): Promise<number> {
-    const row = await this.parts.store.run({ id });
-    if (!row) return 0;
-    let stopped = 0;
-    const timers = await this.parts.store.timers(row.run);
-    await Promise.all(
-      timers.map(async ({ position }) => {
-        const outcome = await this.committer.commit({ op: "fire", run: row.run, position, early: true });
-        if (outcome.type !== "fired") return;
-        stopped++;
-        if (outcome.worker === this.id) this.worker.arrived(row.run, outcome.event);
-      }),
-    );
-    return stopped;
   }
 
   /** Nothing is under way: no turn, no commit, no load, no step body. What waits for the clock or the outside does not count. */

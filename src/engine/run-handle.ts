@@ -2,7 +2,7 @@
 
 import { callOutcome } from "../core/call.ts";
 import { endingOf, type RunEnding } from "../core/ending.ts";
-import { RingbackError, RunNotFoundError } from "../core/errors.ts";
+import { type RingbackError, RunNotFoundError } from "../core/errors.ts";
 import type { Recorded } from "../core/event.ts";
 import { outcomeError } from "../core/pending.ts";
 import type { RunHost } from "../core/run.ts";
@@ -96,14 +96,14 @@ export class RunHandle<R = unknown> {
    * at once. Resolves when that is committed; on a run that has ended it does nothing.
    */
   async cancel(): Promise<void> {
-    const engine = await this.#engine();
-    if (!(await engine.cancel(this.runId)) && !(await this.exists)) throw await this.#notFound();
+    const row = await this.#row();
+    await (await this.#engine()).runs.cancel(row);
   }
 
   /** Ends the run's sleeps now, and says how many there were. */
   async wakeUp(): Promise<{ readonly stoppedCount: number }> {
-    await this.#row();
-    return { stoppedCount: await (await this.#engine()).wakeUp(this.runId) };
+    const row = await this.#row();
+    return { stoppedCount: await (await this.#engine()).runs.wakeUp(row) };
   }
 
   /**
@@ -112,13 +112,7 @@ export class RunHandle<R = unknown> {
    */
   async delete(): Promise<void> {
     const row = await this.#row();
-    const outcome = await (await this.#engine()).committer.commit({ op: "delete", run: row.run });
-    if (outcome.type === "deleted" || outcome.type === "unknown") return;
-    const message =
-      outcome.type === "open"
-        ? `Run "${this.runId}" has not ended. Cancel it first, then delete it.`
-        : `Run "${this.runId}" has passed a request on to run "${outcome.by}", which reads it here. Delete that one first.`;
-    throw new RingbackError("run_open", message, { details: { run: this.runId } });
+    await (await this.#engine()).runs.delete(row);
   }
 
   async #outcome(): Promise<R> {

@@ -1,0 +1,80 @@
+// What may be done to a run from outside: start it, cancel it, end its sleeps, delete it. Each is one commit, acted on here where this
+// engine runs the run; another engine hears of it.
+
+import type { WorkflowDefinition } from "../core/definition.ts";
+import { RingbackError } from "../core/errors.ts";
+import { checkRunId } from "../core/run-id.ts";
+import type { RunRow } from "../store/port.ts";
+import type { EngineCore } from "./engine.ts";
+
+export class RunControl {
+  readonly #engine: EngineCore;
+
+  constructor(engine: EngineCore) {
+    this.#engine = engine;
+  }
+
+  /** Resolves with the run's id, also where it is there already with this workflow and these arguments; else rejects `run_conflict`. */
+  async start(workflow: WorkflowDefinition, args: readonly unknown[], id: string | undefined): Promise<string> {
+    const { parts, host, committer, worker, report } = this.#engine;
+    const runId = id ?? `run_${Buffer.from(parts.random(12)).toString("hex")}`;
+    checkRunId(runId, host.sealText);
+    const isHere = parts.role === "worker" && parts.registry.workflow(workflow.name) !== null;
+    const text = host.serialiseWithBodies(args, `the arguments of workflow ${workflow.name}`);
+    const serialised = typeof text === "string" ? text : await text.text;
+    const run = { id: runId, workflow: workflow.name, codeId: workflow.codeId, args: serialised, ...host.newRunSecrets() };
+    return new Promise((resolve, reject) => {
+      committer.put({ op: "start", run, worker: isHere ? worker.id : null }, (outcome) => {
+        if (outcome.type === "broken") return reject(outcome.error);
+        if (outcome.type === "conflict") return reject(conflict(outcome.row, workflow.name));
+        if (outcome.type === "created" && isHere) worker.begin(outcome.row, outcome.event);
+        resolve(runId);
+        if (outcome.type === "created" && report.isWatched) report.started(outcome.row);
+      });
+    });
+  }
+
+  /** Asks a run to end; one that was asked before is ended now. */
+  async cancel({ run }: RunRow): Promise<void> {
+    const { parts, committer, worker, timers } = this.#engine;
+    const { store, role, cancelGraceMs } = parts;
+    const outcome = await committer.commit({ op: "cancel", run, graceMs: cancelGraceMs });
+    if (outcome.type === "requested" && outcome.worker === worker.id) worker.arrived(run, outcome.event);
+    if (role === "door") return;
+    if (outcome.type === "requested") timers.note(store.now() + cancelGraceMs);
+    else if (outcome.type === "again") await worker.endFromOutside(run); // another's run: it was told that the grace is over
+  }
+
+  /** Ends a run's sleeps now. Returns how many. */
+  async wakeUp({ run }: RunRow): Promise<number> {
+    const { parts, committer, worker } = this.#engine;
+    let stopped = 0;
+    const timers = await parts.store.timers(run);
+    await Promise.all(
+      timers.map(async ({ position }) => {
+        const outcome = await committer.commit({ op: "fire", run, position, early: true });
+        if (outcome.type !== "fired") return;
+        stopped++;
+        if (outcome.worker === worker.id) worker.arrived(run, outcome.event);
+      }),
+    );
+    return stopped;
+  }
+
+  /** Removes a run that has ended. Rejects `run_open`. */
+  async delete({ run, id }: RunRow): Promise<void> {
+    const outcome = await this.#engine.committer.commit({ op: "delete", run });
+    if (outcome.type === "deleted" || outcome.type === "unknown") return;
+    const message =
+      outcome.type === "open"
+        ? `Run "${id}" has not ended. Cancel it first, then delete it.`
+        : `Run "${id}" has passed a request on to run "${outcome.by}", which reads it here. Delete that one first.`;
+    throw new RingbackError("run_open", message, { details: { run: id } });
+  }
+}
+
+function conflict({ id, workflow }: RunRow, wanted: string): RingbackError {
+  const other = workflow === wanted ? "other arguments" : `workflow ${workflow}`;
+  const message = `Run "${id}" exists already, with ${other}. Choose another id.`;
+  return new RingbackError("run_conflict", message, { details: { run: id, workflow: wanted } });
+}
