@@ -2,9 +2,10 @@
 //
 // It opens the store for itself, as a door, and does not check keys: it is asked when the engine cannot be opened.
 
+import { limits } from "../core/limits.ts";
 import type { KeyRing } from "../ingress/key-ring.ts";
 import type { RunRow, Store, StoreReport } from "../store/port.ts";
-import { limits } from "../core/limits.ts";
+import { lastEvent, stuckMs, stuckSince } from "./stuck.ts";
 
 /** A key of the ring, or one that is missing from it. */
 export interface KeyState {
@@ -53,9 +54,6 @@ export interface Diagnosis {
   readonly webhookRoot: string | null;
 }
 
-/** G5: whatever can go on does so within this. */
-const stuckMs = 30_000;
-
 /** Looks at a store beside whoever uses it. */
 export async function diagnose(store: Store, ring: KeyRing, urlOf: (token: string) => string, processNow: number): Promise<Diagnosis> {
   await store.open({ role: "door" });
@@ -74,7 +72,10 @@ export async function diagnose(store: Store, ring: KeyRing, urlOf: (token: strin
       keys: keyStates(ring, keys.used, keys.fingerprints),
       openCount: open.length,
       blocked: await Promise.all(
-        blocked.map(async (row) => ({ ...standing(row, await lastAt(store, row)), reason: row.blocked?.reason ?? "unknown" })),
+        blocked.map(async (row) => {
+          const since = (await lastEvent(store, row))?.at ?? row.createdAt;
+          return { ...standing(row, since), reason: row.blocked?.reason ?? "unknown" };
+        }),
       ),
       stuck: await stuckRuns(store, open, now),
       webhookRoot: rootOf(urlOf),
@@ -99,8 +100,8 @@ async function stuckRuns(store: Store, open: readonly RunRow[], now: number): Pr
   const stuck = new Map<number, StandingRun>();
   for (const row of open) {
     if (!row.wake) continue;
-    const since = await lastAt(store, row);
-    if (now - since > stuckMs) stuck.set(row.run, standing(row, since));
+    const since = await stuckSince(store, row);
+    if (since !== null) stuck.set(row.run, standing(row, since));
   }
   for (const { run, dueAt } of await store.due(now - stuckMs, limits.rowsListed)) {
     const row = stuck.has(run) ? null : await store.run({ run });
@@ -111,11 +112,6 @@ async function stuckRuns(store: Store, open: readonly RunRow[], now: number): Pr
 
 function standing(row: RunRow, since: number): StandingRun {
   return { runId: row.id, workflowName: row.workflow, since: new Date(since) };
-}
-
-/** When the run's last event was recorded. */
-async function lastAt(store: Store, row: RunRow): Promise<number> {
-  return (await store.journal(row.run, row.seq - 1)).at(-1)?.at ?? row.createdAt;
 }
 
 function rootOf(urlOf: (token: string) => string): string | null {

@@ -7,6 +7,7 @@ import { limits } from "../core/limits.ts";
 import { textOf } from "../core/thrown.ts";
 import type { HookRow, RunRow, Store } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
+import { stuckMs, stuckSince } from "./stuck.ts";
 
 /** How an engine is doing. */
 export interface Health {
@@ -67,8 +68,6 @@ interface Seen {
   readonly missing: readonly string[];
 }
 
-/** G5 promises that runs move within this, and timers are runs that are to move. */
-const patienceMs = 30_000;
 const skewMs = 5_000;
 
 /** Never rejects for a store that is away: that is one of the things it tells. */
@@ -121,7 +120,7 @@ function storeProblems({ clockSkewMs, stuck, overdueMs, missing }: Seen): string
   if (Math.abs(clockSkewMs) > skewMs) problems.push(`The store's clock and this process's differ by ${Math.abs(clockSkewMs)} ms.`);
   if (missing.length > 0) problems.push(`Open hooks need keys that the ring lacks: ${missing.join(", ")}. Their callbacks get 404 here.`);
   if (stuck.length > 0) problems.push(`Runs have had something to do for more than 30 s and have not moved: ${stuck.join(", ")}.`);
-  if (overdueMs > patienceMs) problems.push(`A timer has been due for ${overdueMs} ms: is a worker running?`);
+  if (overdueMs > stuckMs) problems.push(`A timer has been due for ${overdueMs} ms: is a worker running?`);
   return problems;
 }
 
@@ -174,14 +173,8 @@ async function stuckRuns(core: EngineCore, newest: readonly RunRow[]): Promise<s
     row.status === "open" && (row.wake || (role === "worker" && row.steps > 0 && row.worker === null));
   const suspects = new Map([...mine, ...newest].filter(isIdle).map((row) => [row.run, row]));
   const stuck: string[] = [];
-  for (const row of [...suspects.values()].slice(0, limits.healthRows)) if (await isStuck(store, row)) stuck.push(row.id);
+  for (const row of [...suspects.values()].slice(0, limits.healthRows)) if ((await stuckSince(store, row)) !== null) stuck.push(row.id);
   return stuck;
-}
-
-/** Nothing has happened to it since it was given something to do. */
-async function isStuck(store: Store, row: RunRow): Promise<boolean> {
-  const last = (await store.journal(row.run, row.seq - 1)).at(-1);
-  return last !== undefined && last.seq === row.seq && store.now() - last.at > patienceMs;
 }
 
 /** Null where the package was bundled into something else. */
