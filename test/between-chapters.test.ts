@@ -1,6 +1,5 @@
 // What comes between the last turn of one chapter and the first of the next: it is kept, and the next chapter's (CH1, CH2, P11, W3).
 
-import { setImmediate } from "node:timers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import * as z from "zod";
 import type { Payload } from "../src/core/event.ts";
@@ -10,6 +9,7 @@ import { memoryStore } from "../src/store/memory/store.ts";
 import type { Command, RunRow, Store } from "../src/store/port.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { createEngine, type Engine } from "../src/wiring.ts";
+import { settled as allSettled } from "../src/testing/settled.ts";
 import { createWorld, epoch, testKeys } from "./harness.ts";
 
 const say = step("say", async (text: string) => text);
@@ -98,12 +98,7 @@ describe("between two chapters", () => {
       workflows: [collect, stubborn, reopen],
     });
     onTestFinished(() => engine.close({ graceMs: 0 }));
-    const settled = async (): Promise<void> => {
-      for (let quiet = 0; quiet < 4; ) {
-        await new Promise<void>((resolve) => setImmediate(resolve));
-        quiet = engine.core.isIdle ? quiet + 1 : 0;
-      }
-    };
+    const settled = (): Promise<void> => allSettled(engine);
     return { engine, clock, settled, lines };
   }
   const collect = workflow("collect", async (chapter: number, taken: readonly string[]): Promise<readonly string[]> => {

@@ -5,6 +5,7 @@ import { createHook, getStepMetadata, race, sleep, step, workflow } from "../src
 import { memoryStore } from "../src/store/memory/store.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { createEngine, type Engine } from "../src/wiring.ts";
+import { settled as allSettled } from "../src/testing/settled.ts";
 import { createWorld, epoch, modes, testKeys, type World } from "./harness.ts";
 
 /** As `world.settled()`, while a step's body runs on. */
@@ -260,7 +261,7 @@ test("a span counts from the store's clock at the commit; a Date is taken as it 
   const engine = createEngine({ store, clock, keys: testKeys, baseUrl: null, logger: false, leaseMs: 1e12, workflows: [wf] });
   onTestFinished(() => engine.close({ graceMs: 0 }));
   const run = await engine.start(wf, []);
-  for (let quiet = 0; quiet < 4; quiet = engine.core.isIdle ? quiet + 1 : 0) await new Promise<void>((resolve) => setImmediate(resolve));
+  await allSettled(engine);
   const journal = await store.journal((await store.run({ id: run.runId }))?.run ?? 0, 0);
   const due = journal.flatMap((event) =>
     event.kind === "hook_created" ? [event.expiresAt] : event.kind === "timer_set" ? [event.dueAt] : [],

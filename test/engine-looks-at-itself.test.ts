@@ -3,7 +3,6 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setImmediate } from "node:timers";
 import { expect, onTestFinished, test, vi } from "vitest";
 import {
   defaultEngine,
@@ -22,6 +21,7 @@ import { createHook, createWebhook, defineHook, sleep, workflow } from "../src/i
 import { parseKeys } from "../src/ingress/key-ring.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { createEngine, type Engine, type EngineOptions } from "../src/wiring.ts";
+import { settled } from "../src/testing/settled.ts";
 import { createWorld, epoch, testKeys } from "./harness.ts";
 
 const hooked = workflow("hooked", async () => {
@@ -32,10 +32,6 @@ const naps = workflow("naps", async () => sleep("1h"));
 const misuses = workflow("misuses", async () => {
   await new Promise(() => {});
 });
-
-async function settled(engine: Engine): Promise<void> {
-  for (let quiet = 0; quiet < 4; quiet = engine.core.isIdle ? quiet + 1 : 0) await new Promise<void>((resolve) => setImmediate(resolve));
-}
 
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "ringback-look-"));

@@ -23,21 +23,8 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { RingbackError } from "../src/core/errors.ts";
 import { ask, loadDriver } from "../src/store/sqlite/driver.ts";
 import type { Engine } from "../src/wiring.ts";
-import {
-  acknowledged,
-  asked,
-  collects,
-  engineOn,
-  has,
-  marks,
-  newFolder,
-  other,
-  parked,
-  refusedWith,
-  request,
-  settled,
-  token,
-} from "./outage.ts";
+import { settled } from "../src/testing/settled.ts";
+import { acknowledged, asked, collects, engineOn, has, marks, newFolder, other, parked, refusedWith, request, token } from "./outage.ts";
 
 describe("locked by another process", () => {
   async function locked(path: string): Promise<ChildProcess> {

@@ -6,6 +6,7 @@ import { createHook, createWebhook, sleep, workflow } from "../src/index.ts";
 import { memoryStore } from "../src/store/memory/store.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { createEngine, type Engine, type EngineOptions } from "../src/wiring.ts";
+import { settled } from "../src/testing/settled.ts";
 import { createWorld, epoch, modes, testKeys } from "./harness.ts";
 
 const parks = workflow("parks", async () => createHook<string>({ token: "h" }));
@@ -111,7 +112,7 @@ test("a timer that nobody fires", async () => {
     Engine,
   ];
   await worker.start(naps, []);
-  for (let quiet = 0; quiet < 4; quiet = worker.core.isIdle ? quiet + 1 : 0) await new Promise((resolve) => setImmediate(resolve));
+  await settled(worker);
   expect((await worker.health()).lease).toEqual({ kind: "lease", leftMs: 15_000 });
   await door.open();
   await worker.core.abandon();
@@ -140,7 +141,7 @@ test("a key that open hooks need and the ring lacks", async () => {
   ];
   await old.open();
   await rotating.start(hands, []);
-  for (let quiet = 0; quiet < 4; quiet = rotating.core.isIdle ? quiet + 1 : 0) await new Promise((resolve) => setImmediate(resolve));
+  await settled(rotating);
   expect(await old.health()).toMatchObject({
     ok: false,
     problems: ["Open hooks need keys that the ring lacks: t2. Their callbacks get 404 here."],

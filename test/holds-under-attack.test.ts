@@ -12,6 +12,7 @@ import type { Command, Outcome, Store } from "../src/store/port.ts";
 import { memoryStore } from "../src/store/memory/store.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
+import { settled } from "../src/testing/settled.ts";
 import { createWorld, epoch, modes, testKeys } from "./harness.ts";
 
 test("a request with an oversized key at a token that is not ours is 404, and the server lives", async () => {
@@ -247,12 +248,9 @@ test.each(["before", "after"] as const)(
       await engine.open();
       fault.commits = 0;
       Object.assign(fault, { at, kind });
-      const settled = async (): Promise<void> => {
-        for (let quiet = 0; quiet < 4; quiet = engine.core.isIdle ? quiet + 1 : 0) await new Promise(setImmediate);
-      };
       const again = async <T>(call: () => Promise<T>): Promise<T> => call().catch(() => call());
       const run = await again(() => engine.start(wf, [], { id: "r" }));
-      await settled();
+      await settled(engine);
       const delivered = again(() =>
         engine
           .resumeHook("f", "payload", { key: "k" })
@@ -260,10 +258,10 @@ test.each(["before", "after"] as const)(
       );
       await delivered;
       for (let tick = 0; tick < 12; tick++) {
-        await settled();
+        await settled(engine);
         clock.advance(10_000);
       }
-      await settled();
+      await settled(engine);
       expect(await run.returnValue, `fault ${at}`).toEqual(["one", "two", "payload"]);
       const row = await store.run({ id: "r" });
       const journal = await store.journal(row?.run ?? 0, 0);
@@ -282,13 +280,10 @@ test("a timer whose alarm never rings, as after a machine has slept, fires all t
   const engine = createEngine({ store, clock, keys: testKeys, baseUrl: null, logger: false, leaseMs: 60_000, workflows: [wf] });
   onTestFinished(() => engine.close());
   const run = await engine.start(wf, []);
-  const settled = async (): Promise<void> => {
-    for (let quiet = 0; quiet < 4; quiet = engine.core.isIdle ? quiet + 1 : 0) await new Promise(setImmediate);
-  };
-  await settled();
+  await settled(engine);
   time.advance(7_200_000);
-  await settled();
+  await settled(engine);
   time.advance(30_000);
-  await settled();
+  await settled(engine);
   expect(await run.state).toBe("completed");
 });

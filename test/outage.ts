@@ -3,7 +3,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setImmediate } from "node:timers";
 import { expect, onTestFinished } from "vitest";
 import { RingbackError } from "../src/core/errors.ts";
 import { createHook, createWebhook, step, workflow } from "../src/index.ts";
@@ -37,9 +36,6 @@ const all = [collects, other] as const;
 
 export const request = (body: string): Request => new Request(url, { method: "POST", body });
 export const token = (): string => url.split("/").at(-1) as string;
-export const settled = async (engine: Engine): Promise<void> => {
-  for (let quiet = 0; quiet < 4; quiet = engine.core.isIdle ? quiet + 1 : 0) await new Promise<void>((resolve) => setImmediate(resolve));
-};
 
 /** Every door and call, as who uses it sees it: a status with `Retry-After`, or a code; `ok` where it went through. */
 export async function asked(engine: Engine, name: string): Promise<Record<string, string>> {

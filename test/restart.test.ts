@@ -9,6 +9,7 @@ import type { Command, Store } from "../src/store/port.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createManualClock, type ManualClock } from "../src/testing/manual-clock.ts";
 import { createEngine, type Engine, type EngineOptions } from "../src/wiring.ts";
+import { settled as allSettled } from "../src/testing/settled.ts";
 import { createCrashWorld, type CrashWorld, type Life, send } from "./crash/driver.ts";
 import { checkAttempts, checkRepeats, checkTaken, deliver, journalsOf, pathOf, type Sent, trade } from "./crash/trader.ts";
 import { createWorld, epoch, testKeys } from "./harness.ts";
@@ -117,10 +118,7 @@ function manual(): { clock: ManualClock; create: (store: Store, options: EngineO
     engines.push(engine);
     return engine;
   };
-  const settled = async (): Promise<void> => {
-    for (let quiet = 0; quiet < 4; quiet = engines.every((engine) => !engine.core.isOpen || engine.core.isIdle) ? quiet + 1 : 0)
-      await new Promise(setImmediate);
-  };
+  const settled = (): Promise<void> => allSettled(...engines);
   return { clock, create, settled };
 }
 

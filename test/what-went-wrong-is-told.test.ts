@@ -1,22 +1,18 @@
 // A run that fails, is set aside or cannot be taken up, and a store that fails, are told of in a line each: by default on stderr.
 
-import { setImmediate } from "node:timers";
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { RingbackError } from "../src/core/errors.ts";
 import { createHook, sleep, workflow } from "../src/index.ts";
 import { memoryStore } from "../src/store/memory/store.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
-import { createEngine, type Engine, type EngineOptions } from "../src/wiring.ts";
+import { createEngine, type EngineOptions } from "../src/wiring.ts";
+import { settled } from "../src/testing/settled.ts";
 import { createWorld, epoch, testKeys } from "./harness.ts";
 
 afterEach(() => {
   vi.unstubAllEnvs();
   vi.restoreAllMocks();
 });
-
-const settled = async (engine: Engine): Promise<void> => {
-  for (let quiet = 0; quiet < 4; quiet = engine.core.isIdle ? quiet + 1 : 0) await new Promise<void>((resolve) => setImmediate(resolve));
-};
 
 const fails = workflow("fails", async () => {
   throw new RangeError("first line\n  second line");

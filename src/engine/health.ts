@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { limits } from "../core/limits.ts";
 import { textOf } from "../core/thrown.ts";
-import type { HookRow, RunRow, Store } from "../store/port.ts";
+import type { HookRow, RunRow } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
 import { stuckMs, stuckSince } from "./stuck.ts";
 

@@ -1,8 +1,8 @@
 // An engine under a manual clock, for the programs of this folder.
 
-import { setImmediate } from "node:timers";
 import { createEngine, type Engine, type EngineOptions } from "../../src/wiring.ts";
 import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.ts";
+import { settled as allSettled } from "../../src/testing/settled.ts";
 
 export interface World {
   readonly engine: Engine;
@@ -15,12 +15,7 @@ export async function openWorld(options: Partial<EngineOptions> = {}, clock: Man
   const keys = "t1=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
   const engine = createEngine({ store: "memory:", keys, clock, leaseMs: 1e12, baseUrl: null, logger: false, ...options });
   await engine.open();
-  const settled = async (): Promise<void> => {
-    for (let quiet = 0; quiet < 4; ) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      quiet = engine.core.isIdle ? quiet + 1 : 0;
-    }
-  };
+  const settled = (): Promise<void> => allSettled(engine);
   const advance = (ms: number): Promise<void> => {
     clock.advance(ms);
     return settled();
