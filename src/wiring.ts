@@ -285,10 +285,9 @@ function checkNumber(argument: string, value: number | undefined, least: number)
 }
 
 /** A role that is mistyped would make a process run what it should only deliver to, or the reverse. */
-function roleFrom(option: unknown, variable: string | undefined): "worker" | "door" {
+function roleFrom(option: unknown, variable: string | undefined): "worker" | "ingress" {
   const [name, role] = option === undefined ? ["RINGBACK_ROLE", variable || "worker"] : ["createEngine({ role })", option];
-  if (role === "worker") return "worker";
-  if (role === "ingress") return "door";
+  if (role === "worker" || role === "ingress") return role;
   const message = `${name} takes "worker", which runs workflows, or "ingress", which only starts, delivers and reads; got ${JSON.stringify(role)}.`;
   throw badArgument(option === undefined ? "RINGBACK_ROLE" : "role", role, message);
 }

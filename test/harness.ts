@@ -105,7 +105,7 @@ export async function createWorld(
       await settled();
     },
     async restart(more, isSettled) {
-      await memory?.open({ role: "door" });
+      await memory?.open({ role: "ingress" });
       for (const engine of engines) await engine.core.abandon();
       // What passing time would do: the leases of the dead are over, and their runs are anybody's.
       await memory?.commit(engines.map((engine) => ({ op: "release" as const, worker: engine.core.id })));

@@ -31,12 +31,12 @@ describe("createEngine()", () => {
     vi.stubEnv("RINGBACK_ROLE", "door");
     expect(await refused(engineOf({}))).toBe(`bad_argument: RINGBACK_ROLE ${roles}`);
     expect(engineOf({ role: "worker" })().core.parts.role).toBe("worker");
-    expect(engineOf({ role: "ingress" })().core.parts.role).toBe("door");
+    expect(engineOf({ role: "ingress" })().core.parts.role).toBe("ingress");
     const taken = ["", "worker", "ingress"].map((role) => {
       vi.stubEnv("RINGBACK_ROLE", role);
       return engineOf({})().core.parts.role;
     });
-    expect(taken).toEqual(["worker", "worker", "door"]);
+    expect(taken).toEqual(["worker", "worker", "ingress"]);
   });
 
   test.each([

@@ -32,7 +32,7 @@ function newPath(...inside: string[]): string {
 
 async function openStore(
   path: string,
-  role: "worker" | "door" = "worker",
+  role: "worker" | "ingress" = "worker",
   clock: ManualClock = createManualClock(),
   maxBytes?: number,
 ): Promise<Store> {
@@ -75,7 +75,7 @@ test("a connection that does not take a durable setting is refused", async () =>
   expect(() => connect(Careless, { path, store: "test" })).toThrow(
     expect.objectContaining({ code: "unsafe_durability", details: { store: "test", setting: "synchronous=1" } }),
   );
-  await expect(openStore(":memory:", "door")).rejects.toMatchObject({ code: "unsafe_durability" });
+  await expect(openStore(":memory:", "ingress")).rejects.toMatchObject({ code: "unsafe_durability" });
 });
 
 test("a file has one worker: a second one is told whose it is, and a closed one makes room", async () => {
@@ -115,7 +115,7 @@ test("a door beside the worker sees its commits, and is noticed by it", async ()
   const clock = createManualClock();
   const worker = await openStore(path, "worker", clock);
   const run = await waitingRun(worker, "run-1");
-  const door = await openStore(path, "door", clock);
+  const door = await openStore(path, "ingress", clock);
   const heard: Notice[] = [];
   worker.subscribe((notice) => heard.push(notice));
   expect(await door.run({ run })).toMatchObject({ seq: 2 });
@@ -164,7 +164,7 @@ test("a file that is no database, or a damaged one, is called so", async () => {
   truncateSync(damaged, Math.floor(size / 2 / 4096) * 4096);
   const opened = sqliteStore({ path: damaged, clock: createManualClock() });
   const readAll = async (): Promise<void> => {
-    await opened.open({ role: "door" });
+    await opened.open({ role: "ingress" });
     for (let run = 1; run <= 200; run++) await opened.journal(run, 0);
   };
   cleanUp.push(() => opened.close());
@@ -183,7 +183,7 @@ test("a file or folder that may not be written is called so", async () => {
   if (isRoot) process.seteuid!(65_534);
   try {
     await expect(openStore(path)).rejects.toMatchObject({ code: "store_unavailable", message: expect.stringContaining("may write there") });
-    await expect(openStore(path, "door")).rejects.toMatchObject({
+    await expect(openStore(path, "ingress")).rejects.toMatchObject({
       code: "store_unavailable",
       message: expect.stringContaining("read-only"),
     });

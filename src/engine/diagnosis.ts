@@ -1,6 +1,6 @@
 // What stands in the way of an engine: how its store is made and set, which keys are there, which runs do not move.
 //
-// It opens the store for itself, as a door, and does not check keys: it is asked when the engine cannot be opened.
+// It opens the store for itself, as ingress, and does not check keys: it is asked when the engine cannot be opened.
 
 import { limits } from "../core/limits.ts";
 import type { KeyRing } from "../ingress/key-ring.ts";
@@ -56,7 +56,7 @@ export interface Diagnosis {
 
 /** Looks at a store beside whoever uses it. */
 export async function diagnose(store: Store, ring: KeyRing, urlOf: (token: string) => string, processNow: number): Promise<Diagnosis> {
-  await store.open({ role: "door" });
+  await store.open({ role: "ingress" });
   try {
     const [report, keys, open, blocked] = [
       await store.describe(),

@@ -42,8 +42,8 @@ export interface EngineParts {
   readonly ring: KeyRing;
   readonly clock: Clock;
   readonly random: RandomBytes;
-  /** `worker` advances runs; `door` only delivers, starts and reads. */
-  readonly role: "worker" | "door";
+  /** `worker` advances runs; `ingress` only delivers, starts and reads. */
+  readonly role: "worker" | "ingress";
   readonly urlOf: (token: string) => string;
   /** Where lines go; null for nowhere. */
   readonly sink: LogSink | null;
@@ -139,7 +139,7 @@ export class EngineCore {
       durably("request.respondWith()", (run) => callStep(run, this.#respond, [delivery, answer])) as Promise<RespondResult>;
     this.worker.steps = this.steps;
     this.worker.timers = this.timers;
-    this.worker.isStopped = parts.role === "door";
+    this.worker.isStopped = parts.role === "ingress";
     this.targets = new Targets(this.tokens, this.worker, store);
     this.runs = new RunControl(this);
     this.keeper = new Keeper(store, this.committer, parts.retention.refusedMs);
@@ -239,7 +239,7 @@ export class EngineCore {
       await checkKeys(store, this.parts.ring, role, this.committer);
       this.#unsubscribe.push(store.subscribe((notice) => this.#heard(notice)));
       this.#state = "open";
-      if (role === "door") return;
+      if (role === "ingress") return;
       await this.#lease.begin();
       this.#unsubscribe.push(registry.onWorkflow((workflow, isReplacing) => this.#registered(workflow, isReplacing)));
       this.#sweep.begin();

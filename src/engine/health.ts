@@ -83,7 +83,7 @@ export async function healthOf(core: EngineCore): Promise<Health> {
     problems,
     at: new Date(clock.now()),
     isOpen: core.isOpen,
-    role: role === "worker" ? "worker" : "ingress",
+    role,
     worker: core.id,
     store: {
       name: store.name,

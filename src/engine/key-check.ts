@@ -6,7 +6,7 @@ import type { Store } from "../store/port.ts";
 import type { Committer } from "./commit.ts";
 
 /** Refuses to go on without a key that an open hook's token needs: it would answer 404, and providers would give up. */
-export async function checkKeys(store: Store, ring: KeyRing, role: "worker" | "door", committer: Committer): Promise<void> {
+export async function checkKeys(store: Store, ring: KeyRing, role: "worker" | "ingress", committer: Committer): Promise<void> {
   const { used, fingerprints } = await store.keys();
   for (const kid of used) {
     if (ring.get(kid)) continue;
@@ -16,7 +16,7 @@ export async function checkKeys(store: Store, ring: KeyRing, role: "worker" | "d
   for (const kid of ring.kids) {
     const fingerprint = ring.fingerprint(kid);
     if ((fingerprints.get(kid) ?? fingerprint) === fingerprint) {
-      if (role === "door") continue;
+      if (role === "ingress") continue;
       const outcome = await committer.commit({ op: "remember_key", kid, fingerprint });
       if (outcome.type === "done") continue;
     }

@@ -40,7 +40,7 @@ export class RunControl {
     const { store, role, cancelGraceMs } = parts;
     const outcome = await committer.commit({ op: "cancel", run, graceMs: cancelGraceMs });
     if (outcome.type === "requested" && outcome.worker === worker.id) worker.arrived(run, outcome.event);
-    if (role === "door") return;
+    if (role === "ingress") return;
     if (outcome.type === "requested") timers.note(store.now() + cancelGraceMs);
     else if (outcome.type === "again") await worker.endFromOutside(run); // another's run: it was told that the grace is over
   }

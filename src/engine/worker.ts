@@ -53,7 +53,7 @@ export class Worker {
   #busy = 0;
   steps!: Steps;
   timers!: Timers;
-  /** Takes no run up: a door's never does. */
+  /** Takes no run up: that of an ingress process never does. */
   isStopped = false;
 
   constructor(store: Store, committer: Committer, registry: Registry, host: RevivingHost, options: WorkerOptions) {

@@ -379,8 +379,8 @@ export interface StoreReport {
 }
 
 export interface OpenOptions {
-  /** `worker` may claim runs, and may exclude other workers (SQLite: one per file, else `store_in_use`). `door` delivers and reads. */
-  readonly role: "worker" | "door";
+  /** `worker` may claim runs, and may exclude other workers (SQLite: one per file, else `store_in_use`). `ingress` delivers and reads. */
+  readonly role: "worker" | "ingress";
 }
 
 export interface Store {

@@ -7,7 +7,7 @@ import type { Command } from "../../src/store/port.ts";
 
 const [path = ""] = process.argv.slice(2);
 const store = sqliteStore({ path, clock: systemClock });
-await store.open({ role: "door" });
+await store.open({ role: "ingress" });
 const say = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
 say("open");
 for await (const line of createInterface({ input: process.stdin })) {

@@ -95,7 +95,7 @@ export function checkAttempts(entries: readonly Entry[], journals: ReadonlyMap<s
 /** The journals of these runs, read when no process has the store. */
 export async function journalsOf(world: CrashWorld, runs: readonly string[]): Promise<Map<string, readonly Recorded[]>> {
   const store = sqliteStore({ path: world.store, clock: systemClock });
-  await store.open({ role: "door" });
+  await store.open({ role: "ingress" });
   const journals = new Map<string, readonly Recorded[]>();
   for (const id of runs) {
     const row = await store.run({ id });
