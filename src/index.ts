@@ -38,6 +38,6 @@ export type {
 export type { Health } from "./engine/health.ts";
 export type { LogSink } from "./engine/logger.ts";
 export type { RetentionOptions } from "./engine/retention.ts";
-export type { AdminOptions } from "./http/gate.ts";
+export type { AdminOptions } from "./http/admin-gate.ts";
 export type { RateLimitOptions } from "./ingress/rate-limit.ts";
 export { createEngine, type Engine, type EngineOptions } from "./wiring.ts";

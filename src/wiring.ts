@@ -21,7 +21,7 @@ import { processHooks, processWorkflows, Registry } from "./engine/registry.ts";
 import { retentionFrom, type RetentionOptions } from "./engine/retention.ts";
 import { definitionOf, type Workflow } from "./engine/workflow.ts";
 import { type Admin, createAdmin } from "./http/admin.ts";
-import { type AdminOptions, createGate, type Gate } from "./http/gate.ts";
+import { type AdminOptions, createGate, type Gate } from "./http/admin-gate.ts";
 import { createIngress, forward, type Ingress, webhookRoute } from "./http/ingress.ts";
 import { type KeyRing, loadKeyFile, parseKeys, readKeyRing, rotateKeyFile, withNewKey } from "./ingress/key-ring.ts";
 import { createIngressLimit, type RateLimitOptions } from "./ingress/rate-limit.ts";

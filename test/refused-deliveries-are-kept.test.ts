@@ -46,6 +46,7 @@ describe.each(modes)("%s", (mode) => {
     expect(newest?.keptUntil.getTime()).toBe((newest?.receivedAt.getTime() as number) + 7 * day);
     expect(await engine.listRefused({ limit: 1 })).toEqual([newest]);
     expect(await engine.listRefused({ before: newest?.deliveryId as string })).toEqual(refused.slice(1));
+    await expect(engine.listRefused({ before: "newest" })).rejects.toMatchObject({ code: "bad_argument", details: { argument: "before" } });
   });
 
   test("delivered again it takes effect once, under the number it has, whatever hook has the address now", async () => {

@@ -267,7 +267,7 @@ export class EngineApi {
   /** Deliveries that were refused, or that no hook claimed, while they are kept; newest first. To read on, give the last one's id as `before`. */
   async listRefused(options: ListRefusedOptions = {}): Promise<RefusedDelivery[]> {
     checkOptions("listRefused()", options, listRefusedOptions);
-    const before = options.before === undefined ? null : numberOf("listRefused()", options.before);
+    const before = options.before === undefined ? null : numberOf("listRefused()", "before", options.before);
     const limit = limitOf("listRefused()", options.limit);
     const engine = await this.#engine();
     return Promise.all((await engine.keeper.refused(before, limit)).map((row) => refusedInfo(engine, row)));
@@ -278,7 +278,7 @@ export class EngineApi {
    * longer. Its sender is not told. Rejects `delivery_not_found`.
    */
   async redeliver(deliveryId: string): Promise<Receipt> {
-    const delivery = numberOf("redeliver()", deliveryId);
+    const delivery = numberOf("redeliver()", "deliveryId", deliveryId);
     const engine = await this.#engine();
     return (await engine.alive.during(engine.door.redeliver(delivery))).receipt;
   }
@@ -293,14 +293,11 @@ export class EngineApi {
   }
 }
 
-function numberOf(call: string, id: unknown): number {
+function numberOf(call: string, argument: string, id: unknown): number {
   const number = typeof id === "string" ? deliveryNumber(id) : null;
   if (number !== null) return number;
-  throw badArgument(
-    "deliveryId",
-    id,
-    `${call} takes the id of a delivery, such as "dlv_2f", got ${typeof id === "string" ? "other text" : kindOf(id)}.`,
-  );
+  const given = typeof id === "string" ? "other text" : kindOf(id);
+  throw badArgument(argument, id, `${call} takes the id of a delivery, such as "dlv_2f", got ${given}.`);
 }
 
 function argumentsFor({ name, body }: WorkflowDefinition, args: unknown = []): readonly unknown[] {

@@ -270,19 +270,29 @@ export class EngineCore {
       return;
     }
     this.#state = "closing";
-    this.#sweep.stop();
-    this.retention.stop();
-    this.timers.stop();
+    this.#stopLooking();
     await within(options.graceMs ?? 10_000, this.steps.drain());
     await within(1_000, this.#quiet());
     this.worker.stop();
     this.steps.stop();
     await this.#lease.end().catch(() => {});
     await this.committer.drained();
+    this.#state = "closed";
+    await this.#letGo();
+  }
+
+  /** What comes by itself comes no more. */
+  #stopLooking(): void {
+    this.#sweep.stop();
+    this.retention.stop();
+    this.timers.stop();
+  }
+
+  /** Whoever waits here is told, and the store is closed. */
+  async #letGo(): Promise<void> {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     this.waiters.close(closedError());
     this.answers.close(closedError());
-    this.#state = "closed";
     await this.parts.store.close();
   }
 
@@ -291,16 +301,11 @@ export class EngineCore {
     const hasBegun = this.#state !== "new" && this.#state !== "closed";
     this.#state = "closed";
     if (!hasBegun) return;
-    this.#sweep.stop();
-    this.retention.stop();
-    this.timers.stop();
+    this.#stopLooking();
     this.#lease.stop();
     this.worker.stop();
     this.steps.stop();
-    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
-    this.waiters.close(closedError());
-    this.answers.close(closedError());
-    await this.parts.store.close();
+    await this.#letGo();
   }
 
   /** Nothing is under way: no turn, no commit, no load, no step body. What waits for the clock or the outside does not count. */

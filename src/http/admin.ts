@@ -12,7 +12,7 @@ import { textOf } from "../core/thrown.ts";
 import type { EngineCore, EngineParts } from "../engine/engine.ts";
 import { parseJsonBody } from "../ingress/capture.ts";
 import { type AdminEngine, adminRoutes, findRoute } from "./admin-route.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate } from "./admin-gate.ts";
 import type { Handler } from "./handler.ts";
 import { readRequest } from "./ingress.ts";
 import { answerForAdminError, answerForBody, answerForMethod, forbidden, jsonAnswer, noSuchRoute, notJson } from "./status.ts";
