@@ -14,14 +14,14 @@ import { limits } from "../core/limits.ts";
 import { accepted, deliveryId, type Receipt } from "../core/receipt.ts";
 import { revealAnswer, type Seal } from "../core/seal.ts";
 import { type Capture, deliveryKey, parseJsonBody } from "../ingress/capture.ts";
-import type { Verdict } from "../ingress/judge.ts";
+import type { Invalid, Verdict } from "../ingress/judge.ts";
 import type { IngressLimit } from "../ingress/rate-limit.ts";
 import { keyScope } from "../core/run-row.ts";
 import type { Address, Deliver, DeliverOutcome, DeliveryNumber, HeldRow, HookRow, Store } from "../store/port.ts";
 import type { Answers } from "./answers.ts";
 import type { Committer } from "./commit.ts";
 import type { Judge } from "./judge.ts";
-import { deliveryNotFound, type Keeper } from "./keeper.ts";
+import { deliveryNotFound, type HeldDeliveries, type RefusedFor } from "./held.ts";
 import { Payloads, placeOf } from "./payload.ts";
 import type { DoorName } from "./observer.ts";
 import type { Report } from "./report.ts";
@@ -70,7 +70,7 @@ export interface DoorOptions {
   readonly clock: Clock;
   /** Of the public route; null for none. */
   readonly rateLimit: IngressLimit | null;
-  readonly keeper: Keeper;
+  readonly held: HeldDeliveries;
   /** Whether deliveries at this custom token are kept for a hook to come, where the caller does not say. */
   readonly isEarly: (token: string) => boolean;
 }
@@ -175,7 +175,7 @@ export class Door {
     while (this.#isClaimed && !this.#isTaking) {
       this.#isClaimed = false;
       this.#isTaking = true;
-      const rows = await this.#options.keeper.claimed().catch(() => []); // the store is away
+      const rows = await this.#options.held.claimed().catch(() => []); // the store is away
       const groups = new Map<string, DeliveryNumber[]>();
       for (const { address, delivery } of rows) {
         const scope = keyScope(address);
@@ -206,13 +206,13 @@ export class Door {
    * `delivery_not_found`.
    */
   async redeliver(delivery: DeliveryNumber): Promise<Delivered> {
-    const row = await this.#options.keeper.row(delivery);
+    const row = await this.#options.held.row(delivery);
     const target = await this.#targets.stored(row.address);
     const keyed = row.key !== null;
     if (!target) return this.#refused("redeliver", { disposition: "unknown", keyed });
     const verdict = await this.#judgeHeld(target, row).catch(asIssues);
     if (verdict.type === "invalid") {
-      this.#options.keeper.keep(row, "invalid", issueText(verdict), delivery);
+      this.#options.held.keep(row, "invalid", issueText(verdict), delivery);
       return this.#refused("redeliver", { disposition: "invalid", keyed, issues: verdict.issues });
     }
     const { address, key, digest } = row;
@@ -223,7 +223,7 @@ export class Door {
   }
 
   /** The payload in the form its hook takes, as its schema gives it. */
-  async #judgeHeld(target: Target, { payload, key }: HeldRow): Promise<Held> {
+  async #judgeHeld(target: Target, { payload, key }: HeldRow): Promise<Fitted> {
     const { host, seal } = this.#options;
     const { created } = target;
     if (payload.type === "request" && created.payload === "request" && !created.methods.includes(payload.head.method))
@@ -351,8 +351,8 @@ export class Door {
     });
   }
 
-  #keep(command: Deliver, reason: "closed" | "invalid" | "key_reused", detail: string): void {
-    this.#options.keeper.keep(command, reason, detail);
+  #keep(command: Deliver, reason: RefusedFor, detail: string): void {
+    this.#options.held.keep(command, reason, detail);
   }
 
   #receipt(outcome: Told, keyed: boolean): Receipt {
@@ -382,13 +382,13 @@ export class Door {
 }
 
 /** What a hook is given of a held delivery, or why it is not. */
-type Held = { readonly type: "valid"; readonly value: Payload } | (Verdict & { readonly type: "invalid" });
+type Fitted = { readonly type: "valid"; readonly value: Payload } | Invalid;
 
-function refusedAs(message: string): Verdict & { readonly type: "invalid" } {
+function refusedAs(message: string): Invalid {
   return { type: "invalid", issues: [{ message }] };
 }
 
-function issueText({ issues }: Verdict & { readonly type: "invalid" }): string {
+function issueText({ issues }: Invalid): string {
   return issues.map(({ message }) => message).join("; ");
 }
 
@@ -406,7 +406,7 @@ function notHeld(type: "early_full" | "gone", { held = 0 }: Deliver): RingbackEr
 const unknown: Reply & { readonly type: "refused" } = { type: "refused", receipt: { disposition: "unknown", keyed: false } };
 
 /** A body that is no JSON does not fit any schema. */
-function asIssues(error: unknown): Verdict & { readonly type: "invalid" } {
+function asIssues(error: unknown): Invalid {
   if (RingbackError.is(error, "invalid_payload")) return { type: "invalid", issues: error.details.issues };
   throw error;
 }

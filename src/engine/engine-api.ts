@@ -270,7 +270,7 @@ export class EngineApi {
     const before = options.before === undefined ? null : numberOf("listRefused()", "before", options.before);
     const limit = limitOf("listRefused()", options.limit);
     const engine = await this.#engine();
-    return Promise.all((await engine.keeper.refused(before, limit)).map((row) => refusedInfo(engine, row)));
+    return Promise.all((await engine.held.refused(before, limit)).map((row) => refusedInfo(engine, row)));
   }
 
   /**

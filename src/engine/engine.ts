@@ -18,8 +18,8 @@ import { Answers } from "./answers.ts";
 import { Committer } from "./commit.ts";
 import { checkKeys } from "./key-check.ts";
 import { Door } from "./deliver.ts";
+import { HeldDeliveries } from "./held.ts";
 import { Judge } from "./judge.ts";
-import { Keeper } from "./keeper.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { Lease } from "./lease.ts";
 import { Logger, type LogSink } from "./logger.ts";
@@ -75,7 +75,7 @@ export class EngineCore {
   readonly committer: Committer;
   readonly door: Door;
   readonly targets: Targets;
-  readonly keeper: Keeper;
+  readonly held: HeldDeliveries;
   readonly retention: Retention;
   readonly answers: Answers;
   readonly waiters: Waiters;
@@ -142,7 +142,7 @@ export class EngineCore {
     this.worker.isStopped = parts.role === "ingress";
     this.targets = new Targets(this.tokens, this.worker, store);
     this.runs = new RunControl(this);
-    this.keeper = new Keeper(store, this.committer, parts.retention.refusedMs);
+    this.held = new HeldDeliveries(store, this.committer, parts.retention.refusedMs);
     this.door = new Door({
       store,
       committer: this.committer,
@@ -155,7 +155,7 @@ export class EngineCore {
       report: this.report,
       clock,
       rateLimit: parts.rateLimit,
-      keeper: this.keeper,
+      held: this.held,
       isEarly: parts.isEarly,
     });
     this.retention = new Retention(store, this.committer, clock, parts.retention);

@@ -5,7 +5,12 @@ import type { Issue } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { textOf } from "../core/thrown.ts";
 
-export type Verdict = { readonly type: "valid"; readonly value: unknown } | { readonly type: "invalid"; readonly issues: readonly Issue[] };
+export type Verdict = { readonly type: "valid"; readonly value: unknown } | Invalid;
+
+export interface Invalid {
+  readonly type: "invalid";
+  readonly issues: readonly Issue[];
+}
 
 /** A schema that has a fault of its own: it threw, or what it returned is no verdict. */
 export type Judged = Verdict | { readonly type: "broken"; readonly why: string; readonly cause: unknown };

@@ -13,7 +13,7 @@ import type { Committer } from "./commit.ts";
 
 export type RefusedFor = Exclude<HeldReason, "early" | "unclaimed">;
 
-export class Keeper {
+export class HeldDeliveries {
   readonly #store: Store;
   readonly #committer: Committer;
   readonly #keepMs: number;
