@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { isAlive } from "./cli/project.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const copy = mkdtempSync(join(tmpdir(), "ringback-demo-"));
@@ -51,17 +52,6 @@ function startDemo(): Demo {
 /** The processes that said who they are. */
 function pidsIn(output: string): number[] {
   return [...output.matchAll(/\(pid (\d+)\)/g)].map((match) => Number(match[1]));
-}
-
-/** A process that has ended and that nobody has asked about is as good as gone. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-  const status = `/proc/${pid}/stat`;
-  return !existsSync(status) || !/\) Z /.test(readFileSync(status, "utf8"));
 }
 
 /** Runs the demo with one piece of one of its files replaced. */

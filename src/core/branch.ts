@@ -4,6 +4,7 @@
 //     sleeps for good.
 // B1. Losing a `race({ … })` is for good: timers begun in the losing code, or given as a side themselves, are over.
 
+import { badArgument } from "./argument.ts";
 import { Combined, sourceOf } from "./combinator.ts";
 import { RingbackError } from "./errors.ts";
 import { Interest, type Outcome, type Reading, type Source, thrown, whenSettled } from "./reader.ts";
@@ -76,11 +77,7 @@ export type Won<S extends Record<string, Side>> = {
 export function race<const S extends Record<string, Side>>(sides: S): Promise<Won<S>> {
   const run = inTurn("race");
   const entries = Object.entries(sides);
-  if (entries.length === 0) {
-    throw new RingbackError("bad_argument", "race({}) has no sides, so it would wait for ever. Give it at least one.", {
-      details: { argument: "sides", value: "{}" },
-    });
-  }
+  if (entries.length === 0) throw badArgument("sides", sides, "race({}) has no sides, so it would wait for ever. Give it at least one.");
   return new KeyedRace(
     run,
     entries.map(([key, side]) => begun(run, key, side)),
@@ -101,7 +98,7 @@ function begun(run: Reading, key: string, side: Side): Begun {
   }
   if (hasLost(side)) {
     const message = `race(): side "${key}" is a timer that has lost an earlier race() and was cancelled then. Begin a new one for each race. To keep one deadline over several, give branch(() => sleep(…)), or use Promise.race.`;
-    throw new RingbackError("bad_argument", message, { details: { argument: key, value: "a cancelled timer" } });
+    throw badArgument(key, side, message);
   }
   return { key, source: sourceOf(side), lose: () => lose(side) };
 }

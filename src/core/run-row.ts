@@ -5,7 +5,7 @@
 // RR3. A hook is open iff it won its token, its own mark is open, its run has neither ended nor been asked to, and its deadline is ahead.
 // RR4. Nothing follows `run_ended`.
 
-import { RingbackError } from "./errors.ts";
+import { badArgument } from "./argument.ts";
 import type { BlockedReason, Due, HookAddress, HookCreated, NewRun, Payload, Recorded, RunEvent, Serialised } from "./event.ts";
 import { isInput } from "./event.ts";
 import { limits } from "./limits.ts";
@@ -364,13 +364,9 @@ export function isKeyText(text: string): boolean {
 
 /** Refuses what is no key text before it is stored under another name. */
 export function assertKeyText(argument: string, text: string): void {
-  if (!isKeyText(text)) {
-    throw new RingbackError(
-      "bad_argument",
-      `The ${argument} ${JSON.stringify(text)} holds a NUL or a lone surrogate. Use plain Unicode text.`,
-      { details: { argument, value: text } },
-    );
-  }
+  if (isKeyText(text)) return;
+  const message = `The ${argument} ${JSON.stringify(text)} holds a NUL or half a character, which not every store can keep. Choose another.`;
+  throw badArgument(argument, text, message);
 }
 
 /** Whether another hook may be opened at its place: a name's hook may (CH3). */

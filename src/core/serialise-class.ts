@@ -45,8 +45,7 @@ export function createClasses(): Classes {
 
 /** A slip would show at the first instance, which may be the result of a step that has charged somebody. */
 function check(name: string, registered: RegisteredClass<object>): void {
-  if (name === "")
-    throw new RingbackError("bad_argument", "A registered class needs a name.", { details: { argument: "name", value: '""' } });
+  if (name === "") throw badArgument("name", name, "A registered class needs a name.");
   const where = `createEngine({ classes: { ${JSON.stringify(name)} } })`;
   const { class: made, serialise, parse } = registered;
   if (typeof made !== "function" || typeof made.prototype !== "object")

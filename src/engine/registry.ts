@@ -1,5 +1,6 @@
 // The workflows and hook definitions of this process, by name. Steps are not here: a run holds the bodies its code named.
 
+import { badArgument, kindOf } from "../core/argument.ts";
 import { createHash } from "node:crypto";
 import { isAlike } from "../core/alike.ts";
 import type { HookDefinition, WorkflowDefinition } from "../core/definition.ts";
@@ -126,13 +127,11 @@ function duplicate(kind: "workflow" | "hook", first: Declared, second: Declared)
 
 /** Names are index keys and appear in every list. */
 export function checkName(kind: "workflow" | "workflow version" | "step" | "hook" | "patch", name: unknown): string {
-  if (typeof name !== "string" || name === "") {
-    const message = `A ${kind} needs a name: a string that is not empty, got ${typeof name === "string" ? '""' : typeof name}.`;
-    throw new RingbackError("bad_argument", message, { details: { argument: "name", value: String(name) } });
-  }
+  if (typeof name !== "string" || name === "")
+    throw badArgument("name", name, `A ${kind} needs a name: a string that is not empty, got ${name === "" ? '""' : kindOf(name)}.`);
   if (!isKeyText(name)) {
     const message = `The name of a ${kind}, ${JSON.stringify(name)}, holds a NUL or half a character, which not every store can keep.`;
-    throw new RingbackError("bad_argument", message, { details: { argument: "name", value: JSON.stringify(name) } });
+    throw badArgument("name", name, message);
   }
   const actual = Buffer.byteLength(name);
   if (actual > limits.nameBytes) {

@@ -1,6 +1,6 @@
 // A workflow as a value: the function its author wrote, callable inside a run, known by name everywhere else.
 
-import { checkOptions, type OptionNames } from "../core/argument.ts";
+import { checkOptions, type OptionNames, badArgument, kindOf } from "../core/argument.ts";
 import { callSite } from "../core/call-site.ts";
 import type { WorkflowDefinition, WorkflowOptions } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
@@ -28,11 +28,7 @@ export function workflow<A extends unknown[], R>(
   options: WorkflowOptions = {},
 ): Workflow<A, R> {
   checkName("workflow", name);
-  if (typeof body !== "function") {
-    throw new RingbackError("bad_argument", `Workflow "${name}" needs a function, got ${typeof body}.`, {
-      details: { argument: "body", value: typeof body },
-    });
-  }
+  if (typeof body !== "function") throw badArgument("body", body, `Workflow "${name}" needs a function, got ${kindOf(body)}.`);
   checkOptions(`workflow("${name}")`, options, workflowOptions);
   if (options.version !== undefined) checkName("workflow version", options.version);
   const declared: WorkflowDefinition = {
@@ -54,6 +50,6 @@ export function workflow<A extends unknown[], R>(
 export function definitionOf(value: unknown, taker = "start()"): WorkflowDefinition {
   const declared = (value as Workflow | undefined)?.[definition];
   if (declared) return declared;
-  const message = `${taker} takes what workflow() returned, got ${typeof value === "function" ? `a plain function (${value.name || "anonymous"})` : typeof value}.`;
-  throw new RingbackError("bad_argument", message, { details: { argument: "workflow", value: typeof value } });
+  const message = `${taker} takes what workflow() returned, got ${typeof value === "function" ? `a plain function (${value.name || "anonymous"})` : kindOf(value)}.`;
+  throw badArgument("workflow", value, message);
 }

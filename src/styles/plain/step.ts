@@ -1,9 +1,8 @@
 // Steps in the plain style.
 
-import { checkOptions, type OptionNames } from "../../core/argument.ts";
+import { checkOptions, type OptionNames, badArgument, kindOf } from "../../core/argument.ts";
 import { callStep } from "../../core/call.ts";
 import type { StepDefinition, StepOptions } from "../../core/definition.ts";
-import { RingbackError } from "../../core/errors.ts";
 import { callingRun, callingStep, durably } from "../../engine/realm.ts";
 import { checkName } from "../../engine/registry.ts";
 
@@ -41,16 +40,10 @@ const stepOptions: OptionNames<StepOptions> = { maxRetries: true, backoff: true,
 
 function declare(name: string, body: unknown, options: StepOptions): StepDefinition {
   checkName("step", name);
-  if (typeof body !== "function") {
-    throw new RingbackError("bad_argument", `Step "${name}" needs a function, got ${typeof body}.`, {
-      details: { argument: "body", value: typeof body },
-    });
-  }
+  if (typeof body !== "function") throw badArgument("body", body, `Step "${name}" needs a function, got ${kindOf(body)}.`);
   checkOptions(`step("${name}")`, options, stepOptions);
   const { maxRetries } = options;
-  if (maxRetries !== undefined && !(Number.isInteger(maxRetries) && maxRetries >= 0)) {
-    const message = `maxRetries of step "${name}" must be a whole number from 0, got ${maxRetries}.`;
-    throw new RingbackError("bad_argument", message, { details: { argument: "maxRetries", value: String(maxRetries) } });
-  }
+  if (maxRetries !== undefined && !(Number.isInteger(maxRetries) && maxRetries >= 0))
+    throw badArgument("maxRetries", maxRetries, `maxRetries of step "${name}" must be a whole number from 0, got ${maxRetries}.`);
   return { name, body: body as StepDefinition["body"], options };
 }
