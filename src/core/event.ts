@@ -27,6 +27,16 @@ export function payloadSize(payload: Payload): number {
   return payload.type === "value" ? payload.value.length : payload.body.length;
 }
 
+const secretHeader = /^(proxy-)?authorization$|^cookie$|api-?key|secret|password|token/i;
+
+/** The same with the values of its sender's credentials struck out; signatures prove nothing without their key, and stay. */
+export function withoutSecrets(payload: Payload): Payload {
+  if (payload.type === "value") return payload;
+  const { headers } = payload.head;
+  const isSecret = (at: number): boolean => at % 2 === 1 && secretHeader.test(headers[at - 1] as string);
+  return { ...payload, head: { ...payload.head, headers: headers.map((text, at) => (isSecret(at) ? "[removed]" : text)) } };
+}
+
 /** An HTTP answer at rest. */
 export interface Answer {
   readonly status: number;

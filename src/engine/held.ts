@@ -1,13 +1,13 @@
 // What is held for people: refused deliveries, kept by policy, listed, and delivered again on demand; early ones that must be judged.
 //
 // KE1. A refusal is told whether or not it could be kept: nobody waits for this, and nothing fails by it.
-// KE2. What is kept has no credentials of its sender: their values are struck out before it is stored.
+// KE2. What is kept has no credentials of its sender: their values are struck out before it is stored; of an early one, which its hook
+//      may need them for, when nobody has claimed it in time (`endHeld` in the stores).
 
 import { RingbackError } from "../core/errors.ts";
-import type { Payload } from "../core/event.ts";
+import { withoutSecrets } from "../core/event.ts";
 import { limits } from "../core/limits.ts";
 import { deliveryId } from "../core/receipt.ts";
-import { strikeSecrets } from "../ingress/capture.ts";
 import type { DeliveryNumber, HeldReason, HeldRow, Store } from "../store/port.ts";
 import type { Committer } from "./commit.ts";
 
@@ -30,7 +30,7 @@ export class HeldDeliveries {
     if (this.#keepMs === 0 && held === undefined) return;
     const { address, key, digest, payload } = delivery;
     const words = detail.slice(0, limits.warningCharacters);
-    const kept = { address: bare(address), key, digest, payload: struck(payload), reason, detail: words };
+    const kept = { address: bare(address), key, digest, payload: withoutSecrets(payload), reason, detail: words };
     const command = { op: "hold", delivery: kept, keepMs: this.#keepMs } as const;
     this.#committer.put(held === undefined ? command : { ...command, held }, () => {}, true);
   }
@@ -60,10 +60,4 @@ export function deliveryNotFound(delivery: DeliveryNumber): RingbackError {
 /** Without the number of a run, which helps only while that is hot. */
 function bare(address: HeldRow["address"]): HeldRow["address"] {
   return "token" in address ? address : { runKey: address.runKey, position: address.position };
-}
-
-/** KE2 */
-function struck(payload: Payload): Payload {
-  if (payload.type === "value") return payload;
-  return { ...payload, head: { ...payload.head, headers: strikeSecrets(payload.head.headers) } };
 }

@@ -1,6 +1,6 @@
 // Deliveries that no run has: early ones, which wait for a hook to claim their token, and refused ones, which somebody may deliver again.
 
-import { type HookCreated, payloadSize, type Recorded } from "../../core/event.ts";
+import { type HookCreated, payloadSize, withoutSecrets, type Recorded } from "../../core/event.ts";
 import { limits } from "../../core/limits.ts";
 import { accepted } from "../../core/receipt.ts";
 import { assertKeyText, hookScope, hookState, keyScope, takesUnjudged } from "../../core/run-row.ts";
@@ -100,7 +100,7 @@ export function findHeld(state: MemoryState, filter: HeldFilter, now: number): H
 /** Past its time an early one is `unclaimed`, and held on; another one goes. */
 export function endHeld(change: Change, row: HeldRow, unclaimedMs: number): void {
   const { now } = change;
-  if (row.reason === "early") change.hold({ ...row, reason: "unclaimed", until: now + unclaimedMs });
+  if (row.reason === "early") change.hold({ ...row, payload: withoutSecrets(row.payload), reason: "unclaimed", until: now + unclaimedMs });
   else change.drop(row.delivery);
 }
 

@@ -1,7 +1,7 @@
 // Deliveries that no run has: early ones, which wait for a hook to claim their token, and refused ones, which somebody may deliver again.
 
 import { decodePayload, encodePayload } from "../../core/event-codec.ts";
-import { payloadSize } from "../../core/event.ts";
+import { payloadSize, withoutSecrets } from "../../core/event.ts";
 import { limits } from "../../core/limits.ts";
 import { assertKeyText, hookState, keyScope, scopeAddress } from "../../core/run-row.ts";
 import type { Deliver, DeliverOutcome, DeliveryNumber, HeldFilter, HeldReason, HeldRow, Hold, HoldOutcome } from "../port.ts";
@@ -90,11 +90,14 @@ export function readHeldRows(tables: Tables, now: number, filter: HeldFilter): H
 
 /** Past its time an early one is `unclaimed`, and held on; another one goes. Returns how many. */
 export function endHeld(tables: Tables, now: number, unclaimedMs: number, limit: number): number {
-  const over = tables.rows("select delivery, reason from held where until <= ? order by until limit ?", now, limit);
-  for (const [delivery, reason] of over) {
-    if (reason === "early")
-      tables.write("update held set reason = 'unclaimed', until = ? where delivery = ?", now + unclaimedMs, delivery!);
-    else dropHeld(tables, delivery as number);
+  const over = tables.rows(`select ${heldColumns} from held where until <= ? order by until limit ?`, now, limit).map(readHeld);
+  for (const { delivery, reason, payload } of over) {
+    if (reason !== "early") {
+      dropHeld(tables, delivery);
+      continue;
+    }
+    const { head } = encodePayload(withoutSecrets(payload));
+    tables.write("update held set reason = 'unclaimed', until = ?, head = ? where delivery = ?", now + unclaimedMs, head, delivery);
   }
   return over.length;
 }

@@ -130,6 +130,19 @@ export const heldLaws: readonly Law[] = [
     },
   },
   {
+    name: "early: one that nobody claimed is held on without its sender's credentials",
+    holds: async (world) => {
+      const head = { method: "POST", url: null, search: "", headers: ["Authorization", "Bearer x", "X-Api-Key", "y", "X-Signature", "z"] };
+      const payload = { type: "request", head, body: new Uint8Array([1]) } as const;
+      const delivery = numberOf(await early(world, { payload }));
+      world.like((await world.store.held({ delivery }))[0], { payload });
+      world.clock.advance(earlyMs);
+      await world.do(purge);
+      const headers = ["Authorization", "[removed]", "X-Api-Key", "[removed]", "X-Signature", "z"];
+      world.like((await world.store.held({ delivery }))[0], { payload: { ...payload, head: { ...head, headers } } });
+    },
+  },
+  {
     name: "P4: what was judged for another hook is not taken by the one that has its token now, unless that one asks for no judgement",
     holds: async (world) => {
       const { run } = await world.waiting("run-1", held);
