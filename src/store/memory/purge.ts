@@ -1,6 +1,6 @@
 // What goes: runs that ended long ago, or that somebody deletes; keys that outlived them; held deliveries past their time (P10).
 
-import { type Recorded, valueIn } from "../../core/event.ts";
+import { type HookAddress, type Recorded, valueIn } from "../../core/event.ts";
 import { deliveriesIn } from "../../core/serialise.ts";
 import { hasEnded, hookScope, hookState } from "../../core/run-row.ts";
 import type { Delete, DeleteOutcome, Purge, PurgeOutcome, RunNumber } from "../port.ts";
@@ -68,12 +68,9 @@ function removeRun(change: Change, run: RunNumber): void {
   const { origin } = state.runs.get(run)!;
   for (const event of state.journals.get(run)!) {
     if (event.kind === "hook_received") keepKey(change, run, event);
+    else if (event.kind === "hook_created") dropToken(change, run, event.address);
     else if (event.kind === "child_awaited") dropWatchers(change, run, event.runId);
     else if (event.kind === "run_blocked") change.delete(state.setAside, JSON.stringify([run, event.codeId]));
-  }
-  for (const { created } of state.hooks.get(run)?.values() ?? []) {
-    const { address } = created;
-    if (address.type === "custom" && state.tokens.get(address.token)?.run === run) change.delete(state.tokens, address.token);
   }
   for (const table of [state.runs, state.journals, state.hooks, state.timers]) change.delete(table as Map<RunNumber, unknown>, run);
   change.delete(state.runById, origin.id);
@@ -92,6 +89,12 @@ function keepKey(change: Change, run: RunNumber, event: Recorded & { readonly ki
   change.set(state.keys, entry, { ...state.keys.get(entry)!, purged: { at } });
   if (response.mode === "static" && !state.answers.has(delivery))
     change.set(state.answers, delivery, { delivery, deadlineAt: at, answer: response.answer, by: "deadline" });
+}
+
+/** A token leads to the place of its hook, which may have been used again since. */
+function dropToken(change: Change, run: RunNumber, address: HookAddress): void {
+  const { tokens } = change.state;
+  if (address.type === "custom" && tokens.get(address.token)?.run === run) change.delete(tokens, address.token);
 }
 
 function dropWatchers(change: Change, run: RunNumber, awaited: string): void {

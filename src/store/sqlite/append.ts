@@ -155,7 +155,8 @@ class Author {
     const held = tables.row("select run, position from tokens where token = ?", token) as [number, number] | undefined;
     if (held !== undefined) {
       const [run] = held;
-      if (hookState(tables.mark(...held)!, tables.held(run)!, now).type === "open") return tables.origin("run", run)!.id;
+      const [mark, owner] = [tables.mark(...held), tables.held(run)];
+      if (mark !== null && owner !== null && hookState(mark, owner, now).type === "open") return tables.origin("run", run)!.id;
     }
     tables.write("insert into tokens values (?1, ?2, ?3) on conflict do update set run = ?2, position = ?3", token, this.#run, position);
     return null;

@@ -106,7 +106,8 @@ function duplicate(work: Work, command: Deliver, delivery: number, scope: string
   ];
   if (command.held !== undefined && digest === command.digest) dropHeld(tables, command.held);
   const facts = run === null ? null : tables.facts({ run, position });
-  const hook = facts === null || tables.held(facts.origin.run) === null ? null : hookRow(tables, now, openedFor(tables, facts, delivery));
+  const isThere = facts !== null && tables.held(facts.origin.run) !== null;
+  const hook = isThere ? { ...hookRow(tables, now, facts), created: openedFor(tables, facts, delivery).created } : null;
   return { type: "duplicate", delivery, hook, isSameBody: digest === command.digest };
 }
 

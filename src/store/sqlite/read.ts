@@ -69,8 +69,9 @@ export function readDelivery(
   const [run] = tables.row("select run from journal where id = ?", delivery) ?? [];
   const event = run === undefined ? null : tables.event(delivery);
   if (event?.kind !== "hook_received" || tables.progress(run as number) === null) return null;
+  const facts = tables.facts({ run: run as number, position: event.position })!;
   return {
-    hook: hookRow(tables, now, openedFor(tables, tables.facts({ run: run as number, position: event.position })!, delivery)),
+    hook: { ...hookRow(tables, now, facts), created: openedFor(tables, facts, delivery).created },
     event,
     answer: tables.answer(delivery),
   };

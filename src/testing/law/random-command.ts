@@ -32,6 +32,7 @@ const workers = ["A", "B"] as const;
 export class CommandSource {
   readonly #random: Random;
   readonly #positions: Map<RunNumber, number> = new Map();
+  readonly #named: Map<RunNumber, readonly number[]> = new Map();
   /** Run keys are random: none comes again. */
   #keys = 0;
   #appeared: Appeared = { runs: [], deliveries: [], held: [] };
@@ -191,7 +192,10 @@ export class CommandSource {
       case 16:
         return this.#continued(run);
       case 17: {
-        const position = this.#used(run); // of a name that is used again
+        // A name is given once more to the place of its first hook; a custom token's place is never used again.
+        const known = this.#named.get(run) ?? [];
+        const position = known.length > 0 && random(2) === 0 ? this.#pick(...known) : own.position;
+        if (position === own.position) this.#named.set(run, [...known, position]);
         return hookCreated(position, { timeout, name: `n${position}` });
       }
       case 0:
