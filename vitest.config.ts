@@ -1,7 +1,9 @@
 // `npm test` is the quick length. `--mode long` (npm run test:long) has the full counts, and runs the suite again in each test mode;
 // tests read both from the environment: RINGBACK_LONG, RINGBACK_TEST_MODE.
 
+import { fileURLToPath } from "node:url";
 import type { ViteUserConfigFnObject } from "vitest/config";
+import { unplugin } from "./src/styles/directives/plugin.ts";
 
 const modes = ["hot", "evict", "two-workers"];
 const report = process.env["RINGBACK_TEST_REPORT"];
@@ -9,6 +11,14 @@ const report = process.env["RINGBACK_TEST_REPORT"];
 const config: ViteUserConfigFnObject = ({ mode }) => {
   const isLong = mode === "long" || process.env["RINGBACK_LONG"] === "1";
   return {
+    // Tests may hold directives, and import the package by the names that its users have for it.
+    plugins: [unplugin.vite()],
+    resolve: {
+      alias: [
+        { find: /^(?:ringback|workflow)$/, replacement: source("index") },
+        { find: /^(?:ringback|workflow)\/(\w+)$/, replacement: source("$1") },
+      ],
+    },
     test: {
       include: ["test/**/*.test.ts"],
       pool: "forks",
@@ -23,6 +33,10 @@ const config: ViteUserConfigFnObject = ({ mode }) => {
   };
 };
 export default config;
+
+function source(entry: string): string {
+  return fileURLToPath(new URL(`src/${entry}.ts`, import.meta.url).href.replace("%24", "$"));
+}
 
 /** The suite under one mode. The rules about the code itself, and the documents, do not depend on it, and run once. */
 function projectOf(name: string): { extends: true; test: { name: string; env: Record<string, string>; exclude: string[] } } {

@@ -6,7 +6,7 @@ export { FatalError, RetryableError } from "./core/errors.ts";
 export type { RequestWithResponse, RespondResult } from "./core/request.ts";
 export { env } from "./core/secret.ts";
 export type { StandardSchema, StepOptions, WorkflowOptions } from "./core/definition.ts";
-export { type Workflow, workflow } from "./engine/workflow.ts";
+export { type Workflow, type WorkflowFunction, workflow } from "./engine/workflow.ts";
 export { fetch } from "./styles/plain/fetch.ts";
 export {
   createHook,

@@ -19,7 +19,7 @@ import type { LogSink } from "./engine/logger.ts";
 import { native } from "./engine/realm/globals.ts";
 import { processHooks, processWorkflows, Registry } from "./engine/registry.ts";
 import { retentionFrom, type RetentionOptions } from "./engine/retention.ts";
-import { definitionOf, type Workflow } from "./engine/workflow.ts";
+import { definitionOf, type WorkflowFunction } from "./engine/workflow.ts";
 import { type Admin, createAdmin } from "./http/admin.ts";
 import { type AdminOptions, createGate, type Gate } from "./http/admin-gate.ts";
 import { createIngress, forward, type Ingress, webhookRoute } from "./http/ingress.ts";
@@ -34,7 +34,7 @@ export interface EngineOptions {
   /** `sqlite:path`, `memory:`, or a store. Default: `RINGBACK_DATABASE_URL`, else `sqlite:.ringback/ringback.db`. */
   readonly store?: string | Store;
   /** The workflows this engine runs. Default: all that are declared in this process. */
-  readonly workflows?: readonly Workflow<never[], unknown>[];
+  readonly workflows?: readonly WorkflowFunction<never[], unknown>[];
   /**
    * Where the outside reaches `ingress`, such as `https://api.example.com`. Default: `RINGBACK_BASE_URL`, else `http://localhost:$PORT`; in
    * production one is required, or `null` where no webhooks are made.

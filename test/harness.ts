@@ -15,7 +15,7 @@ import type { Store } from "../src/store/port.ts";
 import { createManualClock, type ManualClock } from "../src/testing/manual-clock.ts";
 import { settled as allSettled } from "../src/testing/settled.ts";
 import type { RunHandle } from "../src/engine/run-handle.ts";
-import type { Workflow } from "../src/engine/workflow.ts";
+import type { WorkflowFunction } from "../src/engine/workflow.ts";
 
 export type Mode = "hot" | "evict" | "two-workers";
 export const modes: readonly Mode[] = ["hot", "evict", "two-workers"];
@@ -42,14 +42,14 @@ export interface World {
   /** Drops every engine as a crash would, and opens new ones on what is stored. */
   /** Without `isSettled`, for who waits for something else. */
   restart(options?: Partial<EngineOptions>, isSettled?: boolean): Promise<void>;
-  start<A extends unknown[], R>(workflow: Workflow<A, R>, ...args: A): Promise<RunHandle<R>>;
+  start<A extends unknown[], R>(workflow: WorkflowFunction<A, R>, ...args: A): Promise<RunHandle<R>>;
   journal(run: { readonly runId: string }): Promise<readonly Recorded[]>;
   /** What the engines logged. */
   readonly lines: string[];
 }
 
 export async function createWorld(
-  workflows: readonly Workflow<any[], any>[],
+  workflows: readonly WorkflowFunction<any[], any>[],
   options: Partial<EngineOptions> & { mode?: Mode } = {},
 ): Promise<World> {
   const { mode = defaultMode, ...own } = options;

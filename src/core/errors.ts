@@ -29,6 +29,8 @@ export interface ErrorDetails {
   delivery_not_loaded: { delivery: number };
   too_large: { what: string; limit: number; actual: number };
   too_deep: { what: string; limit: number };
+  bad_directive: { file: string; line: number; column: number };
+  not_compiled: { function: string; directive: string; file: string | null };
   bad_argument: { argument: string; value: string };
   delivery_not_found: { delivery: string };
   early_full: Record<string, never>;

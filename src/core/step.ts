@@ -1,5 +1,6 @@
 // When a failed attempt of a step is repeated. Pure: chance comes in as an argument.
 
+import { badArgument } from "./argument.ts";
 import type { StepOptions } from "./definition.ts";
 import { parseDuration } from "./duration.ts";
 import { FatalError, RetryableError, RingbackError } from "./errors.ts";
@@ -24,6 +25,13 @@ export function afterFailure(error: unknown, failures: number, options: StepOpti
   const cap = parseDuration(options.maxBackoff ?? defaults.maxBackoff, "maxBackoff");
   const delay = Math.min(cap, first * 2 ** Math.min(failures - 1, 40));
   return { type: "retry", dueAt: now + Math.round(delay * (0.5 + chance / 2)) };
+}
+
+/** Attempts after the first: a whole number. Throws `bad_argument`. */
+export function checkMaxRetries(step: string, maxRetries: unknown): number {
+  if (Number.isInteger(maxRetries) && (maxRetries as number) >= 0) return maxRetries as number;
+  const message = `maxRetries of step "${step}" must be a whole number from 0, got ${String(maxRetries)}.`;
+  throw badArgument("maxRetries", maxRetries, message);
 }
 
 /** The key every attempt of a step shares; give it to the service the step calls. */

@@ -14,7 +14,7 @@ import { callingRun, durably } from "./realm.ts";
 import { refusal } from "./refusal.ts";
 import type { Purged } from "./retention.ts";
 import { RunHandle, runNotFound } from "./run-handle.ts";
-import { definitionOf, type Workflow } from "./workflow.ts";
+import { definitionOf, type WorkflowFunction } from "./workflow.ts";
 
 /** How a run is started. */
 export interface StartOptions {
@@ -135,7 +135,7 @@ export class EngineApi {
    * Starts a run; resolves when it is committed. With an `id` that is taken by a run of the same workflow and arguments it resolves with
    * that run, else rejects `run_conflict`. In workflow code it starts a child, durably.
    */
-  async start<A extends unknown[], R>(workflow: Workflow<A, R>, ...rest: StartArguments<A>): Promise<RunHandle<R>> {
+  async start<A extends unknown[], R>(workflow: WorkflowFunction<A, R>, ...rest: StartArguments<A>): Promise<RunHandle<R>> {
     const definition = definitionOf(workflow);
     const [given, options = {}] = rest;
     const args = argumentsFor(definition, given);

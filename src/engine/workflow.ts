@@ -6,6 +6,7 @@ import type { WorkflowDefinition, WorkflowOptions } from "../core/definition.ts"
 import { RingbackError } from "../core/errors.ts";
 import { callingRun } from "./realm.ts";
 import { checkName, processWorkflows, sourceId } from "./registry.ts";
+import { directiveLeftIn, notCompiled } from "./uncompiled.ts";
 
 const workflowOptions: OptionNames<WorkflowOptions> = { version: true };
 const definition: unique symbol = Symbol.for("ringback/workflow") as never;
@@ -17,6 +18,9 @@ export interface Workflow<A extends unknown[] = unknown[], R = unknown> {
   /** @internal */
   readonly [definition]: WorkflowDefinition;
 }
+
+/** What `start` takes: what `workflow()` returned, or a function with `"use workflow"`, which the compile step makes one. */
+export type WorkflowFunction<A extends unknown[] = unknown[], R = unknown> = (...args: A) => Promise<R>;
 
 /**
  * Names an async function as a workflow and registers it in this process. Its runs are found by the name and survive restarts; the same
@@ -31,12 +35,16 @@ export function workflow<A extends unknown[], R>(
   if (typeof body !== "function") throw badArgument("body", body, `Workflow "${name}" needs a function, got ${kindOf(body)}.`);
   checkOptions(`workflow("${name}")`, options, workflowOptions);
   if (options.version !== undefined) checkName("workflow version", options.version);
-  const declared: WorkflowDefinition = {
-    name,
-    body: body as WorkflowDefinition["body"],
-    codeId: options.version ?? sourceId(body as WorkflowDefinition["body"]),
-    site: callSite(),
-  };
+  return declareWorkflow(name, body, { codeId: options.version ?? sourceId(body as WorkflowDefinition["body"]), site: callSite() });
+}
+
+/** The same where its code and its place are known already. */
+export function declareWorkflow<A extends unknown[], R>(
+  name: string,
+  body: (...args: A) => Promise<R> | R,
+  { codeId, site }: { readonly codeId: string; readonly site: string | null },
+): Workflow<A, R> {
+  const declared: WorkflowDefinition = { name, body: body as WorkflowDefinition["body"], codeId, site };
   const inline = async (...args: A): Promise<R> => {
     if (callingRun()) return body(...args);
     const message = `Workflow "${name}" was called like a function, outside a run. Use start(${name}, [...]) to start a run of it.`;
@@ -50,6 +58,8 @@ export function workflow<A extends unknown[], R>(
 export function definitionOf(value: unknown, taker = "start()"): WorkflowDefinition {
   const declared = (value as Workflow | undefined)?.[definition];
   if (declared) return declared;
+  const directive = directiveLeftIn(value);
+  if (directive) throw notCompiled(value as { name: string }, directive);
   const message = `${taker} takes what workflow() returned, got ${typeof value === "function" ? `a plain function (${value.name || "anonymous"})` : kindOf(value)}.`;
   throw badArgument("workflow", value, message);
 }

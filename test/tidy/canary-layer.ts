@@ -66,6 +66,11 @@ export const layerCanaries: readonly Canary[] = [
   bad(layerRule, "src/styles/plain/a.ts", 'import { handler } from "../../http/handler.ts";'),
   bad(layerRule, "src/styles/plain/a.ts", 'import { run } from "../context/run.ts";'),
   bad(layerRule, "src/styles/portable/a.ts", 'import { engine } from "../../engine/engine.ts";'),
+  bad(layerRule, "src/styles/directives/transform/a.ts", 'import { engine } from "../../../engine/engine.ts";'),
+  bad(layerRule, "src/styles/directives/transform.ts", 'import { step } from "./compiled.ts";'),
+  bad(layerRule, "src/styles/directives/plugin.ts", 'import { build } from "esbuild";'),
+  bad(layerRule, "src/transform.ts", 'import { createEngine } from "./wiring.ts"; export { createEngine };'),
+  good(layerRule, "src/styles/directives/transform/a.ts", 'import MagicString from "magic-string"; import { b } from "./b.ts";'),
   good(layerRule, "src/styles/plain/a.ts", 'import { engine } from "../../engine/engine.ts"; import { b } from "./b.ts";'),
 
   bad(layerRule, "src/adapters/express.ts", 'import { handler } from "../http/handler.ts";'),

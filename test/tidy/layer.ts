@@ -36,6 +36,19 @@ export const layers: readonly Layer[] = [
   { files: "src/http/", imports: ["src/core/", "src/engine/", "src/ingress/"], packages: [], node: { not: servers } },
 
   { files: "src/styles/portable/", imports: ["src/core/"], packages: [], node: "none" },
+  {
+    files: "src/styles/directives/transform/",
+    imports: ["src/core/", "src/styles/directives/transform.ts"],
+    packages: ["oxc-parser", "oxc-walker", "magic-string"],
+    node: { not: servers },
+  },
+  { files: "src/styles/directives/transform.ts", imports: ["src/styles/directives/transform/"], packages: [], node: "none" },
+  {
+    files: "src/styles/directives/plugin.ts",
+    imports: ["src/styles/directives/transform/", "src/styles/directives/transform.ts"],
+    packages: ["unplugin"],
+    node: { not: servers },
+  },
   { files: "src/styles/*/", imports: ["src/core/", "src/engine/"], packages: [], node: { not: servers } },
 
   {
@@ -58,6 +71,8 @@ export const layers: readonly Layer[] = [
   { files: "src/cli/", imports: ["src/*.ts"], types: ["src/http/"], packages: ["commander"], node: anyNode, canImportComputed: true },
 
   { files: "src/wiring.ts", imports: ["src/"], packages: [], node: anyNode },
+  // The compile step runs in build tools, which need no engine.
+  { files: "src/transform.ts", imports: ["src/styles/directives/"], packages: [], node: "none" },
   // Entries: they hand on what others make. What they import by value besides the wiring, they must export again.
   { files: "src/*.ts", imports: ["src/wiring.ts"], types: ["src/"], packages: [], node: "none" },
 ];

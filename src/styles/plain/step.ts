@@ -2,6 +2,7 @@
 
 import { checkOptions, type OptionNames, badArgument, kindOf } from "../../core/argument.ts";
 import { callStep } from "../../core/call.ts";
+import { checkMaxRetries } from "../../core/step.ts";
 import type { StepDefinition, StepOptions } from "../../core/definition.ts";
 import { callingRun, callingStep, durably } from "../../engine/realm.ts";
 import { checkName } from "../../engine/registry.ts";
@@ -42,8 +43,6 @@ function declare(name: string, body: unknown, options: StepOptions): StepDefinit
   checkName("step", name);
   if (typeof body !== "function") throw badArgument("body", body, `Step "${name}" needs a function, got ${kindOf(body)}.`);
   checkOptions(`step("${name}")`, options, stepOptions);
-  const { maxRetries } = options;
-  if (maxRetries !== undefined && !(Number.isInteger(maxRetries) && maxRetries >= 0))
-    throw badArgument("maxRetries", maxRetries, `maxRetries of step "${name}" must be a whole number from 0, got ${maxRetries}.`);
+  if (options.maxRetries !== undefined) checkMaxRetries(name, options.maxRetries);
   return { name, body: body as StepDefinition["body"], options };
 }

@@ -1,0 +1,76 @@
+// The compile step: turns functions with a directive into calls of `ringback/compiled`, and says what in workflow code will not replay.
+//
+// TR1. Only text is put in; every character of the author's keeps its line, and the map leads from each token to its own.
+// TR2. The same module gives the same text, in whatever build: ids depend on the module's path and names alone.
+
+import { mayConcern } from "./transform/directive.ts";
+import { Edits } from "./transform/edit.ts";
+import { Frames } from "./transform/frame.ts";
+import { Linter } from "./transform/lint.ts";
+import type { Warning } from "./transform/notice.ts";
+import { Rewriter } from "./transform/rewrite.ts";
+import { parse, visit } from "./transform/source.ts";
+
+export type { Place, Warning } from "./transform/notice.ts";
+
+/** A module to compile. */
+export interface ModuleToCompile {
+  readonly code: string;
+  /** Its path, for messages and the map; the ending tells the language. */
+  readonly file: string;
+  /** What ids begin with: its path within its package, without the ending, such as `src/order`. */
+  readonly module: string;
+  /** Ids to use in place of those that would be derived: so a function that was moved or renamed keeps its runs. */
+  readonly ids?: { readonly [derived: string]: string };
+  /** Where compiled code finds its runtime, if the module itself imports nothing of the package. Default `ringback/compiled`. */
+  readonly runtime?: string;
+  /** Names under which the package is installed. Default `workflow` and `ringback`. */
+  readonly packages?: readonly string[];
+  /** The module may be loaded again with other code, as dev servers do. */
+  readonly isReloading?: boolean;
+}
+
+/** What a module declares, by id. */
+export interface Declared {
+  readonly workflows: readonly string[];
+  readonly steps: readonly string[];
+  readonly hooks: readonly string[];
+}
+
+export interface Compiled {
+  readonly code: string;
+  /** A source map, version 3, from the compiled text to the given one. */
+  readonly map: { readonly version: number; readonly sources: string[]; readonly names: string[]; readonly mappings: string };
+  readonly declared: Declared;
+  readonly warnings: readonly Warning[];
+}
+
+/**
+ * Compiles a module; null where it holds nothing to compile, which costs a search of its text. Throws `bad_directive`, with the place, for
+ * a directive that is misspelt, stands where it does nothing, or marks what cannot be a workflow or a step.
+ */
+export function compile(given: ModuleToCompile): Compiled | null {
+  if (!mayConcern(given.code)) return null;
+  const source = parse(given.code, given.file);
+  const frames = new Frames(source);
+  const edits = new Edits(source);
+  const rewriter = new Rewriter(source, frames, edits, given);
+  const linter = new Linter(source, frames);
+  visit(source, {
+    enter(node, path) {
+      frames.enter(node, path);
+    },
+    refer(name, node, declared, path) {
+      rewriter.refer(name, node, declared, path);
+      linter.refer(name, node, declared, path);
+    },
+    leave(node, path) {
+      const frame = frames.leave(node);
+      rewriter.leave(node, path, frame);
+      edits.finish(node);
+    },
+  });
+  if (!edits.text.hasChanged()) return null;
+  const map = edits.text.generateMap({ source: given.file, includeContent: true, hires: "boundary" });
+  return { code: edits.text.toString(), map, declared: rewriter.declared, warnings: [...rewriter.warnings, ...linter.warnings] };
+}

@@ -1,0 +1,6 @@
+// What a module imports: of the package itself, and of what workflow code must not touch.
+
+/** Whether a specifier leads into one of the packages: to its root, or below. */
+export function isRuntimeModule(specifier: string, packages: readonly string[]): boolean {
+  return packages.some((name) => specifier === name || specifier.startsWith(`${name}/`));
+}

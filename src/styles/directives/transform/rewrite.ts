@@ -1,0 +1,277 @@
+// Turns each directive function, and what else needs a name, into a call of the runtime.
+//
+// A declaration stays where it is, and its name is given the durable function as the first thing in its block, so that it is hoisted as
+// before. An expression is wrapped where it stands. A step that reads names of functions around it becomes a function of those names: each
+// call gets copies, as a body that runs again elsewhere does.
+
+import { createHash } from "node:crypto";
+import { isBuiltin } from "node:module";
+import type { CallExpression, Class, MethodDefinition, Node, ObjectProperty } from "oxc-parser";
+import type { ScopeTrackerNode } from "oxc-walker";
+import type { Declared, ModuleToCompile } from "../transform.ts";
+import { type AnyFunction, isFunction, type Kind } from "./directive.ts";
+import type { Edits } from "./edit.ts";
+import type { Frame, Frames } from "./frame.ts";
+import { isRuntimeModule } from "./import.ts";
+import { anonymous, keyText, nameIn } from "./name.ts";
+import { placeOf, refused, type Warning } from "./notice.ts";
+import { sidesToBranch } from "./race.ts";
+import type { Path, Source } from "./source.ts";
+
+const runtime = "__ringback";
+const root = "";
+const idMark = /@ringback\s+id\s+(\S+)/;
+
+type MutableDeclared = { -readonly [kind in keyof Declared]: string[] };
+
+export class Rewriter {
+  readonly declared: MutableDeclared = { workflows: [], steps: [], hooks: [] };
+  readonly warnings: Warning[] = [];
+  readonly #source: Source;
+  readonly #frames: Frames;
+  readonly #edits: Edits;
+  readonly #given: ModuleToCompile;
+  readonly #packages: readonly string[];
+  readonly #references = new Map<Node, ScopeTrackerNode | null>();
+  /** What the workflows call of what they import, as written. */
+  readonly #called = new Set<string>();
+  readonly #idCounts = new Map<string, number>();
+  #isNeeded = false;
+
+  constructor(source: Source, frames: Frames, edits: Edits, given: ModuleToCompile) {
+    this.#source = source;
+    this.#frames = frames;
+    this.#edits = edits;
+    this.#given = given;
+    this.#packages = given.packages ?? ["workflow", "ringback"];
+  }
+
+  refer(name: string, node: Node, declared: ScopeTrackerNode | null, path: Path): void {
+    this.#references.set(node, declared);
+    if (declared === null) return;
+    if (declared.scope !== root && isValue(declared)) this.#capture(name, node, declared, path);
+    if (declared.type === "Import" && this.#frames.marked?.kind === "workflow") this.#note(name, node, declared, path);
+  }
+
+  leave(node: Node, path: Path, frame: Frame | null): void {
+    if (frame?.kind && isFunction(node)) this.#mark(node, frame.kind, frame, path);
+    else if (node.type === "CallExpression") this.#leaveCall(node, path);
+    else if (node.type === "ClassDeclaration" || node.type === "ClassExpression") this.#leaveClass(node, path);
+    else if (node.type === "Program") this.#leaveProgram(node);
+  }
+
+  #capture(name: string, node: Node, declared: ScopeTrackerNode, path: Path): void {
+    const parent = path.at(-1);
+    const isWritten = (parent?.type === "AssignmentExpression" && parent.left === node) || parent?.type === "UpdateExpression";
+    for (const step of this.#frames.capturing(declared)) {
+      step.captured.add(name);
+      if (isWritten)
+        this.#warn(
+          node,
+          `A step gets a copy of "${name}", so what it writes there is lost. Return the value, and assign it in the workflow.`,
+        );
+    }
+  }
+
+  /** An imported function that a workflow calls, directly or as a member of its module. */
+  #note(name: string, node: Node, declared: ScopeTrackerNode, path: Path): void {
+    if (declared.type !== "Import") return;
+    const from = declared.importNode.source.value;
+    if (isRuntimeModule(from, this.#packages) || isBuiltin(from)) return;
+    const [parent, outer] = [path.at(-1), path.at(-2)];
+    if (parent?.type === "CallExpression" && parent.callee === node) this.#called.add(name);
+    const isMember =
+      parent?.type === "MemberExpression" && parent.object === node && !parent.computed && parent.property.type === "Identifier";
+    if (isMember && outer?.type === "CallExpression" && outer.callee === parent) this.#called.add(`${name}.${keyText(parent.property)}`);
+  }
+
+  #mark(node: AnyFunction, kind: Kind, frame: Frame, path: Path): void {
+    const id = this.#idOf(node, path, kind);
+    (kind === "workflow" ? this.declared.workflows : this.declared.steps).push(id);
+    this.#isNeeded = true;
+    const parent = path.at(-1);
+    if (parent?.type === "MethodDefinition") return this.#markMethod(node, kind, id, path);
+    if (parent?.type === "Property" && (parent.method || parent.kind !== "init"))
+      return this.#markObjectMethod(node, kind, id, frame, path);
+    if (node.type === "FunctionDeclaration" && node.id) return this.#markDeclaration(node, node.id.name, kind, id, frame, path);
+    const [before, after] = this.#around(kind, id, frame, node);
+    this.#edits.wrap(node, before, endsStatement(this.#source, node, path) ? `${after};` : after);
+  }
+
+  /** What stands around a function expression. */
+  #around(kind: Kind, id: string, frame: Frame, node: AnyFunction): readonly [string, string] {
+    if (kind === "workflow") return [`${runtime}.workflow(${quote(id)}, `, `, ${this.#optionsOf(node)})`];
+    const names = [...frame.captured].join(", ");
+    if (names === "") return [`${runtime}.step(${quote(id)}, `, ")"];
+    return [`${runtime}.stepOf(${quote(id)}, (${names}) => `, `, () => [${names}])`];
+  }
+
+  #markDeclaration(node: AnyFunction, name: string, kind: Kind, id: string, frame: Frame, path: Path): void {
+    const isExport = path.at(-1)?.type === "ExportNamedDeclaration" || path.at(-1)?.type === "ExportDefaultDeclaration";
+    const block = path.at(isExport ? -2 : -1);
+    if (!isBlock(block))
+      throw refused(this.#source, node.start, `A ${kind} cannot be declared here. Put the declaration into a block of its own.`);
+    if (frame.captured.size > 0) {
+      const names = [...frame.captured].join(", ");
+      const made = `${runtime}_${name}`;
+      this.#edits.wrap(node, `function ${made}(${names}) { return `, "; }");
+      return this.#edits.atHead(block, `const ${name} = ${runtime}.stepOf(${quote(id)}, ${made}, () => [${names}]);`);
+    }
+    const [before, after] = this.#around(kind, id, frame, node);
+    this.#edits.atHead(block, `${name} = ${before}${name}${after};`);
+  }
+
+  #markMethod(node: AnyFunction, kind: Kind, id: string, path: Path): void {
+    const method = path.at(-1) as MethodDefinition;
+    const key = this.#keyOf(method, node, kind);
+    const target = method.static ? "this" : "this.prototype";
+    const call = kind === "workflow" ? "workflowMethod" : method.static ? "stepMethod" : "instanceStep";
+    const options = kind === "workflow" ? `, ${this.#optionsOf(node)}` : "";
+    this.#edits.atTail(path.at(-2) as Node, `${runtime}.${call}(${target}, ${quote(key)}, ${quote(id)}${options});`);
+  }
+
+  /** The method stays one, in an object of its own, so that it keeps its name. */
+  #markObjectMethod(node: AnyFunction, kind: Kind, id: string, frame: Frame, path: Path): void {
+    const property = path.at(-1) as ObjectProperty;
+    const key = this.#keyOf(property, node, kind);
+    const [before, after] = this.#around(kind, id, frame, node);
+    this.#edits.wrap(property, `${quote(key)}: ${before}({ `, ` })[${quote(key)}]${after}`);
+  }
+
+  #keyOf(member: MethodDefinition | ObjectProperty, node: AnyFunction, kind: Kind): string {
+    const refuse = (what: string): never => {
+      throw refused(this.#source, node.start, what);
+    };
+    if (member.kind !== "method" && member.kind !== "init")
+      refuse(`A ${member.kind === "constructor" ? "constructor" : "getter or setter"} cannot be a ${kind}.`);
+    const key = keyText(member.key);
+    if (member.key.type === "PrivateIdentifier") refuse(`A private method cannot be a ${kind}: it cannot be replaced. Leave out the "#".`);
+    if (key === null) return refuse(`A method with a computed name cannot be a ${kind}: its id would not be known. Give it a plain name.`);
+    return key;
+  }
+
+  #leaveCall(node: CallExpression, path: Path): void {
+    if (this.#frames.marked?.kind !== "step") {
+      for (const side of sidesToBranch(node, this.#references)) {
+        this.#isNeeded = true;
+        this.#edits.wrap(side, `${runtime}.branch(() => `, ")");
+      }
+    }
+    if (this.#frames.isEmpty) this.#nameHook(node, path);
+  }
+
+  /** Gives a hook that is defined in the module an id, where it has none. */
+  #nameHook(node: CallExpression, path: Path): void {
+    const declared = this.#references.get(node.callee);
+    if (declared?.type !== "Import" || declared.node.type !== "ImportSpecifier") return;
+    const { imported } = declared.node;
+    const from = declared.importNode.source.value;
+    if (imported.type !== "Identifier" || imported.name !== "defineHook" || !isRuntimeModule(from, this.#packages)) return;
+    const [first] = node.arguments;
+    if (first?.type === "TemplateLiteral" || (first?.type === "Literal" && typeof first.value === "string")) return;
+    if (nameIn(node, path) === anonymous) return;
+    const id = this.#idOf(node, path, "hook");
+    this.declared.hooks.push(id);
+    if (first) this.#edits.text.prependRight(first.start, `${quote(id)}, `);
+    else this.#edits.text.appendLeft(node.end - 1, quote(id));
+  }
+
+  /** Classes that say how they are written and read again are known by their place. */
+  #leaveClass(node: Class, path: Path): void {
+    const text = this.#source.code.slice(node.body.start, node.body.end);
+    if (!/WORKFLOW_SERIALIZE|workflow-serialize/.test(text) || !/WORKFLOW_DESERIALIZE|workflow-deserialize/.test(text)) return;
+    this.#isNeeded = true;
+    this.#edits.atTail(node.body, `${runtime}.registerClass(${quote(this.#idOf(node, path, "class"))}, this);`);
+  }
+
+  #leaveProgram(node: Extract<Node, { type: "Program" }>): void {
+    if (!this.#isNeeded) return;
+    const from = quote(this.#runtime());
+    const used = [...this.#called];
+    if (used.length > 0) this.#edits.atHead(node, `${runtime}.callsOf(${quote(this.#given.module)}, () => [${used.join(", ")}]);`);
+    const statement = this.#source.isEsm ? `import * as ${runtime} from ${from};` : `const ${runtime} = require(${from});`;
+    this.#edits.atHead(node, statement, true);
+  }
+
+  /** The copy of the package that the module itself imports, so that both are one. */
+  #runtime(): string {
+    for (const statement of this.#source.program.body) {
+      if (statement.type !== "ImportDeclaration" || statement.importKind === "type") continue;
+      const name = this.#packages.find((own) => isRuntimeModule(statement.source.value, [own]));
+      if (name !== undefined) return `${name}/compiled`;
+    }
+    return this.#given.runtime ?? "ringback/compiled";
+  }
+
+  #optionsOf(node: AnyFunction): string {
+    const { module, file, isReloading = false } = this.#given;
+    const { line } = placeOf(this.#source, node.start);
+    const code = createHash("sha256").update(this.#source.code.slice(node.start, node.end)).digest("hex").slice(0, 16);
+    const ending = /\.[^./\\]+$/.exec(file)?.[0] ?? "";
+    return `{ at: ${quote(`${module}${ending}:${line}`)}, code: ${quote(code)}, module: ${quote(module)}${isReloading ? ", isReloading: true" : ""} }`;
+  }
+
+  /** The id that the author gave, or the module and the name, made unlike all others of the module. */
+  #idOf(node: Node, path: Path, kind: Kind | "hook" | "class"): string {
+    const given = this.#givenId(node, path);
+    if (given !== null) return given;
+    const name = nameIn(node, path);
+    const plain = `${this.#given.module}//${name}`;
+    const count = (this.#idCounts.get(plain) ?? 0) + 1;
+    this.#idCounts.set(plain, count);
+    const derived = count === 1 ? plain : `${plain}~${count}`;
+    const { ids = {} } = this.#given;
+    const chosen = Object.hasOwn(ids, derived) ? (ids[derived] as string) : derived;
+    if (chosen === derived && (count > 1 || name.split("/").includes(anonymous)))
+      this.#warn(
+        node,
+        `The id of this ${kind}, "${derived}", depends on what stands before it in the file. Name the function, or put /** @ringback id … */ before it.`,
+      );
+    return chosen;
+  }
+
+  /** `@ringback id …` in a comment right before the statement or the member that the function stands in. */
+  #givenId(node: Node, path: Path): string | null {
+    const starts = new Set([node.start]);
+    for (let depth = path.length - 1; depth >= 0; depth--) {
+      const ancestor = path[depth] as Node;
+      if (isFunction(ancestor) || isBlock(ancestor) || ancestor.type === "ClassBody" || ancestor.type === "ObjectExpression") break;
+      starts.add(ancestor.start);
+    }
+    for (const { value, end } of this.#source.comments) {
+      const after = /^\s*/.exec(this.#source.code.slice(end))?.[0].length ?? 0;
+      const id = starts.has(end + after) ? idMark.exec(value)?.[1] : undefined;
+      if (id !== undefined) return id;
+    }
+    return null;
+  }
+
+  #warn(node: Node, message: string): void {
+    this.warnings.push({ ...placeOf(this.#source, node.start), message });
+  }
+}
+
+/** Functions and classes of a function around are used as they are: no copy of them can be made. */
+function isValue(declared: ScopeTrackerNode): boolean {
+  if (declared.type !== "Variable") return declared.type === "FunctionParam" || declared.type === "CatchParam";
+  const { init } = declared.variableNode.declarations.find(({ id }) => id === declared.node) ?? {};
+  return !init || !(isFunction(init) || init.type === "ClassExpression");
+}
+
+function isBlock(
+  node: Node | undefined,
+): node is Extract<Node, { type: "Program" | "BlockStatement" | "StaticBlock" | "TSModuleBlock" | "SwitchCase" }> {
+  const types = ["Program", "BlockStatement", "StaticBlock", "TSModuleBlock", "SwitchCase"];
+  return node !== undefined && types.includes(node.type);
+}
+
+/** Whether a call made of the node would swallow the next line, since no semicolon stands between them. */
+function endsStatement({ code }: Source, node: Node, path: Path): boolean {
+  const statement = path.findLast(
+    (ancestor) =>
+      ancestor.type === "VariableDeclaration" || ancestor.type === "ExpressionStatement" || ancestor.type === "ExportDefaultDeclaration",
+  );
+  return statement !== undefined && statement.end === node.end && code[node.end] !== ";";
+}
+
+const quote = JSON.stringify;

@@ -1,0 +1,59 @@
+// A module as the transform sees it: parsed once, with every name resolved to its declaration.
+
+import { isReferenceIdentifier, ScopeTracker, type ScopeTrackerNode, walk } from "oxc-walker";
+import { type Comment, type Node, type ParserOptions, parseSync, type Program } from "oxc-parser";
+import { refused } from "./notice.ts";
+
+export interface Source {
+  readonly code: string;
+  readonly file: string;
+  readonly program: Program;
+  readonly comments: readonly Comment[];
+  /** Whether `import` and `export` are its module syntax, or `require`. */
+  readonly isEsm: boolean;
+}
+
+/** Reads a module. Throws `bad_directive` where it cannot be parsed: what is not understood may hold a directive. */
+export function parse(code: string, file: string): Source {
+  const { program, comments, errors, module } = parseSync(file, code, { lang: languageOf(file), sourceType: "unambiguous" });
+  const [error] = errors;
+  if (error) throw refused({ code, file }, error.labels[0]?.start ?? 0, `The file cannot be parsed: ${error.message}`);
+  return { code, file, program, comments, isEsm: module.hasModuleSyntax || /\.m[jt]s$/.test(file) };
+}
+
+/** `.js` files may hold JSX, as bundlers take them. */
+function languageOf(file: string): NonNullable<ParserOptions["lang"]> {
+  const [, typed, x] = /\.[cm]?([jt])s(x?)$/.exec(file) ?? [];
+  return typed === "t" ? (x ? "tsx" : "ts") : "jsx";
+}
+
+/** Where a walk stands: the ancestors of the node, the nearest last. */
+export type Path = readonly Node[];
+
+export interface Visitor {
+  enter(node: Node, path: Path): void;
+  leave(node: Node, path: Path): void;
+  /** A value that is read or written by its name; `declared` is null for globals. */
+  refer(name: string, node: Node, declared: ScopeTrackerNode | null, path: Path): void;
+}
+
+/** Walks a module, with all of its declarations known beforehand, since functions are called before they stand. */
+export function visit({ program }: Source, visitor: Visitor): void {
+  const tracker = new ScopeTracker({ preserveExitedScopes: true });
+  walk(program, { scopeTracker: tracker });
+  tracker.freeze();
+  const path: Node[] = [];
+  walk(program, {
+    scopeTracker: tracker,
+    enter(node, parent) {
+      visitor.enter(node, path);
+      if ((node.type === "Identifier" || node.type === "JSXIdentifier") && isReferenceIdentifier(node, parent))
+        visitor.refer(node.name, node, tracker.getDeclaration(node.name), path);
+      path.push(node);
+    },
+    leave(node) {
+      path.pop();
+      visitor.leave(node, path);
+    },
+  });
+}
