@@ -1,5 +1,6 @@
 // Lets the free functions (`resumeHook`, `approval.resume` …), which host code calls without an engine in hand, speak to a test's engines.
 
+import "../src/wiring.ts"; // first: it says how the default engine is made, too
 import { useDefaultApi } from "../src/engine/default.ts";
 import type { Engine } from "../src/wiring.ts";
 import type { World } from "./harness.ts";

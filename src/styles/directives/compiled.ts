@@ -88,7 +88,10 @@ function checkCalls(module: string): void {
   if (!called) return;
   for (const value of called()) {
     const directive = directiveLeftIn(value);
-    if (directive) throw notCompiled(value as { name: string }, directive);
+    if (!directive) continue;
+    const error = notCompiled(value as { name: string }, directive);
+    callingRun()?.misuse(error);
+    throw error;
   }
   calls.delete(module);
 }

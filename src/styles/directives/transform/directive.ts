@@ -18,9 +18,12 @@ const kinds: ReadonlyMap<string, Kind> = new Map([
 const mark = /["'`]\s*use.{0,3}(?:w|st(?!rict|ate))|["'`]workflow-serialize|WORKFLOW_SERIALIZE/i;
 const hookMark = "defineHook";
 
+/** What every compiled module begins with, in one module syntax or the other: nothing is compiled twice. */
+const done = /(?:import \* as|const) __ringback /;
+
 /** Whether the file may hold anything for the transform. */
 export function mayConcern(code: string): boolean {
-  return mark.test(code) || code.includes(hookMark);
+  return (mark.test(code) || code.includes(hookMark)) && !done.test(code);
 }
 
 export function isFunction(node: Node): node is AnyFunction {

@@ -146,7 +146,8 @@ export class Rewriter {
       refuse(`A ${member.kind === "constructor" ? "constructor" : "getter or setter"} cannot be a ${kind}.`);
     const key = keyText(member.key);
     if (member.key.type === "PrivateIdentifier") refuse(`A private method cannot be a ${kind}: it cannot be replaced. Leave out the "#".`);
-    if (key === null) return refuse(`A method with a computed name cannot be a ${kind}: its id would not be known. Give it a plain name.`);
+    if (key === null || (member.computed && member.key.type !== "Literal"))
+      return refuse(`A method with a computed name cannot be a ${kind}: its id would not be known. Give it a plain name.`);
     return key;
   }
 
