@@ -1,43 +1,28 @@
-// `ringback`: what workflow code is written with.
+// `ringback`: what workflow code is written with. Values are the first copy's (RT1).
 
-import "./wiring.ts";
+import { index } from "./runtime/first.ts";
+import type * as own from "./runtime/index.ts";
 
-export { FatalError, RetryableError } from "./core/errors.ts";
-export type { RequestWithResponse, RespondResult } from "./core/request.ts";
-export { env } from "./core/secret.ts";
-export type { StandardSchema, StepOptions, WorkflowOptions } from "./core/definition.ts";
-export { type Workflow, type WorkflowFunction, workflow } from "./engine/workflow.ts";
-export { fetch } from "./styles/plain/fetch.ts";
-export {
-  createHook,
-  createWebhook,
-  type DefinedHook,
-  type DefineHookOptions,
-  defineHook,
-  type Hook,
-  type HookHandle,
-  type HookOptions,
-  type Webhook,
-  type WebhookOptions,
-} from "./styles/plain/hook.ts";
-export { getStepMetadata, getWorkflowMetadata, random, type StepMetadata, uuid, type WorkflowMetadata } from "./styles/plain/metadata.ts";
-export { patched } from "./styles/plain/patch.ts";
-export { type Step, step } from "./styles/plain/step.ts";
-export { branch, race, sleep } from "./styles/plain/wait.ts";
-export { type ContinueOptions, continueAsNew } from "./styles/plain/chapter.ts";
-export type {
-  DeliveryFact,
-  DoorName,
-  EngineEventName,
-  EngineEvents,
-  EngineListener,
-  RunEndFact,
-  RunFact,
-  StepFact,
-} from "./engine/observer.ts";
-export type { Health } from "./engine/health.ts";
-export type { LogSink } from "./engine/logger.ts";
-export type { RetentionOptions } from "./engine/retention.ts";
-export type { AdminOptions } from "./http/admin-gate.ts";
-export type { RateLimitOptions } from "./ingress/rate-limit.ts";
-export { createEngine, type Engine, type EngineOptions } from "./wiring.ts";
+export type * from "./runtime/index.ts";
+
+export const FatalError: typeof own.FatalError = index.FatalError;
+export type FatalError = own.FatalError;
+export const RetryableError: typeof own.RetryableError = index.RetryableError;
+export type RetryableError = own.RetryableError;
+export const branch: typeof own.branch = index.branch;
+export const continueAsNew: typeof own.continueAsNew = index.continueAsNew;
+export const createEngine: typeof own.createEngine = index.createEngine;
+export const createHook: typeof own.createHook = index.createHook;
+export const createWebhook: typeof own.createWebhook = index.createWebhook;
+export const defineHook: typeof own.defineHook = index.defineHook;
+export const env: typeof own.env = index.env;
+export const fetch: typeof own.fetch = index.fetch;
+export const getStepMetadata: typeof own.getStepMetadata = index.getStepMetadata;
+export const getWorkflowMetadata: typeof own.getWorkflowMetadata = index.getWorkflowMetadata;
+export const patched: typeof own.patched = index.patched;
+export const race: typeof own.race = index.race;
+export const random: typeof own.random = index.random;
+export const sleep: typeof own.sleep = index.sleep;
+export const step: typeof own.step = index.step;
+export const uuid: typeof own.uuid = index.uuid;
+export const workflow: typeof own.workflow = index.workflow;

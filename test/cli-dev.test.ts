@@ -52,6 +52,17 @@ test("it serves the default engine, prints each hook once, takes callbacks, and 
   expect(stdout.every((line) => "event" in JSON.parse(line))).toBe(true);
 });
 
+test("RT1: it serves an app that knows the package under another name", async () => {
+  project.installAs("workflow");
+  const aliased = app.replaceAll('"ringback', '"workflow');
+  const cwd = project.newFolder({ "app.js": aliased, "greeting.js": greeting("hello") });
+  const dev = project.start(["dev", "app.js", "--json"], { cwd, env: { PORT: await freePort() } });
+  const { url } = await dev.news("hook");
+  const answer = await fetch(url, { method: "POST", body: "7 euros", headers: { connection: "close" } });
+  expect(answer.status).toBe(202);
+  await dev.shows("paid 7 euros");
+});
+
 test.each(["SIGINT", "SIGTERM"] as const)(
   "%s ends it and the app, at its next start the run is there, and it exits with 0",
   async (signal) => {

@@ -65,6 +65,7 @@ export interface ErrorDetails {
   engine_closed: Record<never, never>;
   internal_error: { run: string; workflow: string };
   unknown_protocol: { found: number; known: number };
+  runtime_too_old: { name: string; runtime: string; copy: string };
 }
 /** The stable name of an error; each has a page under `docs/errors/`. */
 export type ErrorCode = keyof ErrorDetails;

@@ -1,6 +1,6 @@
 // Where workflow code meets the process: turns as whole macrotasks, the guard, patched globals, stray rejections. This file and its
-// folder alone touch ticks, async context and globals. Everything is per process, installed once, and costs one variable check outside
-// turns. The invariants M1 to M5 stand where they are held: turn, guard, context, stray, guard.
+// folder alone touch ticks, async context and globals. Everything is per process, installed once (RT1), and costs one variable check
+// outside turns. The invariants M1 to M5 stand where they are held: turn, guard, context, stray, guard.
 
 import { useCaller, useScopes } from "../core/turn.ts";
 import { callingInTurn, callingScope, inScope } from "./realm/context.ts";
@@ -12,8 +12,11 @@ export { afresh, callingRun, callingStep, inStep } from "./realm/context.ts";
 export { durably, here, onMisuse } from "./realm/guard.ts";
 export { asMisuse, takeTurn, takeTurns } from "./realm/turn.ts";
 
-useScopes({ get: callingScope, run: inScope });
-useCaller(callingInTurn);
-holdTicks();
-watchErrors();
-patchGlobals(callingInTurn);
+/** Puts the realm's patches in place: once in a process, by the copy of the package that was loaded first (RT1). */
+export function installRealm(): void {
+  useScopes({ get: callingScope, run: inScope });
+  useCaller(callingInTurn);
+  holdTicks();
+  watchErrors();
+  patchGlobals(callingInTurn);
+}

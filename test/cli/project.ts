@@ -66,6 +66,13 @@ export class Project {
     return folder;
   }
 
+  /** The package once more under another name, for all of the project or for one folder, as npm lays out `name@npm:ringback`. */
+  installAs(name: string, folder: string = this.folder): string {
+    const copy = join(folder, "node_modules", name);
+    cpSync(join(this.folder, "node_modules/ringback"), copy, { recursive: true });
+    return copy;
+  }
+
   /** Runs `ringback …` to its end. */
   async run(args: readonly string[], options: CallOptions = {}): Promise<Ended> {
     const child = spawn(process.execPath, [this.#program, ...args], {
@@ -96,8 +103,8 @@ export class Project {
   }
 
   /** Starts an app of the user's, in plain Node. */
-  startApp(file: string, options: CallOptions & { readonly cwd: string }): Running {
-    return new Running([file], options);
+  startApp(file: string, options: CallOptions & { readonly cwd: string }, args: readonly string[] = []): Running {
+    return new Running([file, ...args], options);
   }
 }
 

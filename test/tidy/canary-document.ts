@@ -46,6 +46,22 @@ export const documentCanaries: readonly Canary[] = [
   ),
   many(
     exportsRule,
+    "types beside those that are handed on",
+    { "package.json": manifest(`".": ${entry("index")}`), "src/index.ts": "", "src/runtime/index.ts": "" },
+    ["package.json:3"],
+  ),
+  many(
+    exportsRule,
+    "types of what is handed on",
+    {
+      "package.json": manifest('".": { "types": "./dist/runtime/index.d.ts", "default": "./dist/index.js" }'),
+      "src/index.ts": "",
+      "src/runtime/index.ts": "",
+    },
+    [],
+  ),
+  many(
+    exportsRule,
     "types last",
     { "package.json": manifest('".": { "default": "./dist/index.js", "types": "./dist/index.d.ts" }'), "src/index.ts": "" },
     ["package.json:3"],

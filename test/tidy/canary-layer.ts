@@ -115,15 +115,28 @@ export const layerCanaries: readonly Canary[] = [
 
   bad(layerRule, "src/index.ts", 'import { step } from "./styles/plain/step.ts"; step();'),
   bad(layerRule, "src/index.ts", 'import { serve } from "./node.ts"; export { other as serve };'),
+  bad(layerRule, "src/index.ts", 'import { createEngine } from "./wiring.ts"; createEngine();'),
   good(
     layerRule,
     "src/index.ts",
-    'import "./wiring.ts"; export { step } from "./styles/plain/step.ts"; import { race } from "./styles/plain/race.ts"; export { race };',
+    'export { step } from "./styles/plain/step.ts"; import { race } from "./styles/plain/race.ts"; export { race };',
   ),
   good(
     layerRule,
     "src/index.ts",
-    'import { defaults } from "./wiring.ts"; import type { Engine } from "./engine/engine.ts"; export const start: Engine["start"] = defaults.start;',
+    'import { api } from "./runtime/first.ts"; import type { Engine } from "./engine/engine.ts"; export const start: Engine["start"] = api.start;',
+  ),
+  bad(layerRule, "src/runtime/index.ts", 'import { step } from "../styles/plain/step.ts"; step();'),
+  good(
+    layerRule,
+    "src/runtime/api.ts",
+    'import { defaults } from "../wiring.ts"; export { step } from "../styles/plain/step.ts"; export const start: unknown = defaults.start;',
+  ),
+  bad(layerRule, "src/runtime/first.ts", 'import { step } from "../styles/plain/step.ts"; export { step };'),
+  good(
+    layerRule,
+    "src/runtime/first.ts",
+    'import { readFileSync } from "node:fs"; import * as api from "./api.ts"; import { installRealm } from "../engine/realm.ts";',
   ),
   good(layerRule, "src/wiring.ts", 'import { handler } from "./http/handler.ts"; import { sqliteStore } from "./store/sqlite/store.ts";'),
   bad(layerRule, "src/extra/a.ts", "export {};"),
@@ -132,7 +145,8 @@ export const layerCanaries: readonly Canary[] = [
   bad(wiringRule, "src/testing/a.ts", 'import type { Engine } from "../index.ts";'),
   bad(wiringRule, "src/api.ts", 'export { start } from "./index.ts";'),
   bad(wiringRule, "src/wiring.ts", 'import "./index.ts";'),
-  good(wiringRule, "src/api.ts", 'import { defaults } from "./wiring.ts";'),
+  bad(wiringRule, "src/api.ts", 'import { defaults } from "./wiring.ts";'),
+  good(wiringRule, "src/runtime/api.ts", 'import { defaults } from "../wiring.ts";'),
   good(wiringRule, "src/cli/main.ts", 'import { createEngine } from "../index.ts";'),
 
   many(cycleRule, "two files", { "src/core/a.ts": '\nimport { b } from "./b.ts";', "src/core/b.ts": '// b\nexport { a } from "./a.ts";' }, [

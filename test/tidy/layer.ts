@@ -14,6 +14,8 @@ export interface Layer {
   readonly typePackages?: readonly string[];
   /** Modules of the runtime (`node:…`): none, or all but those named. */
   readonly node: "none" | { readonly not: readonly string[] };
+  /** An entry: what it imports by value beyond `imports`, it must export again. */
+  readonly isEntry?: boolean;
   /** Whether `import(path)` with a path made at run time is allowed: a program that loads its user's code. */
   readonly canImportComputed?: boolean;
 }
@@ -73,8 +75,9 @@ export const layers: readonly Layer[] = [
   { files: "src/wiring.ts", imports: ["src/"], packages: [], node: anyNode },
   // The compile step runs in build tools, which need no engine.
   { files: "src/transform.ts", imports: ["src/styles/directives/"], packages: [], node: "none" },
-  // Entries: they hand on what others make. What they import by value besides the wiring, they must export again.
-  { files: "src/*.ts", imports: ["src/wiring.ts"], types: ["src/"], packages: [], node: "none" },
+  { files: "src/runtime/first.ts", imports: ["src/runtime/", "src/core/", "src/engine/"], packages: [], node: { not: servers } },
+  { files: "src/runtime/", imports: ["src/wiring.ts"], types: ["src/"], packages: [], node: "none", isEntry: true },
+  { files: "src/*.ts", imports: ["src/runtime/first.ts"], types: ["src/"], packages: [], node: "none", isEntry: true },
 ];
 
 export const wiring = "src/wiring.ts";

@@ -65,7 +65,10 @@ export const exportsRule: Rule = {
         continue;
       }
       const [source, types] = [sourceOf(target.default, ".js"), sourceOf(target.types, ".d.ts")];
-      if (source === null || source !== types) add(name, `${name}: "types" and "default" must be one dist/*.d.ts and dist/*.js`);
+      // An entry that hands on the first copy's values has its types where these are declared, with their documentation.
+      const own = source?.replace(/^src\//, "src/runtime/") ?? "";
+      if (source === null || types !== (project.has(own) ? own : source))
+        add(name, `${name}: "types" and "default" must be one dist/*.d.ts and dist/*.js, "types" from dist/runtime/ where it is there`);
       else if (!project.has(source)) add(name, `${name} promises ${source}, which does not exist`);
       if (Object.keys(target)[0] !== "types") add(name, `${name}: "types" must come first`);
       promised.add(source ?? "");

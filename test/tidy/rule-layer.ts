@@ -51,7 +51,7 @@ function isReached(from: string, layer: Layer, target: string, wanted: Import, s
   if (own?.endsWith("/") === true && target.startsWith(own)) return true;
   if (layer.imports.some((each) => match(each, target) !== null)) return true;
   if (wanted.isType && (layer.types ?? []).some((each) => match(each, target) !== null)) return true;
-  return layer.files === "src/*.ts" && target.startsWith("src/") && isHandedOn(wanted, source);
+  return layer.isEntry === true && target.startsWith("src/") && isHandedOn(wanted, source);
 }
 
 /** Whether an entry exports again all that it imports here. */
@@ -79,14 +79,14 @@ function allowsBuiltin(layer: Layer, builtin: string): boolean {
 }
 
 export const wiringRule: Rule = {
-  name: "nothing but an entry imports the wiring, and nothing but the CLI an entry",
+  name: "nothing but what entries hand on imports the wiring, and nothing but the CLI an entry",
   check: (project) =>
     project.sources("src/").flatMap((source) =>
       source.imports.flatMap(({ specifier, line }) => {
         if (specifier?.startsWith(".") !== true) return [];
         const target = posix.join(posix.dirname(source.path), specifier);
         const isRoot = match("src/*.ts", target) !== null;
-        if (!isRoot || source.path.startsWith("src/cli/") || (target === wiring && match("src/*.ts", source.path) !== null)) return [];
+        if (!isRoot || source.path.startsWith("src/cli/") || (target === wiring && match("src/runtime/", source.path) !== null)) return [];
         return [{ file: source.path, line, message: `must not import ${target}: it stands above all layers` }];
       }),
     ),

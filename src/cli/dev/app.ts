@@ -1,11 +1,10 @@
 // The process that `ringback dev` starts, and starts again: imports the app's file, serves its callbacks, reports hooks as they open.
 //
-// The app's own copy of ringback is asked, not this one: workflows are declared there.
+// The app's own copy of ringback is asked, and is to be the first that is loaded (RT1): this one may be of another version.
 
 import inspector from "node:inspector";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
-import { exitCode, failureOf } from "../failure.ts";
 import { followLoads } from "./loaded.ts";
 import type { FromApp, OpenHook, ToApp } from "./message.ts";
 import type { Engine } from "../../index.ts";
@@ -45,7 +44,7 @@ async function begin(): Promise<void> {
     await report(engine);
   } catch (error) {
     if (isStopping) return;
-    fail(error);
+    await fail(error);
   }
 }
 
@@ -113,7 +112,8 @@ function openHook({ hookId, runId, workflowName, isWebhook, hasSchema, token, ur
   return { hookId, runId, workflowName, isWebhook, hasSchema, token, url };
 }
 
-function fail(error: unknown): void {
+async function fail(error: unknown): Promise<void> {
+  const { exitCode, failureOf } = await import("../failure.ts");
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (code === "EADDRINUSE") {
     const line = `Port ${port} is taken by another process. Stop that one, or choose another port: PORT=${Number(port) + 1} npx ringback dev …`;

@@ -1,0 +1,3 @@
+// What this copy has for `ringback/compiled`: what the output of the compile step imports.
+
+export * from "../styles/directives/compiled.ts";
