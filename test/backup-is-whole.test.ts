@@ -1,8 +1,8 @@
 // A copy that SQLite makes of a database in use is whole: an engine opens it, and its runs go on.
 
-import { DatabaseSync } from "@photostructure/sqlite";
 import { expect, test } from "vitest";
 import { createHook, step, workflow } from "../src/index.ts";
+import { loadDriver } from "../src/store/sqlite/driver.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createEngine } from "../src/wiring.ts";
 import { createWorld, testKeys } from "./harness.ts";
@@ -22,8 +22,10 @@ test("a copy made under a running engine, with runs parked and others under way,
   for (let id = 0; id < 20; id++) await world.start(wf, id);
   await world.engine.resumeHook("backup:0", "before", { key: "k" });
   const copy = `${world.path}.copy`;
+  // The engine's own library: two copies of SQLite in one process must not share a file.
+  const Database = await loadDriver();
   const under = Array.from({ length: 20 }, (_, id) => world.engine.resumeHook(`backup:${id}`, "meanwhile"));
-  const database = new DatabaseSync(world.path as string);
+  const database = new Database(world.path as string);
   database.exec(`vacuum into '${copy}'`);
   database.close();
   await Promise.all(under);

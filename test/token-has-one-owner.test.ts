@@ -6,13 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { DatabaseSync } from "@photostructure/sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createHook, workflow } from "../src/index.ts";
 import { HookConflictError } from "../src/errors.ts";
 import { systemClock } from "../src/engine/clock.ts";
 import { memoryStore } from "../src/store/memory/store.ts";
 import type { Command, Outcome, Store } from "../src/store/port.ts";
+import { loadDriver } from "../src/store/sqlite/driver.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { asked, custom, deliver, disposeOf, hookCreated, runEnded, start } from "../src/testing/law/world.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
@@ -136,7 +136,9 @@ function whose(move: Move): "a" | "b" | "outside" {
 
 /** Both are told to commit while a third holds the write lock; when it lets go, they race. */
 async function meet(path: string, children: readonly Gated[], commands: readonly Command[]): Promise<Outcome[]> {
-  const gate = new DatabaseSync(path);
+  // The store's own library: two copies of SQLite in one process must not share a file.
+  const Database = await loadDriver();
+  const gate = new Database(path);
   gate.exec("begin immediate");
   await Promise.all(children.map((child, at) => child.say(commands[at])));
   gate.exec("rollback");
