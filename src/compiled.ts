@@ -5,9 +5,12 @@ import type * as own from "./runtime/compiled.ts";
 
 export type * from "./runtime/compiled.ts";
 
+export const allowReloading: typeof own.allowReloading = compiled.allowReloading;
 export const branch: typeof own.branch = compiled.branch;
 export const callsOf: typeof own.callsOf = compiled.callsOf;
 export const instanceStep: typeof own.instanceStep = compiled.instanceStep;
+export const schema: typeof own.schema = compiled.schema;
+export const schemaOf: typeof own.schemaOf = compiled.schemaOf;
 export const step: typeof own.step = compiled.step;
 export const stepMethod: typeof own.stepMethod = compiled.stepMethod;
 export const stepOf: typeof own.stepOf = compiled.stepOf;

@@ -67,6 +67,34 @@ test("hooks that a module defines are named after it", () => {
   expect(found?.code).toContain('defineHook("a//sent", { schema })');
 });
 
+test("a schema that stands in the workflow is known to every process that has loaded the module", async () => {
+  const { main } = await load<{ main: Workflow }>({
+    "src/app.ts": `import { createWebhook } from "workflow";
+import { z } from "zod";
+const cents = z.number().int();
+export async function main(limit: number) {
+  "use workflow";
+  const paid = createWebhook({ schema: z.object({ cents, at: z.string().optional().transform((at) => at) }) });
+  const late = await createWebhook({ schema: z.object({ cents: z.number().max(limit) }) });
+  return [await (await paid).json(), late.method];
+} // the end`,
+  });
+  const world = await createWorld([main], { mode: "evict" });
+  const run = await world.start(main, 5);
+  await world.settled();
+  const definitions = (await world.journal(run)).flatMap((event) => (event.kind === "hook_created" ? [event.definition] : []));
+  expect(definitions).toEqual(["src/app//main/paid", null]); // the other reads an argument of its run
+  const [late, paid] = await world.engine.listHooks({ withTokens: true });
+  const status = async (url: string | null | undefined, cents: unknown): Promise<number> =>
+    (await world.engine.ingress(new Request(url as string, { method: "POST", body: JSON.stringify({ cents }) }))).status;
+  const [first, second] = paid?.hookId.endsWith(":1") ? [paid, late] : [late, paid];
+  expect(await status(first?.url, "1")).toBe(422);
+  expect(await status(second?.url, 6)).toBe(422);
+  expect([await status(first?.url, 1), await status(second?.url, 5)]).toEqual([202, 202]);
+  await world.settled();
+  expect(await run.returnValue).toEqual([{ cents: 1 }, "POST"]);
+});
+
 const wait = (name: string): string => `import { createHook } from "workflow";
 export async function ${name}() { "use workflow"; const hook = createHook({ token: "go" }); return ${name}Step(await hook) }
 async function ${name}Step(value) { "use step"; return value + 1 }`;

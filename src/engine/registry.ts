@@ -51,6 +51,7 @@ export class Registry {
   /** As with workflows: which of two schemas should a door judge by? The same one declared again, by a module loaded twice, is no second. */
   addHook(hook: NamedHook): void {
     const known = this.#hooks.get(hook.name);
+    if (isReloading) return void this.#hooks.set(hook.name, hook);
     if (known && known.schema !== hook.schema && (isOneFile(known, hook) || !isAlike(known.schema, hook.schema)))
       throw duplicate("hook", known, hook);
     if (!known) this.#hooks.set(hook.name, hook);
@@ -72,6 +73,17 @@ export class Registry {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
+}
+
+const schemaNames = new WeakMap<object, string>();
+
+/** Says under which name a schema is known, where it is used without one. */
+export function nameSchema(schema: object, name: string): void {
+  schemaNames.set(schema, name);
+}
+
+export function nameOfSchema(schema: object): string | null {
+  return schemaNames.get(schema) ?? null;
 }
 
 /** Every workflow and named hook declared in this process, for the default engine, which may come later than they. */

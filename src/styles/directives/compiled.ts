@@ -4,9 +4,9 @@
 import { callStep } from "../../core/call.ts";
 import * as core from "../../core/branch.ts";
 import { checkMaxRetries } from "../../core/step.ts";
-import type { StepDefinition } from "../../core/definition.ts";
+import type { StandardSchema, StepDefinition } from "../../core/definition.ts";
 import { callingRun, callingStep, durably } from "../../engine/realm.ts";
-import { allowReloading, checkName } from "../../engine/registry.ts";
+import { allowReloading as allow, checkName, nameSchema, processHooks } from "../../engine/registry.ts";
 import { directiveLeftIn, notCompiled } from "../../engine/uncompiled.ts";
 import { declareWorkflow } from "../../engine/workflow.ts";
 
@@ -20,13 +20,10 @@ export interface CompiledWorkflow {
   readonly code: string;
   /** Its module, as `callsOf` names it. */
   readonly module: string;
-  /** Other code may come under the same id: a dev server loads changed modules again. */
-  readonly isReloading?: boolean;
 }
 
 /** A function with "use workflow". */
-export function workflow<F extends AnyFunction>(id: string, body: F, { at, code, module, isReloading = false }: CompiledWorkflow): F {
-  if (isReloading) allowReloading(true);
+export function workflow<F extends AnyFunction>(id: string, body: F, { at, code, module }: CompiledWorkflow): F {
   checkName("workflow", id);
   const checked = (...args: never[]): Promise<unknown> => {
     checkCalls(module);
@@ -69,6 +66,22 @@ export function instanceStep(target: object, key: string, id: string): void {
 /** A static method with "use workflow". */
 export function workflowMethod(target: object, key: string, id: string, options: CompiledWorkflow): void {
   replace(target, key, (body) => workflow(id, (body as (...args: never[]) => unknown).bind(target as never), options));
+}
+
+/** For a dev server, which loads changed modules again: other code may come under the same id. */
+export function allowReloading(): void {
+  allow(true);
+}
+
+/** A schema that stands where a webhook is made: under its id, every process that has loaded the module can judge by it. */
+export function schema<S extends StandardSchema>(id: string, given: S): void {
+  processHooks.add({ name: checkName("hook", id), schema: given, site: null });
+}
+
+/** The same where the webhook is made. */
+export function schemaOf<S extends StandardSchema>(id: string, given: S): S {
+  nameSchema(given, id);
+  return given;
 }
 
 /** A side of a race: a branch in workflow code, elsewhere a plain call. */

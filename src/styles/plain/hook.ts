@@ -10,7 +10,7 @@ import { HookBase } from "../../core/hook-base.ts";
 import { Mailbox } from "../../core/mailbox.ts";
 import type { RequestWithResponse } from "../../core/request.ts";
 import { callingRun, durably, here } from "../../engine/realm.ts";
-import { checkName, processHooks } from "../../engine/registry.ts";
+import { checkName, nameOfSchema, processHooks } from "../../engine/registry.ts";
 import { askDefault } from "../../engine/default.ts";
 import type { ResumedHook, ResumeOptions } from "../../engine/engine-api.ts";
 import { checkCustomToken } from "../../core/custom-token.ts";
@@ -221,7 +221,7 @@ export function createWebhook(options: WebhookOptions = {}): Webhook {
     response: responseOf(options),
     metadata,
     timeout,
-    definition: schema && { name: null, schema },
+    definition: schema && { name: nameOfSchema(schema), schema },
   };
   return new Webhook(callHook(run, call), metadata);
 }

@@ -33,6 +33,7 @@ function nameOf(node: Node, path: Path): string {
       case "MethodDefinition":
       case "PropertyDefinition":
         return member(around.slice(0, -1), ancestor.static ? "." : "#", ancestor.key);
+      case "AwaitExpression":
       case "CallExpression":
       case "NewExpression":
       case "ConditionalExpression":

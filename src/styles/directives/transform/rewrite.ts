@@ -9,6 +9,7 @@ import { isBuiltin } from "node:module";
 import type { CallExpression, Class, MethodDefinition, Node, ObjectProperty } from "oxc-parser";
 import type { ScopeTrackerNode } from "oxc-walker";
 import type { Declared, ModuleToCompile } from "../transform.ts";
+import { nameHook, nameSchema, type NamedSchema, type Naming } from "./definition.ts";
 import { type AnyFunction, isFunction, type Kind } from "./directive.ts";
 import type { Edits } from "./edit.ts";
 import type { Frame, Frames } from "./frame.ts";
@@ -35,6 +36,7 @@ export class Rewriter {
   readonly #references = new Map<Node, ScopeTrackerNode | null>();
   /** What the workflows call of what they import, as written. */
   readonly #called = new Set<string>();
+  readonly #schemas: NamedSchema[] = [];
   readonly #idCounts = new Map<string, number>();
   #isNeeded = false;
 
@@ -158,23 +160,23 @@ export class Rewriter {
         this.#edits.wrap(side, `${runtime}.branch(() => `, ")");
       }
     }
-    if (this.#frames.isEmpty) this.#nameHook(node, path);
+    this.#nameDefinition(node, path);
   }
 
-  /** Gives a hook that is defined in the module an id, where it has none. */
-  #nameHook(node: CallExpression, path: Path): void {
-    const declared = this.#references.get(node.callee);
-    if (declared?.type !== "Import" || declared.node.type !== "ImportSpecifier") return;
-    const { imported } = declared.node;
-    const from = declared.importNode.source.value;
-    if (imported.type !== "Identifier" || imported.name !== "defineHook" || !isRuntimeModule(from, this.#packages)) return;
-    const [first] = node.arguments;
-    if (first?.type === "TemplateLiteral" || (first?.type === "Literal" && typeof first.value === "string")) return;
-    if (nameIn(node, path) === anonymous) return;
-    const id = this.#idOf(node, path, "hook");
-    this.declared.hooks.push(id);
-    if (first) this.#edits.text.prependRight(first.start, `${quote(id)}, `);
-    else this.#edits.text.appendLeft(node.end - 1, quote(id));
+  #nameDefinition(node: CallExpression, path: Path): void {
+    const naming: Naming = {
+      edits: this.#edits,
+      packages: this.#packages,
+      references: this.#references,
+      idOf: (named, around) => this.#idOf(named, around, "hook"),
+    };
+    if (this.#frames.isEmpty) {
+      const id = nameHook(node, path, naming);
+      if (id !== null) this.declared.hooks.push(id);
+    } else if (this.#frames.marked?.kind === "workflow") {
+      const schema = nameSchema(node, path, naming, runtime);
+      if (schema) this.#schemas.push(schema);
+    }
   }
 
   /** Classes that say how they are written and read again are known by their place. */
@@ -186,7 +188,15 @@ export class Rewriter {
   }
 
   #leaveProgram(node: Extract<Node, { type: "Program" }>): void {
-    if (!this.#isNeeded) return;
+    const isDeclaring = Object.values(this.declared).some((ids) => ids.length > 0);
+    if (this.#given.isReloading && isDeclaring) this.#edits.atHead(node, `${runtime}.allowReloading();`, true);
+    else if (!this.#isNeeded) return;
+    for (const { id, expression } of this.#schemas) {
+      this.declared.hooks.push(id);
+      // At the end: what the expression reads of the module is there by then.
+      const text = this.#source.code.slice(expression.start, expression.end);
+      this.#edits.text.append(`\n${runtime}.schema(${quote(id)}, ${text});`);
+    }
     const from = quote(this.#runtime());
     const used = [...this.#called];
     if (used.length > 0) this.#edits.atHead(node, `${runtime}.callsOf(${quote(this.#given.module)}, () => [${used.join(", ")}]);`);
@@ -205,11 +215,11 @@ export class Rewriter {
   }
 
   #optionsOf(node: AnyFunction): string {
-    const { module, file, isReloading = false } = this.#given;
+    const { module, file } = this.#given;
     const { line } = placeOf(this.#source, node.start);
     const code = createHash("sha256").update(this.#source.code.slice(node.start, node.end)).digest("hex").slice(0, 16);
     const ending = /\.[^./\\]+$/.exec(file)?.[0] ?? "";
-    return `{ at: ${quote(`${module}${ending}:${line}`)}, code: ${quote(code)}, module: ${quote(module)}${isReloading ? ", isReloading: true" : ""} }`;
+    return `{ at: ${quote(`${module}${ending}:${line}`)}, code: ${quote(code)}, module: ${quote(module)} }`;
   }
 
   /** The id that the author gave, or the module and the name, made unlike all others of the module. */
