@@ -27,6 +27,7 @@ describe("left as it is", () => {
     ["the words in text", 'const a = "use workflow"; const b = ["use step"]; // "use workflow"'],
     ["a hook that is defined with a name", 'import { defineHook } from "workflow"; const a = defineHook("a");'],
     ["defineHook of others", 'import { defineHook } from "other"; const a = defineHook();'],
+    ["a file that cannot be parsed, and holds no directive", 'const a: = "use stepping stones"; defineHook(;'],
     ["defineHook in a function", 'import { defineHook } from "workflow"; const a = () => defineHook();'],
   ])("%s", (_, code) => {
     expect(compiled(code)).toBeNull();

@@ -52,6 +52,7 @@ export interface Compiled {
 export function compile(given: ModuleToCompile): Compiled | null {
   if (!mayConcern(given.code)) return null;
   const source = parse(given.code, given.file);
+  if (!source) return null;
   const frames = new Frames(source);
   const edits = new Edits(source);
   const rewriter = new Rewriter(source, frames, edits, given);

@@ -5,7 +5,7 @@ import { builtinModules } from "node:module";
 import type { ScopeTrackerNode } from "oxc-walker";
 import type { Frames } from "./frame.ts";
 import { keyText } from "./name.ts";
-import { placeOf, type Warning } from "./notice.ts";
+import type { Warning } from "./notice.ts";
 import type { Path, Source } from "./source.ts";
 
 /** Modules of the runtime that only compute. */
@@ -74,7 +74,7 @@ export class Linter {
     if (this.#frames.marked?.kind !== "workflow") return;
     const found =
       declared === null ? this.#ofGlobal(name, path) : declared.scope === "" ? this.#ofModule(name, node, declared, path) : null;
-    if (found !== null) this.warnings.push({ ...placeOf(this.#source, node.start), message: found });
+    if (found !== null) this.warnings.push({ ...this.#source.placeOf(node.start), message: found });
   }
 
   #ofGlobal(name: string, path: Path): string | null {

@@ -15,22 +15,32 @@ export interface Warning extends Place {
   readonly message: string;
 }
 
-interface Text {
+/** A file's text, which knows where its lines begin once somebody has asked. */
+export class Text {
   readonly code: string;
   readonly file: string;
-}
+  #starts: readonly number[] | null = null;
 
-/** Where `offset` stands. */
-export function placeOf({ code, file }: Text, offset: number): Place {
-  const before = code.slice(0, offset);
-  const start = before.lastIndexOf("\n") + 1;
-  let line = 1;
-  for (let at = before.indexOf("\n"); at !== -1; at = before.indexOf("\n", at + 1)) line++;
-  return { file, line, column: offset - start + 1 };
+  constructor(code: string, file: string) {
+    this.code = code;
+    this.file = file;
+  }
+
+  /** Where `offset` stands. */
+  placeOf(offset: number): Place {
+    this.#starts ??= [0, ...[...this.code.matchAll(/\n/g)].map(({ index }) => index + 1)];
+    let [line, above] = [0, this.#starts.length];
+    while (above - line > 1) {
+      const middle = (line + above) >> 1;
+      if ((this.#starts[middle] as number) <= offset) line = middle;
+      else above = middle;
+    }
+    return { file: this.file, line: line + 1, column: offset - (this.#starts[line] as number) + 1 };
+  }
 }
 
 export function refused(text: Text, offset: number, message: string): RingbackError<"bad_directive"> {
-  const place = placeOf(text, offset);
+  const place = text.placeOf(offset);
   return new RingbackError("bad_directive", `${placeText(place)}: ${message}`, { details: { ...place } });
 }
 

@@ -15,7 +15,7 @@ import type { Edits } from "./edit.ts";
 import type { Frame, Frames } from "./frame.ts";
 import { isRuntimeModule } from "./import.ts";
 import { anonymous, keyText, nameIn } from "./name.ts";
-import { placeOf, refused, type Warning } from "./notice.ts";
+import { refused, type Warning } from "./notice.ts";
 import { sidesToBranch } from "./race.ts";
 import type { Path, Source } from "./source.ts";
 
@@ -37,6 +37,8 @@ export class Rewriter {
   /** What the workflows call of what they import, as written. */
   readonly #called = new Set<string>();
   readonly #schemas: NamedSchema[] = [];
+  /** What comments say, by where the code after them begins. */
+  readonly #givenIds = new Map<number, string>();
   readonly #idCounts = new Map<string, number>();
   #isNeeded = false;
 
@@ -46,6 +48,10 @@ export class Rewriter {
     this.#edits = edits;
     this.#given = given;
     this.#packages = given.packages ?? ["workflow", "ringback"];
+    for (const { value, end } of source.comments) {
+      const id = idMark.exec(value)?.[1];
+      if (id !== undefined) this.#givenIds.set(startAfter(source.code, end), id);
+    }
   }
 
   refer(name: string, node: Node, declared: ScopeTrackerNode | null, path: Path): void {
@@ -216,7 +222,7 @@ export class Rewriter {
 
   #optionsOf(node: AnyFunction): string {
     const { module, file } = this.#given;
-    const { line } = placeOf(this.#source, node.start);
+    const { line } = this.#source.placeOf(node.start);
     const code = createHash("sha256").update(this.#source.code.slice(node.start, node.end)).digest("hex").slice(0, 16);
     const ending = /\.[^./\\]+$/.exec(file)?.[0] ?? "";
     return `{ at: ${quote(`${module}${ending}:${line}`)}, code: ${quote(code)}, module: ${quote(module)} }`;
@@ -249,17 +255,22 @@ export class Rewriter {
       if (isFunction(ancestor) || isBlock(ancestor) || ancestor.type === "ClassBody" || ancestor.type === "ObjectExpression") break;
       starts.add(ancestor.start);
     }
-    for (const { value, end } of this.#source.comments) {
-      const after = /^\s*/.exec(this.#source.code.slice(end))?.[0].length ?? 0;
-      const id = starts.has(end + after) ? idMark.exec(value)?.[1] : undefined;
+    for (const start of starts) {
+      const id = this.#givenIds.get(start);
       if (id !== undefined) return id;
     }
     return null;
   }
 
   #warn(node: Node, message: string): void {
-    this.warnings.push({ ...placeOf(this.#source, node.start), message });
+    this.warnings.push({ ...this.#source.placeOf(node.start), message });
   }
+}
+
+function startAfter(code: string, end: number): number {
+  let at = end;
+  while (/\s/.test(code.charAt(at))) at++;
+  return at;
 }
 
 /** Functions and classes of a function around are used as they are: no copy of them can be made. */

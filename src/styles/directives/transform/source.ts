@@ -2,23 +2,24 @@
 
 import { isReferenceIdentifier, ScopeTracker, type ScopeTrackerNode, walk } from "oxc-walker";
 import { type Comment, type Node, type ParserOptions, parseSync, type Program } from "oxc-parser";
-import { refused } from "./notice.ts";
+import { refused, Text } from "./notice.ts";
 
-export interface Source {
-  readonly code: string;
-  readonly file: string;
+export interface Source extends Text {
   readonly program: Program;
   readonly comments: readonly Comment[];
   /** Whether `import` and `export` are its module syntax, or `require`. */
   readonly isEsm: boolean;
 }
 
-/** Reads a module. Throws `bad_directive` where it cannot be parsed: what is not understood may hold a directive. */
-export function parse(code: string, file: string): Source {
+const directive = /(["'])use (?:workflow|step)\1/;
+
+/** Reads a module; null where it cannot be parsed, which its compiler will tell. Throws `bad_directive` where a directive stands in it. */
+export function parse(code: string, file: string): Source | null {
   const { program, comments, errors, module } = parseSync(file, code, { lang: languageOf(file), sourceType: "unambiguous" });
   const [error] = errors;
-  if (error) throw refused({ code, file }, error.labels[0]?.start ?? 0, `The file cannot be parsed: ${error.message}`);
-  return { code, file, program, comments, isEsm: module.hasModuleSyntax || /\.m[jt]s$/.test(file) };
+  if (error && !directive.test(code)) return null;
+  if (error) throw refused(new Text(code, file), error.labels[0]?.start ?? 0, `The file cannot be parsed: ${error.message}`);
+  return Object.assign(new Text(code, file), { program, comments, isEsm: module.hasModuleSyntax || /\.m[jt]s$/.test(file) });
 }
 
 /** `.js` files may hold JSX, as bundlers take them. */
