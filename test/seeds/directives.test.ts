@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { format } from "node:util";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { printed, record } from "./printed.ts"; // before the engine
 import { load } from "../directive/module.ts";
 import { asDefault } from "../default-engine.ts";
 import { createWorld } from "../harness.ts";
@@ -21,21 +21,20 @@ const samples: { readonly [number: string]: readonly Sample[] } = { "001": hookS
 const counts: { readonly [number: string]: number } = { "001": 13, "002": 5, "004": 6 };
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const printed: string[] = [];
 const sent: { url: string; body: string }[] = [];
 const told: unknown[] = [];
 
 beforeEach(() => {
-  for (const list of [printed, sent, told]) list.length = 0;
+  for (const list of [sent, told]) list.length = 0;
   vi.stubGlobal("told", told);
   vi.stubGlobal("fetch", async (input: string | URL | Request, init?: RequestInit) => {
     const request = new Request(input, init);
     sent.push({ url: request.url, body: await request.text() });
     return new Response("stored");
   });
-  const log = vi.spyOn(console, "log").mockImplementation((...args) => void printed.push(format(...args)));
+  const stop = record();
   onTestFinished(() => {
-    log.mockRestore();
+    stop();
     vi.unstubAllGlobals();
   });
 });

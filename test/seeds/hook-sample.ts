@@ -80,6 +80,7 @@ export const hookSamples: readonly Sample[] = [
     async play(stage) {
       const run = await begin(stage, "handoffWorkflow", "general");
       await stage.world.engine.resumeHook("channel:general", { message: "one" });
+      await stage.world.settled();
       await stage.world.engine.resumeHook("channel:general", { message: "two", handoff: true });
       await stage.world.settled();
       expect(await resultOf(stage, run)).toBeUndefined();
