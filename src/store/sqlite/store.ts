@@ -1,4 +1,4 @@
-// The SQLite store: one file, one worker process, any number of doors beside it.
+// The SQLite store: one file, one worker process, any number of others beside it that deliver and read.
 //
 // SQ2. The one worker holds the file's owner lock, so leases are moot: whoever held a run before is dead.
 // SQ3. Other processes write too: their commits are seen by polling `data_version`, and told as `changed`.
@@ -70,7 +70,7 @@ const pollMs = 100;
 /** SQ5 */
 const brieflyMs = 50;
 
-/** Keeps everything in one SQLite file, synced at each commit. One process may be its worker; others may open it as doors. */
+/** Keeps everything in one SQLite file, synced at each commit. One process may be its worker; others may open it to deliver and to read. */
 export function sqliteStore(options: SqliteStoreOptions): Store {
   return new SqliteStore(options);
 }
