@@ -4,7 +4,7 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { getHookByToken, resumeHook, type Run, start } from "../src/api.ts";
-import { HookConflictError, HookNotFoundError, InvalidPayloadError, RingbackError } from "../src/errors.ts";
+import { HookClosedError, HookConflictError, HookNotFoundError, InvalidPayloadError, RingbackError } from "../src/errors.ts";
 import { createHook, defineHook, sleep, step, workflow } from "../src/index.ts";
 import { asDefault } from "./default-engine.ts";
 import { createWorld, modes, type World } from "./harness.ts";
@@ -31,6 +31,7 @@ describe.each(stores)("a hook between a route and a workflow (%s)", (mode) => {
       const { runId } = await resumeHook(token, verdict);
       return Response.json({ runId });
     } catch (error) {
+      if (HookClosedError.is(error)) return new Response(`too late: ${error.details.by}`, { status: 410 });
       if (!(error instanceof HookNotFoundError)) throw error;
       return new Response("nobody asked", { status: 404 });
     }
@@ -59,7 +60,8 @@ describe.each(stores)("a hook between a route and a workflow (%s)", (mode) => {
     expect([answer.status, await answer.json()]).toEqual([200, { runId: run.runId }]);
     expect(await world.engine.getRun(run.runId).returnValue).toBe(expected);
     expect((await decide(post({ token: `${letter?.token}x`, pays, note: "" }))).status).toBe(404);
-    await expect(decide(post({ token: letter?.token, pays, note: "again" }))).rejects.toMatchObject({ code: "hook_closed" });
+    const late = await decide(post({ token: letter?.token, pays, note: "again" }));
+    expect([late.status, await late.text()]).toEqual([410, "too late: disposed"]);
   });
 
   test("the hook itself, or what a look-up gave, stands for its token; the answer names run, token and metadata", async () => {

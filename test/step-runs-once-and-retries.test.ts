@@ -92,6 +92,65 @@ describe.each(modes)("steps (%s)", (mode) => {
     expect([fatal, once, attempts.length]).toEqual([1, 1, 2]);
   });
 
+  test("RetryableError: its instant is a Date, by the engine's clock, 1 s from now unless told; what is no span ends the step at once", async () => {
+    const told: unknown[] = [];
+    const starts: number[] = [];
+    const wf = workflow("retryable", async () => {
+      await step.run("busy", () => {
+        starts.push(world.clock.now());
+        if (starts.length > 2) return;
+        const error = new RetryableError("busy", starts.length === 1 ? {} : { retryAfter: new Date(world.clock.now() + 5_000) });
+        told.push(error.retryAfter.getTime() - world.clock.now());
+        throw error;
+      });
+      const never = await step.run("never", () => Promise.reject(new RetryableError("x", { retryAfter: "soon" }))).catch((e) => e.code);
+      const last = await step
+        .run("last", () => Promise.reject(new RetryableError("x", { retryAfter: "1m" })), { maxRetries: 0 })
+        .catch((error: RetryableError) => error.retryAfter);
+      return [never, last];
+    });
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    await world.advance(999);
+    expect(starts.length).toBe(1);
+    await world.advance(1);
+    await world.advance(5_000);
+    expect(told).toEqual([1_000, 5_000]);
+    expect(await run.returnValue).toEqual(["bad_argument", new Date(world.clock.now() + 60_000)]);
+  });
+
+  test("a step that has used up its attempts rejects with what the last one threw, whole", async () => {
+    class CardError extends TypeError {
+      readonly status = 402;
+      readonly seen = new Map([["at", new Date(7)]]);
+    }
+    let attempts = 0;
+    const charge = step("charge", async () => {
+      attempts++;
+      throw new CardError(`declined ${attempts}`, { cause: new RangeError("limit") });
+    });
+    const wf = workflow("exhausted", async () => {
+      const error = await charge().catch((thrown: CardError) => thrown);
+      await sleep("1m");
+      const { name, message, status, seen, cause } = error as CardError;
+      return [error instanceof TypeError, name, message, status, seen, cause instanceof RangeError];
+    });
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    for (let retry = 0; retry < 3; retry++) await world.advance(60_000);
+    await world.restart();
+    await world.advance(60_000);
+    expect(attempts).toBe(4);
+    expect(await world.engine.getRun(run.runId).returnValue).toEqual([
+      true,
+      "CardError",
+      "declined 4",
+      402,
+      new Map([["at", new Date(7)]]),
+      true,
+    ]);
+  });
+
   test("an attempt that takes longer than its timeout is aborted and tried again", async () => {
     const aborted: string[] = [];
     let attempt = 0;

@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
-import { FatalError, HookTimeoutError, RetryableError, RingbackError } from "../src/core/errors.ts";
+import { FatalError, HookTimeoutError, RetryableError, RingbackError } from "../src/errors.ts";
 import { limits } from "../src/core/limits.ts";
 import { createSeal, noSeal } from "../src/core/seal.ts";
 import { env, SecretReference, useSecrets } from "../src/core/secret.ts";

@@ -1,5 +1,5 @@
 // Every error the engine raises: one base class, stable codes, one page per code under `docs/errors/`. Subclasses exist only for names
-// that people catch; they add no logic. `FatalError` and `RetryableError` are the author's own and stand outside the table of codes.
+// that people catch; beside other names for their details they add nothing.
 
 /** What a schema finds wrong with a payload, as a sender may have it. */
 export interface Issue {
@@ -37,6 +37,7 @@ export interface ErrorDetails {
   not_yet: { feature: string };
   workflow_called_directly: { workflow: string };
   workflow_not_registered: { workflow: string };
+  step_not_registered: { step: string };
   duplicate_name: { kind: "workflow" | "hook"; name: string };
   run_not_found: { run: string };
   run_open: { run: string };
@@ -102,35 +103,47 @@ export class RingbackError<C extends ErrorCode = ErrorCode> extends Error {
     return `https://github.com/ringback/ringback/blob/main/docs/errors/${this.code}.md`;
   }
 
-  /** Whether a value is an error of the engine, of this code where one is given, from whatever copy of the package. Never throws. */
-  static is<C extends ErrorCode = ErrorCode>(value: unknown, code?: C): value is RingbackError<C> {
-    return holds(
-      () =>
-        typeof value === "object" &&
-        value !== null &&
-        (value as { [brand]?: unknown })[brand] === true &&
-        (code === undefined || (value as { code?: unknown }).code === code),
-    );
+  /** Whether a value is an error of the engine with this code, from whatever copy of the package or realm. Never throws. */
+  static is<C extends ErrorCode>(value: unknown, code: C): value is RingbackError<C>;
+  /** Whether a value is an error of the class this is asked of; of `RingbackError` itself, any error of the engine. */
+  static is<E>(this: abstract new (...args: never[]) => E, value: unknown): value is E;
+  static is(value: unknown, code?: ErrorCode): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: what it is asked of is the question
+    return holds(() => isOf(this, value) && (code === undefined || value.code === code));
   }
 }
 
-/** No such hook, or a token that does not verify. */
-export class HookNotFoundError extends RingbackError<"hook_not_found"> {
+/** By brand, and by the name of the class, which minifying leaves alone: two copies of the package have two classes. */
+function isOf(asked: { readonly prototype: unknown } | undefined, value: unknown): value is RingbackError {
+  if (typeof value !== "object" || value === null || (value as { [brand]?: unknown })[brand] !== true) return false;
+  const { name } = (asked?.prototype as { readonly name?: unknown } | undefined) ?? {};
+  if (typeof name !== "string" || name === "RingbackError") return true;
+  for (let at = Object.getPrototypeOf(value) as object | null; at !== null; at = Object.getPrototypeOf(at) as object | null)
+    if (Object.hasOwn(at, "name") && (at as { readonly name: unknown }).name === name) return true;
+  return false;
+}
+
+/** No open hook has this token: there never was one, it does not verify, or, as a `HookClosedError` says, there was one. */
+export class HookNotFoundError<C extends "hook_not_found" | "hook_closed" = "hook_not_found" | "hook_closed"> extends RingbackError<C> {
   static {
     this.prototype.name = "HookNotFoundError";
   }
-  constructor(message: string, options: Options<"hook_not_found">) {
-    super("hook_not_found", message, options);
+  constructor(message: string, options: Options<C>, code: C = "hook_not_found" as C) {
+    super(code, message, options);
+  }
+  /** As far as it may be shown. */
+  get token(): string {
+    return this.details.token;
   }
 }
 
-/** The hook was disposed, timed out, or its run was cancelled or ended. */
-export class HookClosedError extends RingbackError<"hook_closed"> {
+/** The hook was disposed, timed out, or its run was cancelled or ended; a `HookNotFoundError` that knows which. */
+export class HookClosedError extends HookNotFoundError<"hook_closed"> {
   static {
     this.prototype.name = "HookClosedError";
   }
   constructor(message: string, options: Options<"hook_closed">) {
-    super("hook_closed", message, options);
+    super(message, options, "hook_closed");
   }
 }
 
@@ -141,6 +154,14 @@ export class HookConflictError extends RingbackError<"hook_conflict"> {
   }
   constructor(message: string, options: Options<"hook_conflict">) {
     super("hook_conflict", message, options);
+  }
+  /** The token both ask for. */
+  get token(): string {
+    return this.details.token;
+  }
+  /** The run that holds it. */
+  get conflictingRunId(): string {
+    return this.details.holder;
   }
 }
 
@@ -182,6 +203,10 @@ export class RunCancelledError extends RingbackError<"run_cancelled"> {
   constructor(message: string, options: Options<"run_cancelled">) {
     super("run_cancelled", message, options);
   }
+  /** The run's id. */
+  get runId(): string {
+    return this.details.run;
+  }
 }
 
 /** The run's code threw; `cause` is what it threw. */
@@ -192,6 +217,16 @@ export class RunFailedError extends RingbackError<"run_failed"> {
   constructor(message: string, options: Options<"run_failed">) {
     super("run_failed", message, options);
   }
+  /** The run's id. */
+  get runId(): string {
+    return this.details.run;
+  }
+  /** What kind of failure it was: the author's own, unless the engine refused what the code asked for. */
+  get errorCode(): RunErrorCode {
+    const { cause } = this;
+    if (!RingbackError.is(cause)) return RUN_ERROR_CODES.USER_ERROR;
+    return isJournalFull(cause) ? RUN_ERROR_CODES.MAX_EVENTS_EXCEEDED : RUN_ERROR_CODES.RUNTIME_ERROR;
+  }
 }
 
 /** No run has this id. */
@@ -201,6 +236,10 @@ export class RunNotFoundError extends RingbackError<"run_not_found"> {
   }
   constructor(message: string, options: Options<"run_not_found">) {
     super("run_not_found", message, options);
+  }
+  /** The run's id. */
+  get runId(): string {
+    return this.details.run;
   }
 }
 
@@ -214,49 +253,55 @@ export class StepTimeoutError extends RingbackError<"step_timeout"> {
   }
 }
 
-/** Throw it in a step to end the step at once, without another attempt. `code` is yours. */
-export class FatalError extends Error {
+/** The engine that is to start a run of this workflow, or the process that reads a reference to it, does not know it. */
+export class WorkflowNotRegisteredError extends RingbackError<"workflow_not_registered"> {
   static {
-    this.prototype.name = "FatalError";
+    this.prototype.name = "WorkflowNotRegisteredError";
   }
-  /** What `FatalError.is` looks for. */
-  readonly fatal: true = true;
-  /** Yours. */
-  readonly code?: string;
-  constructor(message: string, options?: string | { code?: string; cause?: unknown }) {
-    const { code, ...rest } = typeof options === "string" ? { code: options } : (options ?? {});
-    super(message, rest);
-    if (code !== undefined) this.code = code;
+  constructor(message: string, options: Options<"workflow_not_registered">) {
+    super("workflow_not_registered", message, options);
   }
-  /** Whether a value is one, from whatever copy of the package. Never throws. */
-  static is(value: unknown): value is FatalError {
-    return holds(() => value instanceof Error && (value as { fatal?: unknown }).fatal === true);
+  /** As given to `workflow()`. */
+  get workflowName(): string {
+    return this.details.workflow;
   }
 }
 
-/** Throw it in a step to choose when the next attempt starts: a duration ("5m"), milliseconds, or a `Date`. Attempts still count. */
-export class RetryableError extends Error {
+/** A stored value refers to a step that this process does not know. */
+export class StepNotRegisteredError extends RingbackError<"step_not_registered"> {
   static {
-    this.prototype.name = "RetryableError";
+    this.prototype.name = "StepNotRegisteredError";
   }
-  /** When the next attempt starts; the step's backoff where it is absent. */
-  readonly retryAfter?: string | number | Date;
-  /** Yours. */
-  readonly code?: string;
-  constructor(message: string, options: { retryAfter?: string | number | Date; code?: string; cause?: unknown } = {}) {
-    const { code, retryAfter, ...rest } = options;
-    super(message, rest);
-    if (code !== undefined) this.code = code;
-    if (retryAfter !== undefined) this.retryAfter = retryAfter;
+  constructor(message: string, options: Options<"step_not_registered">) {
+    super("step_not_registered", message, options);
   }
-  /** Whether a value is one, from whatever copy of the package. Never throws. */
-  static is(value: unknown): value is RetryableError {
-    return holds(() => value instanceof Error && value.name === "RetryableError");
+  /** As given to `step()`. */
+  get stepName(): string {
+    return this.details.step;
   }
 }
+
+/** Is it the journal's limit that was come to? */
+export function isJournalFull(error: RingbackError): boolean {
+  return error.code === "too_large" && (error as RingbackError<"too_large">).details.what === "journal";
+}
+
+/** Kinds of a run's failure, by the names that the Workflow DevKit has for them. Only the first three occur: other faults set a run aside. */
+export const RUN_ERROR_CODES = {
+  USER_ERROR: "USER_ERROR",
+  RUNTIME_ERROR: "RUNTIME_ERROR",
+  MAX_EVENTS_EXCEEDED: "MAX_EVENTS_EXCEEDED",
+  CORRUPTED_EVENT_LOG: "CORRUPTED_EVENT_LOG",
+  REPLAY_DIVERGENCE: "REPLAY_DIVERGENCE",
+  MAX_DELIVERIES_EXCEEDED: "MAX_DELIVERIES_EXCEEDED",
+  REPLAY_TIMEOUT: "REPLAY_TIMEOUT",
+  WORLD_CONTRACT_ERROR: "WORLD_CONTRACT_ERROR",
+} as const;
+/** One of `RUN_ERROR_CODES`. */
+export type RunErrorCode = keyof typeof RUN_ERROR_CODES;
 
 /** What throws when it is looked at is nothing we know. */
-function holds(question: () => boolean): boolean {
+export function holds(question: () => boolean): boolean {
   try {
     return question();
   } catch {

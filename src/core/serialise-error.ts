@@ -1,20 +1,21 @@
 // Errors as data: class, name, message, own fields, cause; the stack apart, since it differs where code is equal.
 
 import {
-  FatalError,
   HookClosedError,
   HookConflictError,
   HookDisposedError,
   HookNotFoundError,
   HookTimeoutError,
   InvalidPayloadError,
-  RetryableError,
   RingbackError,
   RunCancelledError,
   RunFailedError,
   RunNotFoundError,
+  StepNotRegisteredError,
   StepTimeoutError,
+  WorkflowNotRegisteredError,
 } from "./errors.ts";
+import { FatalError, RetryableError } from "./own-error.ts";
 import type { Classes } from "./serialise-class.ts";
 
 /** Text comes first: in a cycle an error is made before what it holds. */
@@ -48,7 +49,9 @@ const own: readonly ErrorClass[] = [
   RunCancelledError,
   RunFailedError,
   RunNotFoundError,
+  StepNotRegisteredError,
   StepTimeoutError,
+  WorkflowNotRegisteredError,
   RingbackError,
 ];
 /** By the name their prototype gives, which minifying leaves alone. */

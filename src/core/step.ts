@@ -3,10 +3,14 @@
 import { badArgument } from "./argument.ts";
 import type { StepOptions } from "./definition.ts";
 import { parseDuration } from "./duration.ts";
-import { FatalError, RetryableError, RingbackError } from "./errors.ts";
+import { type ErrorCode, RingbackError } from "./errors.ts";
+import { FatalError, RetryableError } from "./own-error.ts";
 import { toDue } from "./duration.ts";
 
 const defaults = { maxRetries: 3, backoff: 1_000, maxBackoff: 300_000 } as const;
+
+/** What the next attempt would meet again. */
+const hopeless: ReadonlySet<ErrorCode> = new Set(["unserialisable", "too_large", "bad_argument"]);
 
 export type AfterFailure = { readonly type: "give_up" } | { readonly type: "retry"; readonly dueAt: number };
 
@@ -15,7 +19,7 @@ export type AfterFailure = { readonly type: "give_up" } | { readonly type: "retr
  * `chance` in [0, 1) spreads the delay over 50–100 % of its value. A `FatalError` ends the step; a `RetryableError` names the instant.
  */
 export function afterFailure(error: unknown, failures: number, options: StepOptions, now: number, chance: number): AfterFailure {
-  if (FatalError.is(error) || RingbackError.is(error, "unserialisable") || RingbackError.is(error, "too_large")) return { type: "give_up" };
+  if (FatalError.is(error) || (RingbackError.is(error) && hopeless.has(error.code))) return { type: "give_up" };
   if (failures > (options.maxRetries ?? defaults.maxRetries)) return { type: "give_up" };
   if (RetryableError.is(error) && error.retryAfter !== undefined) {
     const due = toDue(error.retryAfter, "retryAfter");

@@ -4,7 +4,7 @@ import type { webcrypto } from "node:crypto";
 import { badArgument, checkOptions, kindOf, type OptionNames } from "../core/argument.ts";
 import { callStart } from "../core/call.ts";
 import { parseDuration } from "../core/duration.ts";
-import { RingbackError } from "../core/errors.ts";
+import { RingbackError, WorkflowNotRegisteredError } from "../core/errors.ts";
 import type { WorkflowDefinition } from "../core/definition.ts";
 import { limits } from "../core/limits.ts";
 import { deliveryNumber, type Receipt } from "../core/receipt.ts";
@@ -340,7 +340,7 @@ function sendingOf(call: string, options: ResumeOptions | webcrypto.CryptoKey): 
 
 function notRegistered(workflow: string): RingbackError {
   const message = `Workflow "${workflow}" is not among those this engine was created with, so nobody would run it. Add it to createEngine({ workflows }).`;
-  return new RingbackError("workflow_not_registered", message, { details: { workflow } });
+  return new WorkflowNotRegisteredError(message, { details: { workflow } });
 }
 
 function notYet(feature: string, why: string): RingbackError {

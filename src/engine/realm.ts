@@ -2,8 +2,9 @@
 // folder alone touch ticks, async context and globals. Everything is per process, installed once (RT1), and costs one variable check
 // outside turns. The invariants M1 to M5 stand where they are held: turn, guard, context, stray, guard.
 
+import { useInstant } from "../core/own-error.ts";
 import { useCaller, useScopes } from "../core/turn.ts";
-import { callingInTurn, callingScope, inScope } from "./realm/context.ts";
+import { callingInTurn, callingScope, callingStep, inScope } from "./realm/context.ts";
 import { patchGlobals } from "./realm/globals.ts";
 import { watchErrors } from "./realm/stray.ts";
 import { holdTicks } from "./realm/turn.ts";
@@ -16,6 +17,7 @@ export { asMisuse, takeTurn, takeTurns } from "./realm/turn.ts";
 export function installRealm(): void {
   useScopes({ get: callingScope, run: inScope });
   useCaller(callingInTurn);
+  useInstant(() => callingStep()?.now() ?? Date.now());
   holdTicks();
   watchErrors();
   patchGlobals(callingInTurn);

@@ -241,6 +241,7 @@ export class Steps {
       position,
       attempt,
       startedAt,
+      now: () => this.#options.clock.now(),
       idempotencyKey: idempotencyKey(identity.id, position),
       signal: abort.signal,
       run: identity,

@@ -18,6 +18,8 @@ export interface StepContext {
   readonly position: number;
   readonly attempt: number;
   readonly startedAt: number;
+  /** The engine's clock. */
+  readonly now: () => number;
   readonly idempotencyKey: string;
   readonly signal: AbortSignal;
   readonly run: { readonly id: string; readonly workflow: string; readonly createdAt: number };
