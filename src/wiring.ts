@@ -6,7 +6,7 @@ import type { Clock, RandomBytes } from "./core/clock.ts";
 import { RingbackError } from "./core/errors.ts";
 import { limits } from "./core/limits.ts";
 import { useSecrets } from "./core/secret.ts";
-import type { RegisteredClass } from "./core/serialise-class.ts";
+import type { RegisteredClass, SelfStoring } from "./core/serialise-class.ts";
 import { systemClock } from "./engine/clock.ts";
 import { type Diagnosis, diagnose } from "./engine/diagnosis.ts";
 import { askDefault, bindApi, defaultApi, useDefaultApi } from "./engine/default.ts";
@@ -86,8 +86,8 @@ export interface EngineOptions {
   readonly retention?: RetentionOptions;
   /** Who may use `engine.admin`. Default: who sends `Authorization: Bearer` with `RINGBACK_ADMIN_TOKEN` (16 characters or more); without that, nobody. */
   readonly admin?: AdminOptions;
-  /** Classes whose instances may pass through journals, by name. */
-  readonly classes?: { readonly [name: string]: RegisteredClass<object> };
+  /** Classes whose instances may pass through journals, by name; one with the static methods of `@workflow/serde` says itself how. */
+  readonly classes?: { readonly [name: string]: RegisteredClass<object> | SelfStoring };
 }
 
 const engineOptions: OptionNames<EngineOptions> = {

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { FatalError, HookTimeoutError, RetryableError, RingbackError } from "../src/errors.ts";
 import { limits } from "../src/core/limits.ts";
+import { References, referTo } from "../src/core/reference.ts";
 import { createSeal, noSeal } from "../src/core/seal.ts";
 import { env, SecretReference, useSecrets } from "../src/core/secret.ts";
 import { comparable, createSerialiser, type Serialiser } from "../src/core/serialise.ts";
@@ -77,6 +78,58 @@ describe("a value comes back equal", () => {
     fc.assert(
       fc.property(anything, (value) => {
         expect(trip(value, sealed)).toStrictEqual(value);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("and of the types that only the serialiser itself knows, wherever they stand and however often", () => {
+    class Money {
+      readonly cents: unknown;
+      constructor(cents: unknown) {
+        this.cents = cents;
+      }
+      static [Symbol.for("workflow-serialize")](money: Money): unknown {
+        return [money.cents];
+      }
+      static [Symbol.for("workflow-deserialize")]([cents]: [unknown]): Money {
+        return new Money(cents);
+      }
+    }
+    const classes = createClasses();
+    classes.register("Money", Money);
+    const references = new References();
+    const pay = referTo(() => null, { kind: "step", name: "pay" });
+    references.add({ kind: "step", name: "pay", source: "", make: () => pay });
+    const own = createSerialiser({ seal: createSeal(createTokens(parseKeys(`a=${"1a".repeat(32)}`)).macs), classes, references });
+    const leaf = fc.oneof(
+      fc.constantFrom(-0, Number.NaN, -Infinity, undefined, null, pay, Money),
+      fc.webUrl().map((url) => new URL(url)),
+      fc.array(fc.tuple(fc.string(), fc.string())).map((pairs) => new URLSearchParams(pairs)),
+      fc.constantFrom(/a|b/giu, /\n\/[\]]/s),
+      fc.bigInt(),
+      fc.uint8Array().map((bytes) => bytes.buffer),
+      fc.uint8Array().map((bytes) => new DataView(bytes.buffer)),
+      fc.array(fc.tuple(fc.constantFrom("a", "set-cookie", "x-b"), fc.constantFrom("1", "2, 3"))).map((pairs) => new Headers(pairs)),
+      fc.constantFrom("AbortError", "TimeoutError").map((name) => new DOMException("gone", name)),
+    );
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof({ maxDepth: 4, depthSize: "small" }, leaf, tie("held")),
+      held: fc.oneof(
+        fc.array(tie("value"), { maxLength: 3 }),
+        fc.dictionary(fc.string(), tie("value"), { maxKeys: 3 }),
+        fc.array(fc.tuple(tie("value"), tie("value")), { maxLength: 2 }).map((pairs) => new Map(pairs)),
+        tie("value").map((cents) => new Money(cents)),
+        fc.tuple(fc.string(), tie("value")).map(([text, cause]) => Object.assign(new TypeError(text, { cause }), { detail: cause })),
+        tie("value").map((inner) => new AggregateError([inner, inner], "several")),
+      ),
+    }));
+    fc.assert(
+      fc.property(value, (one) => {
+        const back = trip({ one, again: [one] }, own) as { one: unknown; again: [unknown] };
+        expect(back).toStrictEqual({ one, again: [one] });
+        if (typeof one === "object" && one !== null) expect(back.one).toBe(back.again[0]);
+        expect(comparable(own.serialise(back, "again"))).toBe(comparable(own.serialise({ one, again: [one] }, "once")));
       }),
       { numRuns: 1_000 },
     );
@@ -247,6 +300,9 @@ describe("what cannot be stored is refused, naming the path", () => {
     ["a WeakMap", { "odd key": new WeakMap() }, '$["odd key"]', "WeakMap"],
     ["a Promise", { p: Promise.resolve() }, "$.p", "Promise"],
     ["an instance", { s: new Socket() }, "$.s", "Socket"],
+    ["a Blob", { b: new Blob(["x"]) }, "$.b", "Blob"],
+    ["a File", [new File(["x"], "a.txt")], "$[0]", "File"],
+    ["a form", { f: new FormData() }, "$.f", "FormData"],
     ["in a Map", { map }, '$.map.get("key").on', "function"],
     ["a key of a Map", new Map([[Socket, 1]]), "$.keys()[0]", "function"],
     ["in a Set", new Set([1, Socket]), "$.values()[1]", "function"],

@@ -38,7 +38,7 @@ export interface ErrorDetails {
   workflow_called_directly: { workflow: string };
   workflow_not_registered: { workflow: string };
   step_not_registered: { step: string };
-  duplicate_name: { kind: "workflow" | "hook"; name: string };
+  duplicate_name: { kind: "workflow" | "step" | "hook"; name: string };
   run_not_found: { run: string };
   run_open: { run: string };
   run_conflict: { run: string; workflow: string };

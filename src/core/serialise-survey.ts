@@ -5,12 +5,13 @@ import { RingbackError } from "./errors.ts";
 import { pieceOf, shortened } from "./json.ts";
 import { limits } from "./limits.ts";
 import { bodyOf, CapturedRequest, flatten, type ResponseRecord } from "./request.ts";
+import { type AnyFunction, referenceOf, type References } from "./reference.ts";
 import { SecretReference } from "./secret.ts";
 import type { Classes } from "./serialise-class.ts";
 import { errorData, isError } from "./serialise-error.ts";
 
 /** What the written text calls a stand-in. */
-export type Tag = "Error" | "Class" | "Headers" | "Request" | "Response" | "Delivery" | "Secret" | "Body";
+export type Tag = "Error" | "Class" | "ClassItself" | "Reference" | "Headers" | "Request" | "Response" | "Delivery" | "Secret" | "Body";
 
 interface StandIn {
   readonly tag: Tag;
@@ -36,6 +37,7 @@ export interface Survey {
 /** What the serialiser looks with. */
 export interface Looking {
   readonly classes: Classes;
+  readonly references: References;
   /** Whose deliveries may be referred to. */
   readonly store: object | undefined;
   /** Paths are shown, and a key may be a URL with a token. */
@@ -129,14 +131,24 @@ export function survey(value: unknown, what: string, mayWait: boolean, looking: 
   return state;
 }
 
+const advice: ReadonlyMap<string, string> = new Map([
+  ["function", "Pass plain data, or a step() or workflow() that is declared at the top level of a module."],
+  ["step made within a run", "Declare it at the top level of a module, where it is found by its name, and pass that."],
+  ["Promise", "Await it first."],
+  ["Blob", "Pass its bytes: await blob.arrayBuffer()."],
+  ["File", "Pass its name and its bytes: await file.arrayBuffer()."],
+  ["FormData", "Pass its fields: Object.fromEntries(form)."],
+]);
+
 /** `what` holds something that cannot be stored. */
 export function refusal(what: string, path: string, type: string, cause?: unknown): RingbackError<"unserialisable"> {
-  const message = `${what} cannot be stored: ${path} is a ${type}. Pass plain data, or name its class in createEngine({ classes }).`;
+  const message = `${what} cannot be stored: ${path} is a ${type}. ${advice.get(type) ?? "Pass plain data, or name its class in createEngine({ classes })."}`;
   return new RingbackError("unserialisable", message, { details: { path, type }, ...(cause === undefined ? {} : { cause }) });
 }
 
 function look(state: State, value: unknown, depth: number): void {
-  if (typeof value === "function" || typeof value === "symbol") throw refusal(state.what, pathOf(state), typeof value);
+  if (typeof value === "symbol") throw refusal(state.what, pathOf(state), "symbol");
+  if (typeof value === "function") return lookIntoFunction(state, value as AnyFunction, depth);
   if (typeof value !== "object" || value === null) return;
   if (state.seen.has(value)) {
     if (state.within.has(value)) throw refusal(state.what, pathOf(state), "reference to the registered instance that holds it");
@@ -151,6 +163,28 @@ function look(state: State, value: unknown, depth: number): void {
   if (prototype === Object.prototype || prototype === null) lookIntoPlain(state, value as Record<string, unknown>, depth + 1);
   else if (Array.isArray(value)) lookIntoArray(state, value, depth + 1);
   else lookIntoInstance(state, value, prototype, depth + 1);
+}
+
+function lookIntoFunction(state: State, value: AnyFunction, depth: number): void {
+  if (state.standIns.has(value)) {
+    if (state.within.has(value)) throw refusal(state.what, pathOf(state), "reference to the function that has closed over it");
+    return;
+  }
+  const said = referenceOf(value);
+  const className = said === null ? state.classes.nameOf((value as { prototype?: object }).prototype ?? null) : undefined;
+  if (className !== undefined) return standIn(state, value, "ClassItself", className);
+  if (said === null) throw refusal(state.what, pathOf(state), "function");
+  if (said.isWithinRun === true) throw refusal(state.what, pathOf(state), `${said.kind} made within a run`);
+  state.references.check(said);
+  const { kind, name, closure } = said;
+  if (closure === undefined) return standIn(state, value, "Reference", { kind, name });
+  const closed = closure();
+  standIn(state, value, "Reference", { kind, name, closure: closed });
+  state.within.add(value);
+  state.path.push([" closed over "]);
+  look(state, closed, depth + 1);
+  state.path.pop();
+  state.within.delete(value);
 }
 
 function lookIntoPlain(state: State, value: Record<string, unknown>, depth: number): void {

@@ -14,6 +14,7 @@ import type { Serialised } from "./event.ts";
 import { limits, tooLarge } from "./limits.ts";
 import { CapturedRequest, pairs, type ResponseRecord, storedResponse } from "./request.ts";
 import type { Seal } from "./seal.ts";
+import { type Reference, References } from "./reference.ts";
 import { SecretReference } from "./secret.ts";
 import { type Classes, createClasses } from "./serialise-class.ts";
 import { bareError, createError, type ErrorData, fillError } from "./serialise-error.ts";
@@ -42,14 +43,16 @@ export interface Serialiser {
 export interface SerialiserOptions {
   readonly seal: Seal;
   readonly classes?: Classes;
+  readonly references?: References;
   /** The request of a delivery, loaded before: see `deliveriesIn`. */
   readonly revive?: (delivery: number) => CapturedRequest | undefined;
   /** Whose deliveries may be referred to. */
   readonly store?: object;
 }
 
-export function createSerialiser({ seal, classes = createClasses(), revive = () => undefined, store }: SerialiserOptions): Serialiser {
-  const looking = { classes, store, sealText: seal.sealText };
+export function createSerialiser(options: SerialiserOptions): Serialiser {
+  const { seal, classes = createClasses(), references = new References(), revive = () => undefined, store } = options;
+  const looking = { classes, references, store, sealText: seal.sealText };
   const sealBytes = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(seal.sealBytes(bytes)).buffer;
   const write = (value: unknown, what: string, found: Survey): string => {
     const text =
@@ -63,7 +66,8 @@ export function createSerialiser({ seal, classes = createClasses(), revive = () 
     if (bytes > limitBytes) throw tooLarge(what, limitBytes, bytes);
     return seal.sealText(text);
   };
-  const revivers = createRevivers(classes, revive, []);
+  const names = { classes, references, revive };
+  const revivers = createRevivers(names, []);
   const operations = {
     fromArrayBuffer: (buffer: ArrayBuffer): ArrayBuffer => new Uint8Array(seal.revealBytes(new Uint8Array(buffer))).buffer,
     set: setOwn,
@@ -109,7 +113,7 @@ export function createSerialiser({ seal, classes = createClasses(), revive = () 
       const revealed = seal.revealText(text);
       if (revealed.startsWith("=")) return JSON.parse(revealed.slice(1));
       const [values, stacks] = partsOf(revealed);
-      const own = stacks === null ? revivers : createRevivers(classes, revive, JSON.parse(stacks) as string[]);
+      const own = stacks === null ? revivers : createRevivers(names, JSON.parse(stacks) as string[]);
       return parseText(values, own, values.includes('["ArrayBuffer",') || values.includes("__proto__") ? { operations } : undefined);
     },
   };
@@ -215,8 +219,12 @@ interface RequestData {
 
 function instanceOf(classes: Classes, name: string, data: unknown): object {
   const registered = classes.byName(name);
+  if (!registered.parse) {
+    const message = `A stored instance of class "${name}" cannot be read: the class has no Symbol.for("workflow-deserialize") any more.`;
+    throw new RingbackError("unknown_class", message, { details: { name } });
+  }
   try {
-    return registered.parse?.(data) as object;
+    return registered.parse(data) as object;
   } catch (cause) {
     const message = `A stored instance of class "${name}" cannot be read: its parse() in createEngine({ classes }) threw ${textOf(cause)}. Let it read every form that serialise() ever gave.`;
     throw new RingbackError("unknown_class", message, { details: { name }, cause });
@@ -224,8 +232,7 @@ function instanceOf(classes: Classes, name: string, data: unknown): object {
 }
 
 function createRevivers(
-  classes: Classes,
-  revive: (delivery: number) => CapturedRequest | undefined,
+  { classes, references, revive }: Required<Pick<SerialiserOptions, "classes" | "references" | "revive">>,
   stacks: readonly string[],
 ): NonNullable<Parameters<typeof parseText>[1]> {
   /** An error in a cycle is asked for twice: before it is complete, and after. */
@@ -238,6 +245,8 @@ function createRevivers(
       return error;
     },
     Class: ({ name, data }: { name: string; data: unknown }) => instanceOf(classes, name, data),
+    ClassItself: (name: string) => classes.byName(name).class,
+    Reference: ({ kind, name, closure }: Reference) => references.find({ kind, name }, closure),
     Secret: (name: string) => new SecretReference(name),
     Headers: (headers: readonly string[]) => new Headers(pairs(headers)),
     Request: ({ method, url, headers, body }: RequestData) => new CapturedRequest({ method, url, headers, body: bytesOf(body) }),

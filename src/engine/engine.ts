@@ -24,7 +24,7 @@ import { KeepAlive } from "./keep-alive.ts";
 import { Lease } from "./lease.ts";
 import { Logger, type LogSink } from "./logger.ts";
 import { durably } from "./realm.ts";
-import { Registry } from "./registry.ts";
+import { processClasses, processReferences, Registry } from "./registry.ts";
 import { Report } from "./report.ts";
 import { Retention, type RetentionPolicy } from "./retention.ts";
 import { RunControl } from "./run-control.ts";
@@ -68,7 +68,7 @@ export class EngineCore {
   readonly parts: EngineParts;
   readonly id: string;
   readonly tokens: Tokens;
-  readonly classes: Classes = createClasses();
+  readonly classes: Classes = createClasses(processClasses);
   readonly host: EngineRunHost;
   readonly logger: Logger;
   readonly report: Report;
@@ -242,6 +242,7 @@ export class EngineCore {
       if (role === "ingress") return;
       await this.#lease.begin();
       this.#unsubscribe.push(registry.onWorkflow((workflow, isReplacing) => this.#registered(workflow, isReplacing)));
+      for (const names of [processReferences, processClasses]) this.#unsubscribe.push(names.onNew(() => this.#sweep.nameCame()));
       this.#sweep.begin();
       this.retention.begin();
       const due = await store.nextDue();
@@ -337,7 +338,7 @@ export class EngineCore {
 
   #blocked(run: Run, number: RunNumber): void {
     this.report.blocked(run.identity, run.fault);
-    this.#sweep.setAside(number, run.identity.codeId);
+    this.#sweep.setAside(number, run.identity.codeId, isForWantOfName(run.fault?.error));
     if (run.fault?.reason === "misuse") this.#sweep.retryMisuse(number);
   }
 
@@ -393,4 +394,9 @@ async function within(ms: number, promise: Promise<unknown>): Promise<void> {
   });
   await Promise.race([promise.catch(() => {}), late]);
   clearTimeout(timer);
+}
+
+/** A value that a run is to be given names a class, a step or a workflow that is not known here, yet. */
+function isForWantOfName(error: RingbackError | undefined): boolean {
+  return error?.code === "unknown_class" || error?.code === "step_not_registered" || error?.code === "workflow_not_registered";
 }

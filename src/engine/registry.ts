@@ -1,4 +1,5 @@
-// The workflows and hook definitions of this process, by name. Steps are not here: a run holds the bodies its code named.
+// The workflows, hook definitions, functions and classes of this process, by name. The bodies of steps are not here: a run holds those
+// its code named.
 
 import { badArgument, kindOf } from "../core/argument.ts";
 import { createHash } from "node:crypto";
@@ -6,7 +7,9 @@ import { isAlike } from "../core/alike.ts";
 import type { HookDefinition, WorkflowDefinition } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
+import { type AnyFunction, type Declared, References, referTo } from "../core/reference.ts";
 import { isKeyText } from "../core/run-row.ts";
+import { type Classes, createClasses, type SelfStoring } from "../core/serialise-class.ts";
 
 /** A hook definition that doors can find. */
 export type NamedHook = HookDefinition & { readonly name: string };
@@ -115,18 +118,41 @@ const namedHooks = new Registry(false);
 /** Every engine takes them all, so two that differ are refused where the second is declared. */
 export const processHooks: ProcessList<NamedHook> = new ProcessList((hook: NamedHook) => namedHooks.addHook(hook));
 
-interface Declared {
+/** The steps and workflows that values may refer to, for every engine of this process. */
+export const processReferences: References = new References();
+
+/** Lets `value` be stored by its name, unless a run's code declared it. The transform hands over what a nested step has closed over. */
+export function declareReference<F extends AnyFunction>(
+  value: F,
+  { kind, name, source, isWithinRun }: Pick<Declared, "kind" | "name" | "source"> & { readonly isWithinRun: boolean },
+): F {
+  if (!isWithinRun) processReferences.add({ kind, name, source, make: () => value }, isReloading);
+  return referTo(value, { kind, name, isWithinRun });
+}
+
+/** Classes that tell by themselves how they are stored, for every engine of this process. */
+export const processClasses: Classes = createClasses();
+
+/**
+ * Registers a class under a name that stays: its instances may be stored where it has the static methods `Symbol.for("workflow-serialize")`
+ * and `Symbol.for("workflow-deserialize")`, and so may the class itself. What the transform calls for each such class.
+ */
+export function registerClass(name: string, made: SelfStoring): void {
+  processClasses.refer(name, made);
+}
+
+interface Sited {
   readonly name: string;
   readonly site?: string | null;
 }
 
 /** Two lines of one file: no module that was loaded twice. */
-function isOneFile(first: Declared, second: Declared): boolean {
+function isOneFile(first: Sited, second: Sited): boolean {
   const [one, other] = [first.site ?? "", second.site ?? ""];
   return one !== other && one !== "" && one.replace(/:\d+$/, "") === other.replace(/:\d+$/, "");
 }
 
-function duplicate(kind: "workflow" | "hook", first: Declared, second: Declared): RingbackError {
+function duplicate(kind: "workflow" | "hook", first: Sited, second: Sited): RingbackError {
   const { name } = second;
   const [differ, why] =
     kind === "workflow"

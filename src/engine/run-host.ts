@@ -14,6 +14,7 @@ import { digest, hashToken, type Tokens } from "../ingress/token.ts";
 import type { DeliveryNumber, Store } from "../store/port.ts";
 import type { Answers } from "./answers.ts";
 import { callingStep } from "./realm.ts";
+import { processReferences } from "./registry.ts";
 
 type Received = Recorded & { readonly kind: "hook_received" };
 
@@ -52,7 +53,13 @@ export class EngineRunHost implements RunHost {
   constructor(options: RunHostOptions) {
     this.#options = options;
     const { seal, classes, store } = options;
-    const serialiser = createSerialiser({ seal, classes, store, revive: (delivery) => this.#revive(delivery) });
+    const serialiser = createSerialiser({
+      seal,
+      classes,
+      references: processReferences,
+      store,
+      revive: (delivery) => this.#revive(delivery),
+    });
     this.serialise = serialiser.serialise;
     this.serialiseWithBodies = serialiser.serialiseWithBodies;
     this.serialiseThrown = serialiser.serialiseThrown;

@@ -41,6 +41,9 @@ export class Sweep {
   #woken: { readonly run: RunNumber; readonly seq: number }[] = [];
   readonly #retried = new Set<RunNumber>();
   readonly #tried = new Set<string>();
+  /** Those of them that want nothing but a name: of a class, a step or a workflow. */
+  readonly #wanting = new Set<string>();
+  #namesCame = 0;
   readonly #lost = new Set<RunNumber>();
   /** Workflows that runs wait for, since when; infinite once that was told. */
   readonly #orphans = new Map<string, number>();
@@ -100,8 +103,19 @@ export class Sweep {
   }
 
   /** This process has set the run aside: with this code it does not try again by itself. */
-  setAside(run: RunNumber, codeId: string): void {
-    this.#tried.add(`${run}:${codeId}`);
+  setAside(run: RunNumber, codeId: string, isForWantOfName: boolean): void {
+    const attempt = `${run}:${codeId}`;
+    this.#tried.add(attempt);
+    if (isForWantOfName) this.#wanting.add(attempt);
+  }
+
+  /** A class, a step or a workflow was declared: what was set aside for want of one is tried again. */
+  nameCame(): void {
+    this.#namesCame++;
+    if (this.#wanting.size === 0) return;
+    for (const attempt of this.#wanting) this.#tried.delete(attempt);
+    this.#wanting.clear();
+    this.soon();
   }
 
   retryMisuse(run: RunNumber): void {
@@ -161,8 +175,9 @@ export class Sweep {
         const attempt = `${row.run}:${codeId}`;
         if (this.#tried.has(attempt) || (row.blocked?.reason === "crash_loop" && row.blocked.codeId === codeId)) continue;
         if (this.#isStopped || ++attempts > batch) return; // the rest at the next look: other runs have a turn
+        const before = this.#namesCame;
         await this.#worker.loadAlone(row.run, true);
-        this.#tried.add(attempt);
+        if (this.#namesCame === before) this.#tried.add(attempt);
       }
     }
   }

@@ -4,8 +4,8 @@ import { checkOptions, type OptionNames, badArgument, kindOf } from "../core/arg
 import { callSite } from "../core/call-site.ts";
 import type { WorkflowDefinition, WorkflowOptions } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
-import { callingRun } from "./realm.ts";
-import { checkName, processWorkflows, sourceId } from "./registry.ts";
+import { callingRun, callingStep } from "./realm.ts";
+import { checkName, declareReference, processWorkflows, sourceId } from "./registry.ts";
 import { directiveLeftIn, notCompiled } from "./uncompiled.ts";
 
 const workflowOptions: OptionNames<WorkflowOptions> = { version: true };
@@ -52,7 +52,13 @@ export function declareWorkflow<A extends unknown[], R>(
   };
   Object.defineProperty(inline, "name", { value: name });
   processWorkflows.add(declared);
-  return Object.assign(inline, { [definition]: declared });
+  const isWithinRun = callingRun() !== null || callingStep() !== null;
+  return declareReference(Object.assign(inline, { [definition]: declared }), {
+    kind: "workflow",
+    name,
+    source: declared.codeId,
+    isWithinRun,
+  });
 }
 
 export function definitionOf(value: unknown, taker = "start()"): WorkflowDefinition {

@@ -5,7 +5,7 @@ import { callStep } from "../../core/call.ts";
 import { checkMaxRetries } from "../../core/step.ts";
 import type { StepDefinition, StepOptions } from "../../core/definition.ts";
 import { callingRun, callingStep, durably } from "../../engine/realm.ts";
-import { checkName } from "../../engine/registry.ts";
+import { checkName, declareReference } from "../../engine/registry.ts";
 
 /** A function whose outcome is recorded once. */
 export interface Step<A extends unknown[] = unknown[], R = unknown> {
@@ -19,6 +19,11 @@ export interface Step<A extends unknown[] = unknown[], R = unknown> {
  * doubling, at most 5 min, with jitter; no timeout. Throw `FatalError` to end it at once, `RetryableError` to say when to try again.
  */
 function define<A extends unknown[], R>(name: string, body: (...args: A) => Promise<R> | R, options: StepOptions = {}): Step<A, R> {
+  const isWithinRun = callingRun() !== null || callingStep() !== null;
+  return declareReference(make(name, body, options), { kind: "step", name, source: body.toString(), isWithinRun });
+}
+
+function make<A extends unknown[], R>(name: string, body: (...args: A) => Promise<R> | R, options: StepOptions): Step<A, R> {
   const definition = declare(name, body, options);
   const call = async (...args: A): Promise<R> => body(...args);
   const step = (...args: A): Promise<R> => {
@@ -31,7 +36,7 @@ function define<A extends unknown[], R>(name: string, body: (...args: A) => Prom
 
 /** Runs `body` as a step, inline: what it needs it takes from around it, and its result is recorded under `name`. */
 function run<R>(name: string, body: () => Promise<R> | R, options: StepOptions = {}): Promise<R> {
-  return define<[], R>(name, body, options)();
+  return make<[], R>(name, body, options)();
 }
 
 /** `step(name, fn, options?)` names a function as a step; `step.run(name, fn, options?)` runs one inline. What finished, stands (G3). */
