@@ -4,7 +4,7 @@ import { addressOf, enter, type HookKey, type Inherited } from "./chapter.ts";
 import type { HookDefinition, StepDefinition, WorkflowDefinition } from "./definition.ts";
 import { parseDuration, toDue } from "./duration.ts";
 import { RingbackError } from "./errors.ts";
-import type { HookCreated, NamedAddress, ResponsePolicy } from "./event.ts";
+import type { HookCreated, NamedAddress, ResponsePolicy, Serialised } from "./event.ts";
 import { HookPart } from "./hook.ts";
 import { limits, tooLarge } from "./limits.ts";
 import { whenSettled } from "./reader.ts";
@@ -13,14 +13,20 @@ import type { Run, RunHost } from "./run.ts";
 import { checkRunId } from "./run-id.ts";
 import { joinScope, onLost } from "./scope.ts";
 import { comparable } from "./serialise.ts";
+import { giveSignals } from "./signal.ts";
 
 /** Runs a step once, durably: schedules it, or finds it scheduled, and waits for its outcome. */
 export function callStep(run: Run, step: StepDefinition, args: readonly unknown[]): Promise<unknown> {
-  return run.serialised(args, `the arguments of step ${run.host.sealText(step.name)}`, (input) => {
+  const signals: AbortSignal[] = [];
+  const what = `the arguments of step ${run.host.sealText(step.name)}`;
+  const scheduled = (input: Serialised): Promise<unknown> => {
     const { position, turn, name, digest, recorded } = run.ask("step_scheduled", step.name, input);
     if (!recorded) run.asked.push({ kind: "step_scheduled", turn, position, name, digest, input });
-    return run.wait(position, name, step);
-  });
+    const outcome = run.wait(position, name, step);
+    if (signals.length > 0) giveSignals(run, position, signals, outcome);
+    return outcome;
+  };
+  return run.serialised(args, what, scheduled, signals);
 }
 
 /** Waits until a due time that survives restarts. One that lost its race in `race({…})` is cancelled. */

@@ -47,6 +47,7 @@ const kindNumbers: { readonly [kind in EventKind]: number } = {
   run_unblocked: 25,
   patch_taken: 26,
   run_continued: 27,
+  signal_aborted: 28,
 };
 const kinds: ReadonlyMap<number, EventKind> = new Map(Object.entries(kindNumbers).map(([kind, number]) => [number, kind as EventKind]));
 
@@ -63,6 +64,7 @@ const textFields: { readonly [kind in EventKind]?: string } = {
   step_completed: "result",
   step_failed: "error",
   step_retrying: "error",
+  signal_aborted: "reason",
 };
 
 export function encodeEvent(event: RunEvent): EventRow {

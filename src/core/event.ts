@@ -161,6 +161,12 @@ export type OutputEvent =
   | (Asked & { readonly kind: "step_scheduled"; readonly input: Serialised })
   | (Asked & { readonly kind: "child_scheduled"; readonly start: NewRun })
   | (Asked & { readonly kind: "child_awaited"; readonly runId: string })
+  /** Code aborted a signal that these steps were given: each by its position, with the signal's place in its input. */
+  | (Asked & {
+      readonly kind: "signal_aborted";
+      readonly steps: readonly (readonly [position: number, place: number])[];
+      readonly reason: Serialised;
+    })
   /** The run takes the new code behind `patched(name)`. */
   | (Asked & { readonly kind: "patch_taken" });
 
@@ -264,6 +270,7 @@ const outputKinds: ReadonlySet<EventKind> = new Set<OutputEvent["kind"]>([
   "child_scheduled",
   "child_awaited",
   "patch_taken",
+  "signal_aborted",
 ]);
 
 export function isInput<E extends RunEvent>(event: E): event is E & InputEvent {

@@ -12,6 +12,8 @@ export interface OpenStep {
   readonly restarts: number;
   /** When the current attempt starts; null for at once. */
   readonly dueAt: number | null;
+  /** Signals in its input that code has aborted since: their places, and why. */
+  readonly aborted?: ReadonlyMap<number, Serialised>;
 }
 
 export type OpenSteps = Map<number, OpenStep>;
@@ -41,6 +43,13 @@ export function trackSteps(open: OpenSteps | null, event: Recorded): OpenSteps |
           ? { ...step, attempt, failures: step.failures + 1, restarts: 0, dueAt: event.dueAt }
           : { ...step, attempt, restarts: step.restarts + 1, dueAt: null };
       return (open as OpenSteps).set(event.position, next);
+    }
+    case "signal_aborted": {
+      for (const [position, place] of event.steps) {
+        const step = open?.get(position);
+        if (step) open?.set(position, { ...step, aborted: new Map(step.aborted).set(place, event.reason) });
+      }
+      return open;
     }
     default:
       return open;

@@ -236,6 +236,7 @@ export function fold(row: Draft<RunProgress>, event: Recorded): void {
     case "child_scheduled":
     case "child_awaited":
     case "patch_taken":
+    case "signal_aborted":
     case "step_retrying":
     case "step_restarted":
       return;

@@ -33,16 +33,21 @@ import { createRandom, type Random } from "./random.ts";
 import { type Reading, whenSettled } from "./reader.ts";
 import { Recording } from "./replay.ts";
 import { comparable, type Unfinished } from "./serialise.ts";
+import type { Given, SignalData } from "./signal.ts";
 import { textOf } from "./thrown.ts";
 
 /** What a run needs of its surroundings; none of it may depend on time, chance or other runs. */
 export interface RunHost {
   serialise(value: unknown, what: string): Serialised;
-  /** As `serialise`, where a value may hold requests and responses of the author's, whose bodies are read as they come. */
-  serialiseWithBodies(value: unknown, what: string): Serialised | Unfinished;
+  /**
+   * As `serialise`, where a value may hold requests and responses of the author's, whose bodies are read as they come, and where `signals`
+   * are asked for, signals that may still be aborted: these are added there.
+   */
+  serialiseWithBodies(value: unknown, what: string, limitBytes?: number, signals?: AbortSignal[]): Serialised | Unfinished;
   /** Something thrown; never refuses. */
   serialiseThrown(thrown: unknown, what: string): Serialised;
-  parse(text: Serialised): unknown;
+  /** `revive` makes the signals in it. */
+  parse(text: Serialised, revive?: (signal: SignalData) => AbortSignal): unknown;
   /** 64 bits of a text's hash, 16 hex digits. */
   digest(text: string): string;
   /** Throws where a new webhook would have no URL. */
@@ -113,6 +118,8 @@ export class Run implements Reading {
   warnings: string[] | null = null;
   /** What `patched` has answered. */
   patches: Map<string, boolean> | null = null;
+  /** Signals that steps were given, and where each went. */
+  signals: WeakMap<AbortSignal, Set<Given>> | null = null;
   readonly #definition: WorkflowDefinition;
   #seed: string | null = null;
   #random: Random | null = null;
@@ -364,8 +371,8 @@ export class Run implements Reading {
   }
 
   /** Goes on with a value's text: at once, or within the turn when bodies of requests or responses in it have to be read. */
-  serialised<T>(value: unknown, what: string, use: (text: Serialised) => T): T | Promise<T> {
-    const text = this.host.serialiseWithBodies(value, what);
+  serialised<T>(value: unknown, what: string, use: (text: Serialised) => T, signals?: AbortSignal[]): T | Promise<T> {
+    const text = this.host.serialiseWithBodies(value, what, undefined, signals);
     return typeof text === "string" ? use(text) : this.withinTurn(what, text.text).then(use);
   }
 

@@ -9,9 +9,21 @@ import { type AnyFunction, referenceOf, type References } from "./reference.ts";
 import { SecretReference } from "./secret.ts";
 import type { Classes } from "./serialise-class.ts";
 import { errorData, isError } from "./serialise-error.ts";
+import type { SignalData } from "./signal.ts";
 
 /** What the written text calls a stand-in. */
-export type Tag = "Error" | "Class" | "ClassItself" | "Reference" | "Headers" | "Request" | "Response" | "Delivery" | "Secret" | "Body";
+export type Tag =
+  | "Error"
+  | "Class"
+  | "ClassItself"
+  | "Reference"
+  | "AbortSignal"
+  | "Headers"
+  | "Request"
+  | "Response"
+  | "Delivery"
+  | "Secret"
+  | "Body";
 
 interface StandIn {
   readonly tag: Tag;
@@ -48,6 +60,8 @@ interface State extends Looking {
   readonly what: string;
   /** Whether bodies may come later; else one that is not in hand is refused. */
   readonly mayWait: boolean;
+  /** Where signals go that may still be aborted; without it they are refused. */
+  readonly signals: AbortSignal[] | null;
   readonly seen: Set<object>;
   /** Keys, indices, and pieces of path in arrays of one. */
   readonly path: (string | number | readonly [string])[];
@@ -106,12 +120,18 @@ function isJsonLeaf(value: unknown): boolean {
 }
 
 /** Throws `unserialisable`, `too_deep` or, unless `mayWait`, `body_not_in_hand`. */
-export function survey(value: unknown, what: string, mayWait: boolean, looking: Looking): Survey {
+export function survey(
+  value: unknown,
+  what: string,
+  { mayWait = false, signals = null }: { readonly mayWait?: boolean; readonly signals?: AbortSignal[] | null | undefined },
+  looking: Looking,
+): Survey {
   if (value === null || (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol")) return nothing;
   const state: State = {
     ...looking,
     what,
     mayWait,
+    signals,
     seen: new Set(),
     path: [],
     within: new Set(),
@@ -135,6 +155,8 @@ const advice: ReadonlyMap<string, string> = new Map([
   ["function", "Pass plain data, or a step() or workflow() that is declared at the top level of a module."],
   ["step made within a run", "Declare it at the top level of a module, where it is found by its name, and pass that."],
   ["Promise", "Await it first."],
+  ["AbortController", "Pass its signal to the step, and abort in workflow code."],
+  ["AbortSignal", "Workflow code may pass one to a step. To stop a run, or a child, from outside give it a hook, or cancel it."],
   ["Blob", "Pass its bytes: await blob.arrayBuffer()."],
   ["File", "Pass its name and its bytes: await file.arrayBuffer()."],
   ["FormData", "Pass its fields: Object.fromEntries(form)."],
@@ -240,11 +262,25 @@ function lookIntoInstance(state: State, value: object, prototype: object, depth:
   if (leaves.has(tag) || tag.startsWith("Temporal.")) return;
   if (tag === "Map") return lookIntoMap(state, value as Map<unknown, unknown>, depth);
   if (tag === "Set") return lookIntoSet(state, value as Set<unknown>, depth);
+  if (tag === "AbortSignal") return lookIntoSignal(state, value as AbortSignal, depth);
   if (tag === "Headers") return standIn(state, value, "Headers", flatten(value as Headers));
   if (tag === "Request") return standInForRequest(state, value as Request);
   if (tag === "Response") return standInForResponse(state, value as Response);
   if (Object.getPrototypeOf(prototype) === null && tag === "Object") return lookIntoPlain(state, value as Record<string, unknown>, depth);
   throw refusal(state.what, pathOf(state), nameOf(value, prototype, tag));
+}
+
+/** AB2 */
+function lookIntoSignal(state: State, signal: AbortSignal, depth: number): void {
+  const { signals } = state;
+  if (!signal.aborted) {
+    if (signals === null) throw refusal(state.what, pathOf(state), "AbortSignal");
+    return standIn(state, signal, "AbortSignal", { place: signals.push(signal) - 1 } satisfies SignalData);
+  }
+  standIn(state, signal, "AbortSignal", { reason: signal.reason } satisfies SignalData);
+  state.path.push("reason");
+  look(state, signal.reason, depth);
+  state.path.pop();
 }
 
 function lookIntoMap(state: State, map: Map<unknown, unknown>, depth: number): void {

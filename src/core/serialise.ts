@@ -19,6 +19,7 @@ import { SecretReference } from "./secret.ts";
 import { type Classes, createClasses } from "./serialise-class.ts";
 import { bareError, createError, type ErrorData, fillError } from "./serialise-error.ts";
 import { bodyNotInHand, isJson, protoKey, refusal, type Survey, survey } from "./serialise-survey.ts";
+import type { SignalData } from "./signal.ts";
 import { textOf } from "./thrown.ts";
 
 /** A value whose bodies are still being read. */
@@ -32,12 +33,15 @@ export interface Unfinished {
 export interface Serialiser {
   /** `what` names the value in errors: `unserialisable`, `too_deep`, `too_large`, and `body_not_in_hand` for an author's request or response with a body. */
   serialise(value: unknown, what: string, limitBytes?: number): Serialised;
-  /** As `serialise`, but bodies are cloned now and read as they come; `Unfinished` only where there is one. */
-  serialiseWithBodies(value: unknown, what: string, limitBytes?: number): Serialised | Unfinished;
+  /**
+   * As `serialise`, but bodies are cloned now and read as they come; `Unfinished` only where there is one. Signals that may still be aborted
+   * are added to `signals`, in the order of their places; without it they are refused.
+   */
+  serialiseWithBodies(value: unknown, what: string, limitBytes?: number, signals?: AbortSignal[]): Serialised | Unfinished;
   /** Something thrown; never refuses it. What cannot be stored of it is left out. */
   serialiseThrown(thrown: unknown, what: string): Serialised;
   /** A new value at each call. Throws `unknown_class`, `delivery_not_loaded`, `missing_key`. */
-  parse(text: Serialised): unknown;
+  parse(text: Serialised, reviveSignal?: (signal: SignalData) => AbortSignal): unknown;
 }
 
 export interface SerialiserOptions {
@@ -74,13 +78,13 @@ export function createSerialiser(options: SerialiserOptions): Serialiser {
   };
 
   const serialise = (value: unknown, what: string, limitBytes: number = limits.valueBytes): Serialised =>
-    finish(asJson(value) ?? write(value, what, survey(value, what, false, looking)), what, limitBytes);
+    finish(asJson(value) ?? write(value, what, survey(value, what, {}, looking)), what, limitBytes);
   return {
     serialise,
-    serialiseWithBodies(value, what, limitBytes = limits.valueBytes) {
+    serialiseWithBodies(value, what, limitBytes = limits.valueBytes, signals) {
       const json = asJson(value);
       if (json !== null) return finish(json, what, limitBytes);
-      const found = survey(value, what, true, looking);
+      const found = survey(value, what, { mayWait: true, signals }, looking);
       const text = write(value, what, found);
       const { coming } = found;
       const [first] = coming;
@@ -109,11 +113,12 @@ export function createSerialiser(options: SerialiserOptions): Serialiser {
         return serialise(bareError(thrown, classes), what);
       }
     },
-    parse(text) {
+    parse(text, reviveSignal) {
       const revealed = seal.revealText(text);
       if (revealed.startsWith("=")) return JSON.parse(revealed.slice(1));
       const [values, stacks] = partsOf(revealed);
-      const own = stacks === null ? revivers : createRevivers(names, JSON.parse(stacks) as string[]);
+      const isPlain = stacks === null && (reviveSignal === undefined || !values.includes('["AbortSignal",'));
+      const own = isPlain ? revivers : createRevivers(names, stacks === null ? [] : (JSON.parse(stacks) as string[]), reviveSignal);
       return parseText(values, own, values.includes('["ArrayBuffer",') || values.includes("__proto__") ? { operations } : undefined);
     },
   };
@@ -206,6 +211,11 @@ function setOwn(target: object, key: string | number, value: unknown): void {
   Object.defineProperty(target, key.slice(1), { value, writable: true, enumerable: true, configurable: true });
 }
 
+/** One that nobody is there to abort stays as it is. */
+function signalOf(data: SignalData): AbortSignal {
+  return "reason" in data ? AbortSignal.abort(data.reason) : new AbortController().signal;
+}
+
 function bytesOf(body: ArrayBuffer | null): Uint8Array {
   return body === null ? new Uint8Array() : new Uint8Array(body);
 }
@@ -234,6 +244,7 @@ function instanceOf(classes: Classes, name: string, data: unknown): object {
 function createRevivers(
   { classes, references, revive }: Required<Pick<SerialiserOptions, "classes" | "references" | "revive">>,
   stacks: readonly string[],
+  reviveSignal: (signal: SignalData) => AbortSignal = signalOf,
 ): NonNullable<Parameters<typeof parseText>[1]> {
   /** An error in a cycle is asked for twice: before it is complete, and after. */
   const errors = new WeakMap<ErrorData, Error>();
@@ -247,6 +258,7 @@ function createRevivers(
     Class: ({ name, data }: { name: string; data: unknown }) => instanceOf(classes, name, data),
     ClassItself: (name: string) => classes.byName(name).class,
     Reference: ({ kind, name, closure }: Reference) => references.find({ kind, name }, closure),
+    AbortSignal: reviveSignal,
     Secret: (name: string) => new SecretReference(name),
     Headers: (headers: readonly string[]) => new Headers(pairs(headers)),
     Request: ({ method, url, headers, body }: RequestData) => new CapturedRequest({ method, url, headers, body: bytesOf(body) }),

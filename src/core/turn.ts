@@ -28,6 +28,14 @@ export function useCaller(own: () => Run | null): void {
   isCaller = (run) => own() === run;
 }
 
+/** Whether a durable call may be made here and now; where it may not, the run is told so. For calls that cannot throw. */
+export let isAllowed: (call: string) => boolean = () => true;
+
+/** The realm hands in its own at load. */
+export function useGuard(own: (call: string) => boolean): void {
+  isAllowed = own;
+}
+
 /** A value that follows code through its awaits (AsyncLocalStorage, in Node). */
 export interface Scopes {
   get(): unknown;

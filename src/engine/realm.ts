@@ -3,7 +3,8 @@
 // outside turns. The invariants M1 to M5 stand where they are held: turn, guard, context, stray, guard.
 
 import { useInstant } from "../core/own-error.ts";
-import { useCaller, useScopes } from "../core/turn.ts";
+import { useCaller, useGuard, useScopes } from "../core/turn.ts";
+import { allows } from "./realm/guard.ts";
 import { callingInTurn, callingScope, callingStep, inScope } from "./realm/context.ts";
 import { patchGlobals } from "./realm/globals.ts";
 import { watchErrors } from "./realm/stray.ts";
@@ -17,6 +18,7 @@ export { asMisuse, takeTurn, takeTurns } from "./realm/turn.ts";
 export function installRealm(): void {
   useScopes({ get: callingScope, run: inScope });
   useCaller(callingInTurn);
+  useGuard(allows);
   useInstant(() => callingStep()?.now() ?? Date.now());
   holdTicks();
   watchErrors();

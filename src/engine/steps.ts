@@ -20,6 +20,7 @@ import type { KeepAlive } from "./keep-alive.ts";
 import type { Live } from "./live.ts";
 import { inStep } from "./realm.ts";
 import type { Report } from "./report.ts";
+import { StepSignals } from "./step-signal.ts";
 
 interface Execution {
   readonly run: RunNumber;
@@ -33,6 +34,8 @@ interface Execution {
   /** When the current attempt began. */
   startedAt: number;
   abort: AbortController;
+  /** Where its input has any. */
+  signals: StepSignals | null;
   takeBackAlarm: (() => void) | null;
 }
 
@@ -81,7 +84,7 @@ export class Steps {
     if (execution) this.#enqueue(execution);
   }
 
-  #take(live: Live, position: number, { input, attempt, failures }: OpenStep): Execution | null {
+  #take(live: Live, position: number, { input, attempt, failures, aborted }: OpenStep): Execution | null {
     const step = live.run.pending.get(position)?.step;
     const key = `${live.number}:${position}`;
     if (!step || this.#known.has(key)) return null;
@@ -98,6 +101,7 @@ export class Steps {
       failures,
       startedAt: 0,
       abort,
+      signals: aborted ? this.#signals(aborted) : null,
       takeBackAlarm: null,
     };
     this.#known.set(key, execution);
@@ -107,7 +111,9 @@ export class Steps {
   /** Takes up the steps that a run's journal leaves open: those of an earlier process begin another attempt, with the same key. */
   recover(live: Live): void {
     for (const [position, step] of live.openSteps ?? []) {
-      if (!live.run.pending.has(position) || this.#known.has(`${live.number}:${position}`)) continue;
+      const known = this.#known.get(`${live.number}:${position}`);
+      for (const [place, reason] of step.aborted ?? []) if (known) (known.signals ??= this.#signals()).abort(place, reason);
+      if (!live.run.pending.has(position) || known) continue;
       // An attempt that has been due may have begun.
       if (step.dueAt !== null && step.dueAt > this.#options.clock.now()) {
         const execution = this.#take(live, position, step);
@@ -135,6 +141,18 @@ export class Steps {
     void this.#append(execution, { kind: "step_restarted", position, attempt }).then(() => {
       if (this.#isCurrent(execution, attempt)) this.#enqueue(execution);
     });
+  }
+
+  /** Code has aborted a signal that bodies of the run were given. */
+  signal(run: RunNumber, { steps, reason }: Recorded & { readonly kind: "signal_aborted" }): void {
+    for (const [position, place] of steps) {
+      const execution = this.#known.get(`${run}:${position}`);
+      if (execution) (execution.signals ??= this.#signals()).abort(place, reason);
+    }
+  }
+
+  #signals(aborted?: ReadonlyMap<number, Serialised>): StepSignals {
+    return new StepSignals(aborted, (text) => this.#host.parse(text));
   }
 
   /** Aborts a run's bodies; what they still bring is dropped. */
@@ -167,7 +185,13 @@ export class Steps {
     const place = this.#line.indexOf(execution);
     if (place >= 0) this.#line.splice(place, 1);
     execution.takeBackAlarm?.();
-    execution.abort.abort(new Error(reason));
+    this.#stop(execution, new Error(reason));
+  }
+
+  /** Whatever signal the body listens to tells it. */
+  #stop({ abort, signals }: Execution, reason: Error): void {
+    abort.abort(reason);
+    signals?.end(reason);
   }
 
   #isCurrent(execution: Execution, attempt: number): boolean {
@@ -223,7 +247,8 @@ export class Steps {
     try {
       await this.#options.prepare(input);
       isLoaded = true;
-      return this.#host.parse(input) as never[];
+      execution.signals?.begin();
+      return this.#host.parse(input, (data) => (execution.signals ??= this.#signals()).take(data)) as never[];
     } catch (error) {
       if (!this.#isCurrent(execution, attempt)) return null;
       this.#known.delete(`${run}:${position}`);
@@ -256,7 +281,7 @@ export class Steps {
         const name = this.#host.sealText(step.name);
         const message = `Attempt ${attempt} of step ${name} took longer than its timeout of ${timeoutMs} ms.`;
         const error = new StepTimeoutError(message, { details: { step: name, timeoutMs, attempt } });
-        abort.abort(error);
+        this.#stop(execution, error);
         reject(error);
       });
       running.then(resolve, reject).finally(takeBack);
@@ -264,11 +289,14 @@ export class Steps {
   }
 
   async #failed(execution: Execution, attempt: number, thrown: unknown): Promise<void> {
-    const { step, position } = execution;
+    const { step, position, signals } = execution;
+    const isAborted = signals?.explains(thrown) === true;
+    if (isAborted) markFatal(thrown);
     const error = this.#host.serialiseThrown(thrown, `the error of step ${step.name}`);
     const now = this.#options.clock.now();
     const giveUp = (why: Serialised): Promise<void> =>
       this.#outcome(execution, attempt, { kind: "step_failed", position, attempt, error: why });
+    if (isAborted) return giveUp(error);
     let after: AfterFailure;
     try {
       after = afterFailure(thrown, execution.failures + 1, step.options, now, this.#options.chance());
@@ -310,4 +338,9 @@ export class Steps {
       report.stepped(identity, step.name, event, clock.now() - startedAt);
     }
   }
+}
+
+/** An abort of the author's is final, and `FatalError.is` says so; what was thrown stays what it is. */
+function markFatal(thrown: unknown): void {
+  if (typeof thrown === "object" && thrown !== null && Object.isExtensible(thrown)) Object.assign(thrown, { fatal: true });
 }

@@ -229,7 +229,8 @@ export class Worker {
 
   /** W2: what was asked for is now in the journal. */
   #act(live: Live, event: Recorded): void {
-    if (event.kind === "step_scheduled") this.steps.start(live, event.position, event.input);
+    if (event.kind === "signal_aborted") this.steps.signal(live.number, event);
+    else if (event.kind === "step_scheduled") this.steps.start(live, event.position, event.input);
     else if (event.kind === "timer_set") this.timers.note(event.dueAt ?? 0);
     else if (event.kind === "hook_created") {
       live.run.hooks.get(event.position)?.recorded(event);
@@ -243,6 +244,7 @@ export class Worker {
     run.asked = [];
     this.#put(live, events, !this.#options.isAwaited(run.identity.id), (appended) => {
       this.#drop(live);
+      this.#signal(live, appended.events);
       this.steps.abort(live.number, "The run has ended.");
       this.#options.onEnded(run.identity, appended.events.at(-1) as EndedEvent);
     });
@@ -255,10 +257,16 @@ export class Worker {
     run.asked = [];
     this.#put(live, this.#unblocking(live, events), false, (outcome) => {
       this.#drop(live);
+      this.#signal(live, outcome.events);
       this.steps.abort(live.number, "The run goes on as new.");
       for (const event of outcome.events) if (event.kind === "run_continued") this.#options.onContinued(run.identity, event);
       void this.load(live.number);
     });
+  }
+
+  /** Bodies learn why they are to stop before they learn that it is over. */
+  #signal(live: Live, events: readonly Recorded[]): void {
+    for (const event of events) if (event.kind === "signal_aborted") this.steps.signal(live.number, event);
   }
 
   /** The code fits again. */

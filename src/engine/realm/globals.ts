@@ -27,6 +27,7 @@ export function patchGlobals(inside: Inside): void {
   patchWatched(inside);
   patchConsole(inside);
   patchListeners(inside);
+  patchSignals(inside);
   Object.assign(Promise, patchedPromise(Promise));
 }
 
@@ -71,6 +72,17 @@ function patchChance(inside: Inside): void {
   for (const name of ["randomBytes", "pseudoRandomBytes", "randomFill", "randomFillSync", "randomInt", "randomUUID"])
     forbid(crypto, name, `node:crypto ${name}`, inside);
   syncBuiltinESMExports();
+}
+
+/** Its timer runs outside every turn. */
+function patchSignals(inside: Inside): void {
+  const timeout = AbortSignal.timeout;
+  patch(AbortSignal, "timeout", function guarded(ms: number) {
+    if (!inside()) return timeout.call(AbortSignal, ms);
+    const call = "AbortSignal.timeout";
+    const message = `${call} does not work in workflow code: no replay could abort at the same place. Make an AbortController, and abort it when a sleep() is over: sleep("10s").then(() => controller.abort()).`;
+    throw new RingbackError("forbidden_in_workflow", message, { details: { call } });
+  });
 }
 
 const filling = new Set(["getRandomValues", "randomFillSync"]);

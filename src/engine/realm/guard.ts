@@ -42,6 +42,16 @@ export function durably<T>(call: string, make: (run: Run) => Promise<T>): Promis
   return run === current && !run.fault ? make(run) : new Promise(() => {});
 }
 
+/** Whether `call` may be made here; where it may not, the run has been told as if it were made. Never throws. */
+export function allows(call: string): boolean {
+  try {
+    const run = here(call);
+    return run === current && !run.fault;
+  } catch {
+    return false;
+  }
+}
+
 function rejected(error: unknown): Promise<never> {
   const promise = Promise.reject(error);
   promise.catch(() => {});

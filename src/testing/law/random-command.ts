@@ -188,7 +188,7 @@ export class CommandSource {
     const random = this.#random;
     const own = asked(this.#fresh(run));
     const timeout = this.#pick(null, { afterMs: random(80) });
-    switch (random(18)) {
+    switch (random(19)) {
       case 16:
         return this.#continued(run);
       case 17: {
@@ -229,6 +229,8 @@ export class CommandSource {
         return { kind: "child_awaited", ...own, runId: `r${random(12)}` };
       case 14:
         return this.#pick<AppendEvent>(runBlocked("c1"), runBlocked("c2"), { kind: "run_unblocked" });
+      case 15:
+        return { kind: "signal_aborted", ...own, steps: [[own.position, 0]], reason: "[]" };
       default:
         return { kind: "step_restarted", position: own.position, attempt: 2 };
     }
