@@ -256,6 +256,7 @@ function createCore(options: EngineOptions, keys: KeySource): EngineCore {
   const clock = options.clock ?? systemClock;
   const isMade = options.create ?? true;
   const url = storeUrl(options);
+  const baseUrl = options.webhookUrl ? () => baseUrlFrom(options.baseUrl)() : baseUrlFrom(options.baseUrl);
   const store = typeof url === "string" ? storeFor(url, clock, isMade) : url;
   const core = new EngineCore({
     store,
@@ -264,7 +265,8 @@ function createCore(options: EngineOptions, keys: KeySource): EngineCore {
     clock,
     random: options.random ?? native.randomBytes,
     role: roleFrom(options.role, env["RINGBACK_ROLE"]),
-    urlOf: options.webhookUrl ?? urlBuilder(options.baseUrl),
+    urlOf: options.webhookUrl ?? ((token) => baseUrl() + webhookRoute + token),
+    baseUrl,
     sink: sinkFor(options.logger),
     hotRuns: options.hotRuns ?? 20_000,
     concurrency: options.concurrency ?? 100,
@@ -331,13 +333,18 @@ function ringFor(keys: KeySource, create: boolean): KeyRing {
   return create ? loadKeyFile(keys.path) : readKeyRing(keys.path);
 }
 
-function urlBuilder(given: string | null | undefined): (token: string) => string {
+/** Checked here, where it is given. */
+function baseUrlFrom(given: string | null | undefined): () => string {
   const base = given === undefined ? (process.env["RINGBACK_BASE_URL"] ?? developmentUrl()) : given;
   if (base === null) {
     return () => {
-      throw new RingbackError("base_url_required", "createWebhook() makes a public URL, and this engine was created with baseUrl: null.", {
-        details: {},
-      });
+      throw new RingbackError(
+        "base_url_required",
+        "A public URL was asked for (by createWebhook(), or as the url of getWorkflowMetadata()), and this engine was created with baseUrl: null.",
+        {
+          details: {},
+        },
+      );
     };
   }
   let root: string;
@@ -348,7 +355,7 @@ function urlBuilder(given: string | null | undefined): (token: string) => string
   } catch {
     throw badArgument("baseUrl", base, `baseUrl must be an absolute URL such as https://api.example.com, got "${base}".`);
   }
-  return (token) => root + webhookRoute + token;
+  return () => root;
 }
 
 /** A URL handed to a stranger must lead here: in production there is no default. */

@@ -256,6 +256,26 @@ describe.each(modes)("steps (%s)", (mode) => {
     expect((await world.journal(run)).filter((event) => event.kind === "step_scheduled").length).toBe(1);
   });
 
+  test("metadata tells where the engine is reached: in workflow code as it was when first asked, in a step as it is", async () => {
+    const look = step("look", async (url: string) => [url, getWorkflowMetadata().url]);
+    const wf = workflow("where", async () => {
+      const { url } = getWorkflowMetadata();
+      await sleep("1m");
+      return [url, getWorkflowMetadata().url, ...(await look(url)), Object.keys(getWorkflowMetadata())];
+    });
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    await world.restart({ baseUrl: "https://moved.example/base/" });
+    await world.advance(60_000);
+    const [then, now] = ["https://app.example", "https://moved.example/base"];
+    const keys = ["workflowName", "workflowRunId", "workflowStartedAt"];
+    expect(await world.engine.getRun(run.runId).returnValue).toEqual([then, then, then, now, keys]);
+    expect((await world.journal(run)).filter((event) => event.kind === "url_read").length).toBe(1);
+    await world.restart({ baseUrl: null });
+    const none = await world.start(wf);
+    expect(await none.returnValue.catch((error) => error.cause.code)).toBe("base_url_required");
+  });
+
   test("steps run side by side, at most as many as the engine allows", async () => {
     let now = 0;
     let most = 0;

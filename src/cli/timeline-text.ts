@@ -31,6 +31,7 @@ const words: { readonly [event in Kind]: readonly [text: string, style: Style | 
   child_awaited: ["child awaited", null],
   child_ended: ["child ended", "cyan"],
   patch_taken: ["patch taken", null],
+  url_read: ["base URL read", null],
   signal_aborted: ["signal aborted", "yellow"],
   run_continued: ["continued as new", "bold"],
   cancel_requested: ["cancel requested", "yellow"],

@@ -174,6 +174,16 @@ export function callOutcome(run: Run, runId: string): Promise<unknown> {
   return run.wait(position, runId, null, true);
 }
 
+/** Where the outside reaches the engine, as it was where the code first asked: another deployment has another. Throws `base_url_required`. */
+export function callUrl(run: Run): string {
+  if (run.url !== null) return run.url;
+  const known = run.knows("url_read", "", "") ? null : run.host.baseUrl();
+  const { position, turn, name, digest, recorded } = run.ask("url_read", "", "");
+  run.url = recorded?.url ?? (known as string);
+  if (!recorded) run.asked.push({ kind: "url_read", turn, position, name, digest, url: run.url });
+  return run.url;
+}
+
 /** How long a sender is kept waiting for a manual answer. */
 export function responseWithin(duration: string | number | undefined): number {
   return parseDuration(duration ?? "25s", "respondWithin");

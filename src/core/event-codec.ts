@@ -48,6 +48,7 @@ const kindNumbers: { readonly [kind in EventKind]: number } = {
   patch_taken: 26,
   run_continued: 27,
   signal_aborted: 28,
+  url_read: 29,
 };
 const kinds: ReadonlyMap<number, EventKind> = new Map(Object.entries(kindNumbers).map(([kind, number]) => [number, kind as EventKind]));
 

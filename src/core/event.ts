@@ -167,6 +167,8 @@ export type OutputEvent =
       readonly steps: readonly (readonly [position: number, place: number])[];
       readonly reason: Serialised;
     })
+  /** The engine's base URL, as it was where code first asked for it. */
+  | (Asked & { readonly kind: "url_read"; readonly url: string })
   /** The run takes the new code behind `patched(name)`. */
   | (Asked & { readonly kind: "patch_taken" });
 
@@ -271,6 +273,7 @@ const outputKinds: ReadonlySet<EventKind> = new Set<OutputEvent["kind"]>([
   "child_awaited",
   "patch_taken",
   "signal_aborted",
+  "url_read",
 ]);
 
 export function isInput<E extends RunEvent>(event: E): event is E & InputEvent {

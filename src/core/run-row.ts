@@ -237,6 +237,7 @@ export function fold(row: Draft<RunProgress>, event: Recorded): void {
     case "child_awaited":
     case "patch_taken":
     case "signal_aborted":
+    case "url_read":
     case "step_retrying":
     case "step_restarted":
       return;

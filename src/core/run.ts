@@ -50,6 +50,8 @@ export interface RunHost {
   parse(text: Serialised, revive?: (signal: SignalData) => AbortSignal): unknown;
   /** 64 bits of a text's hash, 16 hex digits. */
   digest(text: string): string;
+  /** Where the outside reaches this engine. Throws `base_url_required`. */
+  baseUrl(): string;
   /** Throws where a new webhook would have no URL. */
   checkUrl(): void;
   /** A new hook's address; a recorded one's token is derived again from what the journal holds. */
@@ -118,6 +120,8 @@ export class Run implements Reading {
   warnings: string[] | null = null;
   /** What `patched` has answered. */
   patches: Map<string, boolean> | null = null;
+  /** The base URL, once code has asked for it. */
+  url: string | null = null;
   /** Signals that steps were given, and where each went. */
   signals: WeakMap<AbortSignal, Set<Given>> | null = null;
   readonly #definition: WorkflowDefinition;

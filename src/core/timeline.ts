@@ -144,6 +144,8 @@ function detailOf(event: Recorded, unread: number): string | undefined {
       return `run ${event.runId}: ${event.reason}`;
     case "child_ended":
       return event.outcome.type;
+    case "url_read":
+      return event.url;
     case "signal_aborted":
       return `to ${several(event.steps.length, "step").join("")}`;
     case "run_blocked":

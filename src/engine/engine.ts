@@ -45,6 +45,7 @@ export interface EngineParts {
   /** `worker` advances runs; `ingress` only delivers, starts and reads. */
   readonly role: "worker" | "ingress";
   readonly urlOf: (token: string) => string;
+  readonly baseUrl: () => string;
   /** Where lines go; null for nowhere. */
   readonly sink: LogSink | null;
   /** Parked runs kept in memory; 0 runs everything cold. */
@@ -114,6 +115,7 @@ export class EngineCore {
       seal,
       classes: this.classes,
       urlOf: parts.urlOf,
+      baseUrl: parts.baseUrl,
       answers: this.answers,
       random: parts.random,
     });

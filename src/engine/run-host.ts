@@ -31,6 +31,8 @@ export interface RunHostOptions {
   readonly classes: Classes;
   /** The public URL of a webhook token. Throws `base_url_required`. */
   readonly urlOf: (token: string) => string;
+  /** Where the outside reaches this engine. Throws `base_url_required`. */
+  readonly baseUrl: () => string;
   readonly answers: Answers;
   /** Also called inside turns, where the patched sources refuse. */
   readonly random: RandomBytes;
@@ -67,6 +69,10 @@ export class EngineRunHost implements RunHost {
     this.sealText = seal.sealText;
     this.revealText = seal.revealText;
     this.sealAnswer = (answer) => sealAnswer(seal, answer);
+  }
+
+  baseUrl(): string {
+    return this.#options.baseUrl();
   }
 
   checkUrl(): void {

@@ -1,5 +1,6 @@
 // What code can ask about where it runs, and values that replay the same.
 
+import { callUrl } from "../../core/call.ts";
 import { RingbackError } from "../../core/errors.ts";
 import { callingRun, callingStep, here } from "../../engine/realm.ts";
 
@@ -11,13 +12,21 @@ export interface WorkflowMetadata {
   readonly workflowRunId: string;
   /** When the run was started, by the store's clock. */
   readonly workflowStartedAt: Date;
+  /**
+   * Where the outside reaches this engine: its `baseUrl`. In workflow code it is that of where it was first read, on every replay. Read when it
+   * is asked for, and not enumerated: throws `base_url_required`.
+   */
+  readonly url: string;
 }
 
 /** The run this code belongs to: in workflow code, and in a step's body. Elsewhere it throws `outside_turn`. */
 export function getWorkflowMetadata(): WorkflowMetadata {
-  const run = callingStep()?.run ?? callingRun()?.identity;
+  const step = callingStep();
+  const run = step?.run ?? callingRun()?.identity;
   if (!run) throw nowhere("getWorkflowMetadata()");
-  return { workflowName: run.workflow, workflowRunId: run.id, workflowStartedAt: new Date(run.createdAt) };
+  const metadata = { workflowName: run.workflow, workflowRunId: run.id, workflowStartedAt: new Date(run.createdAt) };
+  const get = (): string => (step ? step.host.baseUrl() : callUrl(here("getWorkflowMetadata().url")));
+  return Object.defineProperty(metadata, "url", { get }) as WorkflowMetadata;
 }
 
 /** What a step's body knows of this attempt. */

@@ -36,6 +36,7 @@ const everyKind: readonly AppendEvent[] = [
   stepScheduled(8),
   stepScheduled(9),
   { kind: "signal_aborted", ...asked(13), steps: [[8, 0]], reason: '["why"]' },
+  { kind: "url_read", ...asked(14), url: "https://a.example" },
   { kind: "step_retrying", position: 8, attempt: 1, error: '["again"]', dueAt: 77 },
   { kind: "step_restarted", position: 8, attempt: 2 },
   { kind: "step_completed", position: 8, attempt: 2, result: '["ok"]' },
