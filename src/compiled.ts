@@ -9,6 +9,7 @@ export const allowReloading: typeof own.allowReloading = compiled.allowReloading
 export const branch: typeof own.branch = compiled.branch;
 export const callsOf: typeof own.callsOf = compiled.callsOf;
 export const instanceStep: typeof own.instanceStep = compiled.instanceStep;
+export const registerClass: typeof own.registerClass = compiled.registerClass;
 export const schema: typeof own.schema = compiled.schema;
 export const schemaOf: typeof own.schemaOf = compiled.schemaOf;
 export const step: typeof own.step = compiled.step;

@@ -66,7 +66,7 @@ test("names that stand for codes: instanceof and is() agree", () => {
 
 test("errors of another copy of the package, and of another realm, are recognised", async () => {
   vi.resetModules();
-  const copy = await import("../src/errors.ts");
+  const copy = await import("../src/runtime/errors.ts"); // its own classes, which no entry of a second copy hands on (RT1)
   expect(copy.HookNotFoundError).not.toBe(HookNotFoundError);
   const closed = new copy.HookClosedError("over", { details: { token: "t", run: "r", by: "ended", at: new Date(0) } });
   expect([HookNotFoundError.is(closed), HookClosedError.is(closed), HookConflictError.is(closed)]).toEqual([true, true, false]);

@@ -109,16 +109,7 @@ export class EngineCore {
       answered: () => this.report.storeAnswered(),
     });
     this.answers = new Answers(store, this.committer, clock, seal);
-    this.host = new EngineRunHost({
-      store,
-      tokens: this.tokens,
-      seal,
-      classes: this.classes,
-      urlOf: parts.urlOf,
-      baseUrl: parts.baseUrl,
-      answers: this.answers,
-      random: parts.random,
-    });
+    this.host = new EngineRunHost({ ...parts, tokens: this.tokens, seal, classes: this.classes, answers: this.answers });
     this.logger = new Logger({ sink: parts.sink, clock, host: this.host });
     this.report = new Report({ store, clock, logger: this.logger, host: this.host });
     this.waiters = new Waiters(store);

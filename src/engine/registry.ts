@@ -7,7 +7,7 @@ import { isAlike } from "../core/alike.ts";
 import type { HookDefinition, WorkflowDefinition } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
-import { type AnyFunction, type Declared, References, referTo } from "../core/reference.ts";
+import { type AnyFunction, type Declared, type Reference, References, referTo } from "../core/reference.ts";
 import { isKeyText } from "../core/run-row.ts";
 import { type Classes, createClasses, type SelfStoring } from "../core/serialise-class.ts";
 
@@ -121,13 +121,18 @@ export const processHooks: ProcessList<NamedHook> = new ProcessList((hook: Named
 /** The steps and workflows that values may refer to, for every engine of this process. */
 export const processReferences: References = new References();
 
-/** Lets `value` be stored by its name, unless a run's code declared it. The transform hands over what a nested step has closed over. */
-export function declareReference<F extends AnyFunction>(
-  value: F,
-  { kind, name, source, isWithinRun }: Pick<Declared, "kind" | "name" | "source"> & { readonly isWithinRun: boolean },
-): F {
-  if (!isWithinRun) processReferences.add({ kind, name, source, make: () => value }, isReloading);
-  return referTo(value, { kind, name, isWithinRun });
+/** What there is to say of a function that is declared. */
+export interface Declaration extends Reference {
+  readonly source: string;
+  /** Makes it again from what it had closed over; the function itself, where that is nothing. */
+  readonly make?: Declared["make"];
+}
+
+/** Lets `value` be stored by its name, unless a run's code declared it. */
+export function declareReference<F extends AnyFunction>(value: F, { source, make = () => value, ...said }: Declaration): F {
+  const { kind, name, isWithinRun } = said;
+  if (isWithinRun !== true) processReferences.add({ kind, name, source, make }, isReloading);
+  return referTo(value, said);
 }
 
 /** Classes that tell by themselves how they are stored, for every engine of this process. */

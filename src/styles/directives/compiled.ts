@@ -6,9 +6,11 @@ import * as core from "../../core/branch.ts";
 import { checkMaxRetries } from "../../core/step.ts";
 import type { StandardSchema, StepDefinition } from "../../core/definition.ts";
 import { callingRun, callingStep, durably } from "../../engine/realm.ts";
-import { allowReloading as allow, checkName, nameSchema, processHooks } from "../../engine/registry.ts";
+import { allowReloading as allow, checkName, declareReference, nameSchema, processHooks } from "../../engine/registry.ts";
 import { directiveLeftIn, notCompiled } from "../../engine/uncompiled.ts";
 import { declareWorkflow } from "../../engine/workflow.ts";
+
+export { registerClass } from "../../engine/registry.ts";
 
 type AnyFunction = (...args: never[]) => unknown;
 
@@ -34,7 +36,8 @@ export function workflow<F extends AnyFunction>(id: string, body: F, { at, code,
 
 /** A function with "use step" that reads no names of functions around it. */
 export function step<F extends AnyFunction>(id: string, body: F): F {
-  return durable(id, body, (self, args) => ({ body: (...copies: never[]) => body.apply(self as never, copies), input: args }));
+  const call = durable(id, body, (self, args) => ({ body: (...copies: never[]) => body.apply(self as never, copies), input: args }));
+  return declareReference(call, { kind: "step", name: id, source: body.toString() });
 }
 
 /** A function with "use step" that reads names of functions around it: each durable call gets copies of their values. */
@@ -42,10 +45,17 @@ export function stepOf<F extends AnyFunction>(id: string, make: (...values: neve
   const plain = function (this: unknown, ...args: never[]): unknown {
     return make(...(values() as never[])).apply(this as never, args);
   };
-  return durable(id, plain as F, (self, args) => ({
+  const call = durable(id, plain as F, (self, args) => ({
     body: (copies: readonly never[], ...rest: never[]) => make(...copies).apply(self as never, rest),
     input: [values(), ...args],
   }));
+  return declareReference(call, {
+    kind: "step",
+    name: id,
+    source: make.toString(),
+    closure: values,
+    make: (copies) => stepOf(id, make, () => copies as readonly unknown[]),
+  });
 }
 
 /** A static method with "use step". */

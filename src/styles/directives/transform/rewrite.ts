@@ -64,7 +64,7 @@ export class Rewriter {
   leave(node: Node, path: Path, frame: Frame | null): void {
     if (frame?.kind && isFunction(node)) this.#mark(node, frame.kind, frame, path);
     else if (node.type === "CallExpression") this.#leaveCall(node, path);
-    else if (node.type === "ClassDeclaration" || node.type === "ClassExpression") this.#leaveClass(node, path);
+    else if (node.type === "ClassBody") this.#leaveClass(path.at(-1) as Class, path.slice(0, -1));
     else if (node.type === "Program") this.#leaveProgram(node);
   }
 
