@@ -130,6 +130,20 @@ export const main = Shop.main;`,
     steps: ["app//Shop.double", "app//Shop.add"],
   },
   {
+    what: "methods of instances whose class says how it is written",
+    files: {
+      "app.ts": `class Account {
+  constructor(public owner: string, public cents: number) {}
+  static [Symbol.for("workflow-serialize")](account: Account) { return { owner: account.owner, cents: account.cents } }
+  static [Symbol.for("workflow-deserialize")]({ owner, cents }: { owner: string; cents: number }) { return new Account(owner, cents) }
+  async add(cents: number) { "use step"; this.cents += cents; return this }
+}
+${main('const mine = new Account("ann", 1); const later = await mine.add(5); return [mine.cents, later.cents, later instanceof Account];')}`,
+    },
+    result: [1, 6, true],
+    steps: ["app//Account#add"],
+  },
+  {
     what: "nested steps that read what is around them, called before they stand, with copies of the values",
     files: {
       "app.ts": `export async function main(rate: number) {
