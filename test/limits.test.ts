@@ -38,6 +38,8 @@ const calls: { readonly [what: string]: (size: number) => unknown } = {
   input: (size) => step("takes", async (_text: string) => 0)(x(size)),
   metadata: (size) => void createHook({ metadata: x(size) }),
   token: (size) => void createHook({ token: x(size) }),
+  reserve: (size) => void createHook({ token: "reserved", reserve: size }),
+  "reserve until": (size) => void createHook({ token: "until", reserve: new Date(Date.now() + size) }),
   names: (size) => void Array.from({ length: size }, (_, at) => createHook({ name: `n${at}` })),
   answer: (size) => step.run("none", () => 0).then(() => void createWebhook({ respondWith: new Response(x(size)) })),
 };
@@ -108,6 +110,13 @@ const table: { readonly [name in Limit]: Row } = {
   },
   metadataBytes: { refused: "too_large", cases: { metadata: (world) => (size) => done(world, "metadata", size - 3) } },
   tokenBytes: { refused: "too_large", cases: { "a custom token": (world) => (size) => done(world, "token", size) } },
+  reserveMs: {
+    refused: "bad_argument",
+    cases: {
+      "a span": (world) => (size) => done(world, "reserve", size),
+      "an instant": (world) => (size) => done(world, "reserve until", size),
+    },
+  },
   runIdBytes: {
     refused: "too_large",
     cases: { "a run's id": (world) => (size) => told(world.engine.start(receives, ["t"], { id: x(size) })) },

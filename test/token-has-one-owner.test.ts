@@ -210,4 +210,54 @@ describe.each(modes)("%s", (mode) => {
       expect(values).toEqual(wanted);
     }
   });
+
+  test("a reserved token is its run's also after the run's end; then it is free", async () => {
+    const wf = workflow("once", async (reserve: string, word: "reserve" | "experimental_minRetention") => {
+      const hook = createHook<string>({ token: "order:42", [word]: reserve });
+      const owner = await hook.getConflict();
+      return owner ? `run ${owner.runId} has it` : await hook;
+    });
+    const world = await createWorld([wf], { mode });
+    const first = await world.start(wf, "7d", "reserve");
+    await world.restart();
+    await world.engine.resumeHook("order:42", "paid");
+    expect(await world.engine.getRun(first.runId).returnValue).toBe("paid");
+    await world.advance(6 * 86_400_000);
+    expect(await (await world.start(wf, "7d", "reserve")).returnValue).toBe(`run ${first.runId} has it`);
+    await expect(world.engine.resumeHook("order:42", "again")).rejects.toMatchObject({ code: "hook_closed" });
+    expect(await world.engine.getHookByToken("order:42")).toMatchObject({ runId: first.runId, state: "closed" });
+    await world.advance(86_400_000);
+    const next = await world.start(wf, "30d", "experimental_minRetention");
+    await world.engine.resumeHook("order:42", "paid again");
+    expect(await next.returnValue).toBe("paid again");
+    expect(await world.engine.getHookByToken("order:42")).toMatchObject({ reservedUntil: new Date(world.clock.now() + 30 * 86_400_000) });
+  });
+
+  test("a purge leaves a run that has reserved its token; disposed, the token is free at once", async () => {
+    const wf = workflow("keeps", async (isLetGo: boolean) => {
+      const hook = createHook({ token: "seat:1", reserve: "20d" });
+      if (await hook.getConflict()) return "taken";
+      if (isLetGo) hook.dispose();
+      return "mine";
+    });
+    const world = await createWorld([wf], { mode, retention: { runs: "1d" } });
+    expect(await (await world.start(wf, true)).returnValue).toBe("mine");
+    const kept = await world.start(wf, false);
+    expect(await kept.returnValue).toBe("mine");
+    await world.advance(15 * 86_400_000);
+    await world.engine.purge({ olderThan: "1d" });
+    expect([await kept.exists, await (await world.start(wf, false)).returnValue]).toEqual([true, "taken"]);
+    await world.advance(5 * 86_400_000);
+    await world.engine.purge({ olderThan: "1d" });
+    expect([await kept.exists, await (await world.start(wf, false)).returnValue]).toEqual([false, "mine"]);
+  });
+
+  test("of two words for one thing a hook takes one", async () => {
+    const wf = workflow("both", async () => void createHook({ token: "t", reserve: "1d", experimental_minRetention: "2d" }));
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    await expect(run.returnValue).rejects.toMatchObject({
+      cause: { code: "bad_argument", details: { argument: "experimental_minRetention" } },
+    });
+  });
 });

@@ -1,10 +1,11 @@
 // The durable calls that every style is a front for: each takes a position, asks for what is new, and returns what code waits on.
 
+import { badArgument } from "./argument.ts";
 import { addressOf, enter, type HookKey, type Inherited } from "./chapter.ts";
 import type { HookDefinition, StepDefinition, WorkflowDefinition } from "./definition.ts";
 import { parseDuration, toDue } from "./duration.ts";
 import { RingbackError } from "./errors.ts";
-import type { HookCreated, NamedAddress, ResponsePolicy, Serialised } from "./event.ts";
+import type { Due, HookCreated, NamedAddress, ResponsePolicy, Serialised } from "./event.ts";
 import { HookPart } from "./hook.ts";
 import { limits, tooLarge } from "./limits.ts";
 import { whenSettled } from "./reader.ts";
@@ -59,6 +60,7 @@ export interface HookCall extends HookKey {
   readonly response: Exclude<ResponsePolicy, { mode: "static" }> | { readonly mode: "static"; readonly response: Response };
   readonly metadata?: unknown;
   readonly timeout?: string | number | Date | undefined;
+  readonly reserve?: string | number | Date | undefined;
   readonly definition: HookDefinition | null;
 }
 
@@ -71,9 +73,13 @@ export function callHook(run: Run, call: HookCall): HookPart {
   if (bytes > limits.metadataBytes) throw tooLarge("The hook's metadata", limits.metadataBytes, bytes);
   if (call.response.mode === "static") checkAnswer(call.response.response, "the webhook's static response");
   const timeout = call.timeout === undefined ? null : toDue(call.timeout, "timeout");
-  const written = call.timeout instanceof Date ? call.timeout.toISOString() : (call.timeout ?? null);
-  const shape = [call.purpose, call.payload, written, metadata, call.definition?.name ?? null, call.methods, call.response.mode];
-  const input = JSON.stringify(call.name === undefined ? shape : [...shape, call.name]);
+  const reserve = reservation(run, call);
+  const shape = [
+    ...[call.purpose, call.payload, asWritten(call.timeout), metadata, call.definition?.name ?? null, call.methods, call.response.mode],
+    ...(call.name === undefined && reserve === null ? [] : [call.name ?? null]),
+    ...(reserve === null ? [] : [asWritten(call.reserve)]),
+  ];
+  const input = JSON.stringify(shape);
   const inherited = run.heritage?.take(call) ?? null;
   if (inherited) return takeOver(run, inherited, call, input);
   const known = addressOf(run, call);
@@ -100,10 +106,25 @@ export function callHook(run: Run, call: HookCall): HookPart {
     definition: call.definition?.name ?? null,
     hasSchema: call.definition?.schema != null,
     timeout,
+    ...(reserve === null ? {} : { reserve }),
   };
   run.asked.push(created);
   if (call.response.mode === "static") answerWith(run, created, call.response.response);
   return keep(run, created, token, call, minted?.url ?? null);
+}
+
+function asWritten(due: string | number | Date | undefined): string | number | null {
+  return due instanceof Date ? due.toISOString() : (due ?? null);
+}
+
+/** Nobody but its run can ask for a minted token: there is nothing to reserve. */
+function reservation(run: Run, { token, reserve }: HookCall): Due | null {
+  if (reserve === undefined) return null;
+  const due = toDue(reserve, "reserve");
+  const ms = "at" in due ? due.at - run.time : due.afterMs;
+  if (ms <= limits.reserveMs) return token === undefined ? null : due;
+  const message = `reserve is ${JSON.stringify(asWritten(reserve))}, and a token can be reserved for ${limits.reserveMs / 86_400_000} days at most: its run is kept as long. Give less.`;
+  throw badArgument("reserve", reserve, message);
 }
 
 /** The address of a hook that an earlier call has made under the name. */

@@ -85,6 +85,10 @@ export interface HookCreated extends Asked {
   readonly timeout: Due | null;
   /** Set by the store at commit. */
   readonly expiresAt?: number | null;
+  /** How long at least the custom token is its run's, as the author wrote it; absent where it is free with its hook. */
+  readonly reserve?: Due;
+  /** Set by the store at commit. */
+  readonly reservedUntil?: number;
 }
 
 /** The address that a hook's name stands for, in all chapters of its run. */

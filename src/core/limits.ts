@@ -8,6 +8,7 @@ export type Limit =
   | "valueBytes"
   | "metadataBytes"
   | "tokenBytes"
+  | "reserveMs"
   | "runIdBytes"
   | "nameBytes"
   | "hookNames"
@@ -55,6 +56,8 @@ export const limits: {
   metadataBytes: 64 * 1024,
   /** A custom token: it is an index key in every store. */
   tokenBytes: 255,
+  /** How long a token may be reserved: its run is kept as long. */
+  reserveMs: 30 * 24 * 3_600_000,
   /** A run id: likewise. */
   runIdBytes: 255,
   /** The name of a workflow, its version, a step, a hook or a hook definition. */

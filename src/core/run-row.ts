@@ -140,9 +140,10 @@ function stampedHook(created: HookCreated, seq: number, at: number): Recorded<Ho
     definition,
     hasSchema,
     timeout,
+    reserve,
   } = created;
   const expiresAt = timeout && dueAtOf(timeout, at);
-  return {
+  const stamped: Recorded<HookCreated> = {
     kind,
     turn,
     position,
@@ -162,6 +163,7 @@ function stampedHook(created: HookCreated, seq: number, at: number): Recorded<Ho
     seq,
     at,
   };
+  return reserve === undefined ? stamped : { ...stamped, reserve, reservedUntil: dueAtOf(reserve, at) };
 }
 
 function dueAtOf(due: Due, now: number): number {
@@ -322,6 +324,11 @@ export function hookState(mark: HookMark, progress: Pick<RunProgress, "cancelReq
   if (progress.endedAt !== null) return { type: "closed", by: "ended", at: progress.endedAt };
   if (mark.expiresAt !== null && now >= mark.expiresAt) return { type: "closed", by: "timeout", at: mark.expiresAt };
   return { type: "open" };
+}
+
+/** Whether the hook's token is still its run's, whatever became of hook and run; `dispose` gives it away (P12). */
+export function isReserved({ reservedUntil = 0 }: HookCreated, mark: HookMark, now: number): boolean {
+  return now < reservedUntil && mark.holder === null && mark.closed?.by !== "disposed";
 }
 
 /** The mark of a hook whose deadline is recorded at `now`. A deadline that was fired early closed the hook when it was fired. */

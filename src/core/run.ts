@@ -216,7 +216,7 @@ export class Run implements Reading {
         hook?.told(null);
         return true;
       case "hook_conflicted": {
-        const message = `Token "${hook?.token}" belongs to an open hook of run ${event.holder}. Wait for that run, or use another token.`;
+        const message = `Token "${hook?.token}" is run ${event.holder}'s, by an open hook or a reservation. Leave the work to that run, or use another token.`;
         hook?.told(event.holder);
         hook?.close(event.seq, new HookConflictError(message, { details: { token: hook.token, holder: event.holder } }));
         return true;

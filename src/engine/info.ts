@@ -33,6 +33,8 @@ export interface HookInfo {
   readonly createdAt: Date;
   /** When its `timeout` closes it; null where it has none. */
   readonly expiresAt: Date | null;
+  /** Until when the custom token is its run's, unless it was disposed of; null where it is not reserved. */
+  readonly reservedUntil: Date | null;
 }
 
 /** A run as lists show it. */
@@ -105,6 +107,7 @@ export function hookInfo(engine: EngineCore, hook: HookRow, withToken: boolean):
     state: hook.state.type,
     createdAt: new Date(created.at),
     expiresAt: created.expiresAt == null ? null : new Date(created.expiresAt),
+    reservedUntil: created.reservedUntil === undefined ? null : new Date(created.reservedUntil),
   };
 }
 

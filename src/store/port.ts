@@ -16,6 +16,8 @@
 // P11. A chapter's end (`run_continued`) raises the fence, closes the hooks it names, and drops the run's timers but for the deadlines of
 //     the hooks it carries and a cancelled run's grace, and what it awaits. A cancel that the old chapter's code has not seen is told again
 //     behind it. A `hook_created` at a position that was used opens that address again.
+// P12. A token that its hook has reserved is its run's until `reservedUntil`, also when the run has ended: another run's claim is lost to it,
+//     senders are told `closed`. `dispose` gives it away at once; a purge leaves the run until then, somebody who deletes it does not wait.
 
 import type {
   Answer,

@@ -4,7 +4,18 @@
 // MA2. Nothing is written that follows from something else: a run's end frees tokens by ending, not by touching them.
 
 import type { HookCreated, NewRun, Recorded, RunContinued, RunEvent } from "../../core/event.ts";
-import { assertKeyText, disposed, hasEnded, hookState, isSameStart, mayWrite, originOf, settle, unborn } from "../../core/run-row.ts";
+import {
+  assertKeyText,
+  disposed,
+  hasEnded,
+  hookState,
+  isReserved,
+  isSameStart,
+  mayWrite,
+  originOf,
+  settle,
+  unborn,
+} from "../../core/run-row.ts";
 import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
 import { takeEarly } from "./held.ts";
 import { type Change, type Place, runRow, storedHook } from "./state.ts";
@@ -116,15 +127,21 @@ function arrivedEarly(change: Change, run: RunNumber, created: Recorded<HookCrea
 }
 
 /** Gives the token to the hook at `place`, or answers with the id of the run that holds it (P4). */
-function claimToken(change: Change, token: string, place: { run: RunNumber; position: number }): string | null {
+function claimToken(change: Change, token: string, place: Place): string | null {
   assertKeyText("token", token);
-  const { state, now } = change;
-  const held = state.tokens.get(token);
-  if (held !== undefined && hookState(storedHook(state, held)!.mark, change.progress(held.run), now).type === "open") {
-    return state.runs.get(held.run)!.origin.id;
-  }
-  change.set(state.tokens, token, place);
+  const holder = holderOf(change, token, place.run);
+  if (holder !== null) return change.state.runs.get(holder)!.origin.id;
+  change.set(change.state.tokens, token, place);
   return null;
+}
+
+/** The run whose token it is, so that `run` cannot have it: by an open hook, which may be its own, or by a reservation of another's (P12). */
+function holderOf({ state, now }: Change, token: string, run: RunNumber): RunNumber | null {
+  const held = state.tokens.get(token);
+  if (held === undefined) return null;
+  const { created, mark } = storedHook(state, held)!;
+  if (hookState(mark, state.runs.get(held.run)!.progress, now).type === "open") return held.run;
+  return held.run !== run && isReserved(created, mark, now) ? held.run : null;
 }
 
 /** An end that is there is told at once; else the run is noted under the awaited id, which need not be a run's yet. */

@@ -2,7 +2,7 @@
 
 import { type HookAddress, type Recorded, valueIn } from "../../core/event.ts";
 import { deliveriesIn } from "../../core/serialise.ts";
-import { hasEnded, hookScope, hookState } from "../../core/run-row.ts";
+import { hasEnded, hookScope, hookState, isReserved } from "../../core/run-row.ts";
 import type { Delete, DeleteOutcome, Purge, PurgeOutcome, RunNumber } from "../port.ts";
 import { endHeld } from "./held.ts";
 import { type Change, keyEntry, openingOf, runRow, storedHook, type TakenKey } from "./state.ts";
@@ -44,7 +44,7 @@ export function purge(change: Change, { runsMs, keysMs, unclaimedMs, from, rows:
     if (now - origin.createdAt < runsMs && origin.createdAt <= now) break; // one from the future tells nothing of those behind it
     if (run < from || progress.endedAt === null || now - progress.endedAt < runsMs) continue;
     if (rows >= limit) return { type: "purged", runs, rows, next: run };
-    if (neededBy(change, run) !== null) continue;
+    if (neededBy(change, run) !== null || keepsToken(change, run)) continue;
     rows += state.journals.get(run)!.length;
     removeRun(change, run);
     runs++;
@@ -60,6 +60,11 @@ function neededBy({ state }: Change, run: RunNumber): string | null {
   const refers = (event: Recorded): boolean => deliveriesIn(valueIn(event) ?? "").some((delivery) => own.has(delivery));
   for (const [other, journal] of state.journals) if (other !== run && journal.some(refers)) return state.runs.get(other)!.origin.id;
   return null;
+}
+
+/** P12 */
+function keepsToken({ state, now }: Change, run: RunNumber): boolean {
+  return [...(state.hooks.get(run)?.values() ?? [])].some(({ created, mark }) => isReserved(created, mark, now));
 }
 
 /** Everything of a run is found by its journal and its hooks. */

@@ -12,6 +12,7 @@ import {
   disposed,
   hasEnded,
   hookState,
+  isReserved,
   isSameStart,
   keyScope,
   mayWrite,
@@ -24,7 +25,7 @@ import {
 import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
 import type { SqlRow, SqlValue } from "./driver.ts";
 import { dropHeld, earlyAt } from "./held.ts";
-import { draftOf, flag, type Progress } from "./table.ts";
+import { draftOf, flag, type Progress, type Tables } from "./table.ts";
 import type { Work } from "./work.ts";
 
 /** A named hook opens again where it was (CH3). */
@@ -117,6 +118,7 @@ class Author {
     const kid = address.type === "minted" ? address.kid : null;
     tables.write(openedHook, this.#run, position, this.#progress.head, kid, expiresAt, holder);
     tables.keepFacts(tables.origin("run", this.#run)!, created);
+    if (created.reservedUntil !== undefined) this.#flag(flag.reserved);
     if (holder !== null) {
       this.#flag(flag.marks);
       return this.add({ kind: "hook_conflicted", position, holder });
@@ -156,7 +158,8 @@ class Author {
     if (held !== undefined) {
       const [run] = held;
       const [mark, owner] = [tables.mark(...held), tables.held(run)];
-      if (mark !== null && owner !== null && hookState(mark, owner, now).type === "open") return tables.origin("run", run)!.id;
+      const isOpen = mark !== null && owner !== null && hookState(mark, owner, now).type === "open";
+      if (isOpen || (run !== this.#run && isKept(tables, held, now))) return tables.origin("run", run)!.id;
     }
     tables.write("insert into tokens values (?1, ?2, ?3) on conflict do update set run = ?2, position = ?3", token, this.#run, position);
     return null;
@@ -247,6 +250,14 @@ class Author {
         this.#work.inform(run, progress, { kind: "child_ended", position, outcome: end.outcome });
     }
   }
+}
+
+/** Whether the hook there keeps its token for its run (P12). */
+export function isKept(tables: Tables, [run, position]: readonly [RunNumber, number], now: number): boolean {
+  const progress = tables.held(run);
+  if (progress === null || !(progress.flags & flag.reserved)) return false;
+  const facts = tables.facts({ run, position });
+  return facts !== null && isReserved(facts.created, tables.mark(run, position)!, now);
 }
 
 /** Begins a run, or finds the one that has the id. Used by callers and, for children, by `append`. */

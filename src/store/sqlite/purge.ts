@@ -4,6 +4,7 @@
 // SP2. A portion costs a commit a few milliseconds: callbacks go on between two of them.
 
 import type { Answer, HookCreated } from "../../core/event.ts";
+import { isKept } from "./append.ts";
 import { hasEnded, mayReopen, type RunOrigin, rowOf } from "../../core/run-row.ts";
 import type { AnswerRow, Delete, DeleteOutcome, DeliveryNumber, Purge, PurgeOutcome, RunNumber } from "../port.ts";
 import type { SqlValue } from "./driver.ts";
@@ -63,7 +64,7 @@ export function purge(work: Work, command: Purge): PurgeOutcome {
         next = run as number;
         break;
       }
-      if (neededBy(tables, run as number) !== null) continue;
+      if (neededBy(tables, run as number) !== null || keepsToken(tables, run as number, now)) continue;
       removeRun(work, tables.origin("run", run as number)!);
       rows += removeEvents(tables, limit - rows);
       runs++;
@@ -86,6 +87,13 @@ function shrink(tables: Tables): boolean {
 function neededBy(tables: Tables, run: RunNumber): string | null {
   const [id] = tables.row("select o.id from passed_on p join origins o on o.run = p.run where p.owner = ? limit 1", run) ?? [];
   return (id as string | undefined) ?? null;
+}
+
+/** P12 */
+function keepsToken(tables: Tables, run: RunNumber, now: number): boolean {
+  if (!(tables.held(run)!.flags & flag.reserved)) return false;
+  const places = tables.rows("select run, position from hooks where run = ?", run) as unknown as [number, number][];
+  return places.some((place) => isKept(tables, place, now));
 }
 
 /** SP1: hides it. A key that the run's row led to enters the index, under an address that needs no run. */

@@ -35,6 +35,8 @@ export const flag = {
   marks: 8,
   /** A delivery under a key has come to one of its minted tokens. */
   keyed: 16,
+  /** One of its hooks has reserved its token. */
+  reserved: 32,
 } as const;
 
 /** All of a hook that never changes. */

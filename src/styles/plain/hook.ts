@@ -28,6 +28,13 @@ export interface HookOptions {
   readonly metadata?: unknown;
   /** When the hook closes by itself, from its creation: a duration ("3d"), milliseconds, or a `Date`. Readers get `HookTimeoutError`. */
   readonly timeout?: string | number | Date;
+  /**
+   * How long at least no other run gets the custom token, from the hook's creation: a duration ("7d"), milliseconds, or a `Date`, ≤ 30
+   * days. Also once the run has ended, when senders are told `closed`; `dispose` gives the token away at once.
+   */
+  readonly reserve?: string | number | Date;
+  /** Workflow DevKit's word for `reserve`. */
+  readonly experimental_minRetention?: string | number | Date;
 }
 
 /** How a webhook is opened. */
@@ -48,7 +55,14 @@ export interface WebhookOptions extends HookOptions {
   readonly schema?: StandardSchema;
 }
 
-const hookOptions: OptionNames<HookOptions> = { token: true, name: true, metadata: true, timeout: true };
+const hookOptions: OptionNames<HookOptions> = {
+  token: true,
+  name: true,
+  metadata: true,
+  timeout: true,
+  reserve: true,
+  experimental_minRetention: true,
+};
 const webhookOptions: OptionNames<WebhookOptions> = { ...hookOptions, respondWith: true, respondWithin: true, methods: true, schema: true };
 
 /** What a hook is, without being awaitable: safe to return from an async function or to keep in an object. */
@@ -195,6 +209,7 @@ function openHook<T>(options: HookOptions, definition: HookDefinition | null): H
     response: { mode: "accepted" },
     metadata: options.metadata,
     timeout: options.timeout,
+    reserve: reserveOf("createHook()", options),
     definition,
   };
   return new Hook(callHook(run, call), options.metadata);
@@ -221,6 +236,7 @@ export function createWebhook(options: WebhookOptions = {}): Webhook {
     response: responseOf(options),
     metadata,
     timeout,
+    reserve: reserveOf("createWebhook()", options),
     definition: schema && { name: nameOfSchema(schema), schema },
   };
   return new Webhook(callHook(run, call), metadata);
@@ -236,6 +252,12 @@ function checkAddress(call: string, { token, name }: HookOptions): void {
       name,
       `${call} takes a token or a name, not both: the token is an address of your own, a name stands for a minted one.`,
     );
+}
+
+function reserveOf(call: string, { reserve, experimental_minRetention: theirs }: HookOptions): HookOptions["reserve"] {
+  if (reserve === undefined || theirs === undefined) return reserve ?? theirs;
+  const message = `${call} takes reserve or experimental_minRetention, not both: they are two words for one thing.`;
+  throw badArgument("experimental_minRetention", theirs, message);
 }
 
 function responseOf({ token, respondWith, respondWithin }: WebhookOptions): HookCall["response"] {

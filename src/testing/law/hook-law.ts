@@ -275,6 +275,47 @@ export const tokenLaws: readonly Law[] = [
     },
   },
   {
+    name: "P12: a reserved token is its run's until then, also when the run has ended; senders are told closed",
+    holds: async (world) => {
+      const reserved = { ...held, reserve: { afterMs: 1_000 } };
+      const one = await world.waiting("run-1", reserved);
+      const reservedUntil = world.clock.now() + 1_000;
+      world.equal((await world.journal(one))[1], {
+        ...hookCreated(1, reserved),
+        expiresAt: null,
+        reservedUntil,
+        seq: 2,
+        at: world.clock.now(),
+      });
+      await world.append(one, runEnded());
+      const lost = await world.waiting("run-2", held);
+      world.like((await world.journal(lost)).at(-1), { kind: "hook_conflicted", position: 1, holder: "run-1" });
+      world.like(await world.deliver(token), { type: "closed", by: "ended" });
+      world.clock.advance(999);
+      world.like((await world.journal(await world.waiting("run-3", held))).at(-1), { kind: "hook_conflicted", holder: "run-1" });
+      world.clock.advance(1);
+      world.like((await world.journal(await world.waiting("run-4", held))).at(-1), { kind: "hook_created" });
+      world.like(await world.deliver(token), { type: "accepted" });
+    },
+  },
+  {
+    name: "P12: dispose gives a reserved token away; a timeout and a cancel do not, but for the run's own next hook",
+    holds: async (world) => {
+      const reserved = { ...held, reserve: { afterMs: 90_000 } };
+      const one = await world.waiting("run-1", reserved);
+      await world.append(one, disposeOf(1, 2));
+      const two = await world.waiting("run-2", { ...reserved, timeout: { afterMs: 10 } });
+      world.equal((await world.journal(two)).at(-1)!.kind, "hook_created");
+      world.clock.advance(10);
+      await world.do({ op: "fire", run: two.run, position: 1 });
+      world.like((await world.journal(await world.waiting("run-3", held))).at(-1), { kind: "hook_conflicted", holder: "run-2" });
+      await world.append(two, { ...hookCreated(2, reserved), ...asked(2) });
+      world.like(await world.deliver(token), { type: "accepted" });
+      await world.do(cancel(two.run));
+      world.like((await world.journal(await world.waiting("run-4", held))).at(-1), { kind: "hook_conflicted", holder: "run-2" });
+    },
+  },
+  {
     name: "conflict_asked: a hook that has its token is told so, open or closed",
     holds: async (world) => {
       const { run } = await world.begin("run-1");

@@ -48,6 +48,25 @@ async function passes(world: World, command: Purge = pass): Promise<number> {
 
 export const purgeLaws: readonly Law[] = [
   {
+    name: "P12: a run that has reserved its token goes when that time is over; deleted, at once",
+    holds: async (world) => {
+      const hook = { address: custom("t"), reserve: { afterMs: 3 * day } };
+      const { run } = await ended(world, "old", hook);
+      world.clock.advance(2 * day);
+      world.equal(await passes(world), 0);
+      world.like(await world.hook({ token: "t" }), {
+        runId: "old",
+        state: { type: "closed", by: "ended", at: world.clock.now() - 2 * day },
+      });
+      world.clock.advance(day);
+      world.equal(await passes(world), 1);
+      world.equal(await world.store.run({ run: run.run }), null);
+      const next = await ended(world, "next", { ...hook, address: custom("u") }, "k2");
+      world.equal(await world.do({ op: "delete", run: next.run.run }), { type: "deleted" });
+      world.equal((await world.journal(await world.waiting("new", { address: custom("u") }))).at(-1)!.kind, "hook_created");
+    },
+  },
+  {
     name: "P10: a run that ended long enough ago is gone for everyone; others stay, and its id is free",
     holds: async (world) => {
       const { run, delivery } = await ended(world, "old", { address: custom("t") });

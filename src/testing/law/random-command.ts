@@ -210,6 +210,7 @@ export class CommandSource {
           response: this.#pick<ResponsePolicy>(manual, fixed),
           address: custom(`t${1 + random(3)}`),
           hasSchema: random(3) === 0,
+          ...(random(3) === 0 ? { reserve: { afterMs: random(150) } } : {}),
         });
       case 6:
         return { kind: "conflict_asked", ...own, hook: this.#used(run) };
