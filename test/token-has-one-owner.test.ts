@@ -14,7 +14,7 @@ import { memoryStore } from "../src/store/memory/store.ts";
 import type { Command, Outcome, Store } from "../src/store/port.ts";
 import { loadDriver } from "../src/store/sqlite/driver.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
-import { asked, custom, deliver, disposeOf, hookCreated, runEnded, start } from "../src/testing/law/world.ts";
+import { asked, custom, deliver, disposeOf, hookCreated, newRun, runEnded, start } from "../src/testing/law/world.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { createWorld, modes } from "./harness.ts";
 
@@ -42,13 +42,14 @@ const moves = {
     events: [disposeOf(1, 2), { ...hookCreated(3, at(token)), ...asked(3) }],
     seen: 1,
   }),
-  "start and claim": ({ b, token }: Runs): Command => ({
+  "claim and end": ({ b, token }: Runs): Command => ({
     op: "append",
     run: b,
     fence: 1,
     events: [hookCreated(1, at(token)), runEnded()],
     seen: 1,
   }),
+  "start with it": ({ token }: Runs): Command => ({ op: "start", run: newRun(`${token}-c`, { token }), worker: null }),
 };
 function at(token: string): { readonly address: ReturnType<typeof custom> } {
   return { address: custom(token) };
@@ -129,7 +130,8 @@ describe("two processes on one file meet at a token, both at the gate when it op
   });
 });
 
-function whose(move: Move): "a" | "b" | "outside" {
+function whose(move: Move): "a" | "b" | "c" | "outside" {
+  if (move === "start with it") return "c";
   if (move.startsWith("deliver")) return "outside";
   return move.includes("claim") ? "b" : "a";
 }

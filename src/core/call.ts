@@ -3,6 +3,7 @@
 import { badArgument } from "./argument.ts";
 import { addressOf, enter, type HookKey, type Inherited } from "./chapter.ts";
 import type { HookDefinition, StepDefinition, WorkflowDefinition } from "./definition.ts";
+import { checkClaim, holdsSecret } from "./custom-token.ts";
 import { parseDuration, toDue } from "./duration.ts";
 import { RingbackError } from "./errors.ts";
 import type { Due, HookCreated, NamedAddress, ResponsePolicy, Serialised } from "./event.ts";
@@ -145,11 +146,6 @@ function takeOver(run: Run, { created, inputs }: Inherited, call: HookCall, inpu
   return part;
 }
 
-function holdsSecret(token: string): RingbackError<"bad_argument"> {
-  const message = `${JSON.stringify(token)} holds a minted token, and what you call a hook by is no secret: it stands in lists, logs and messages. Choose another, such as "order:42".`;
-  return new RingbackError("bad_argument", message, { details: { argument: "token", value: token } });
-}
-
 const pendingAnswer: ResponsePolicy = { mode: "accepted" };
 
 /** Completes an event that is still in `asked`, before the turn ends. */
@@ -174,14 +170,20 @@ export function callStart(
   run: Run,
   workflow: WorkflowDefinition,
   args: readonly unknown[],
-  id: string | undefined,
+  { id, token }: { readonly id?: string | undefined; readonly token?: string | undefined },
 ): Promise<{ runId: string }> {
   if (id !== undefined) checkRunId(id, run.host.sealText);
+  if (token !== undefined) checkClaim(token, run.host.sealText);
   const input = run.host.serialise(args, `the arguments of workflow ${workflow.name}`);
-  const { position, turn, name, digest, recorded } = run.ask("child_scheduled", workflow.name, JSON.stringify([id ?? null, input]));
+  const { position, turn, name, digest, recorded } = run.ask(
+    "child_scheduled",
+    workflow.name,
+    JSON.stringify([id ?? null, input, ...(token === undefined ? [] : [token])]),
+  );
   const runId = recorded?.start.id ?? id ?? `${run.identity.id}.${position}`;
   if (!recorded) {
-    const start = { id: runId, workflow: workflow.name, codeId: workflow.codeId, args: input, ...run.host.newRunSecrets() };
+    const claim = token === undefined ? {} : { token };
+    const start = { id: runId, workflow: workflow.name, codeId: workflow.codeId, args: input, ...run.host.newRunSecrets(), ...claim };
     run.asked.push({ kind: "child_scheduled", turn, position, name, digest, start });
   }
   return run.wait(position, runId);

@@ -135,7 +135,15 @@ export interface RunContinued {
 
 export type InputEvent =
   | RunContinued
-  | { readonly kind: "run_started"; readonly workflow: string; readonly codeId: string; readonly args: Serialised; readonly seed: string }
+  | {
+      readonly kind: "run_started";
+      readonly workflow: string;
+      readonly codeId: string;
+      readonly args: Serialised;
+      readonly seed: string;
+      /** The custom token that is the run's from its start on. */
+      readonly token?: string;
+    }
   /** Only where code asked `getConflict()`, or a claim was lost, does the outcome of a claim advance code. */
   | { readonly kind: "hook_registered"; readonly position: number }
   | { readonly kind: "hook_conflicted"; readonly position: number; readonly holder: string }
@@ -152,7 +160,15 @@ export type InputEvent =
   | { readonly kind: "step_completed"; readonly position: number; readonly attempt: number; readonly result: Serialised }
   | { readonly kind: "step_failed"; readonly position: number; readonly attempt: number; readonly error: Serialised }
   | { readonly kind: "child_started"; readonly position: number; readonly runId: string }
-  | { readonly kind: "child_refused"; readonly position: number; readonly runId: string; readonly reason: "run_conflict" | "run_not_found" }
+  | {
+      readonly kind: "child_refused";
+      readonly position: number;
+      readonly runId: string;
+      readonly reason: "run_conflict" | "run_not_found" | "hook_conflict";
+      /** Of `hook_conflict`: the token that was asked for, and the run that has it. */
+      readonly token?: string;
+      readonly holder?: string;
+    }
   | { readonly kind: "child_ended"; readonly position: number; readonly outcome: RunOutcome }
   | { readonly kind: "cancel_requested" };
 
@@ -249,6 +265,8 @@ export interface NewRun {
   readonly args: Serialised;
   /** 128 random bits, 32 hex digits. */
   readonly seed: string;
+  /** A custom token that is to be the run's from its start on. */
+  readonly token?: string;
 }
 
 const inputKinds: ReadonlySet<EventKind> = new Set<InputEvent["kind"]>([

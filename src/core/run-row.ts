@@ -6,7 +6,7 @@
 // RR4. Nothing follows `run_ended`.
 
 import { badArgument } from "./argument.ts";
-import type { BlockedReason, Due, HookAddress, HookCreated, NewRun, Payload, Recorded, RunEvent, Serialised } from "./event.ts";
+import type { BlockedReason, Due, HookAddress, HookCreated, NewRun, Payload, Recorded, RunEvent } from "./event.ts";
 import { isInput } from "./event.ts";
 import { limits } from "./limits.ts";
 import type { ClosedBy } from "./receipt.ts";
@@ -312,8 +312,13 @@ export function runStateName(row: RunRow): RunStateName {
 }
 
 /** Whether a second start under a used id means the same run. */
-export function isSameStart(existing: { readonly workflow: string; readonly args: Serialised }, start: NewRun): boolean {
-  return existing.workflow === start.workflow && existing.args === start.args;
+export function isSameStart(existing: Pick<NewRun, "workflow" | "args" | "token">, start: NewRun): boolean {
+  return existing.workflow === start.workflow && existing.args === start.args && existing.token === start.token;
+}
+
+/** The first event of a run. */
+export function startedBy({ workflow, codeId, args, seed, token }: NewRun): RunEvent & { readonly kind: "run_started" } {
+  return { kind: "run_started", workflow, codeId, args, seed, ...(token === undefined ? {} : { token }) };
 }
 
 /** Judges a hook at `now` (RR3). Closed by `timeout` while the mark is open means that nobody has recorded the deadline yet. */

@@ -8,7 +8,8 @@
 import { ByPosition } from "./by-position.ts";
 import { callSite } from "./call-site.ts";
 import type { StepDefinition, WorkflowDefinition } from "./definition.ts";
-import { HookConflictError, HookDisposedError, HookTimeoutError, RingbackError, RunCancelledError, RunNotFoundError } from "./errors.ts";
+import { tokenTaken } from "./custom-token.ts";
+import { HookDisposedError, HookTimeoutError, RingbackError, RunCancelledError, RunNotFoundError } from "./errors.ts";
 import type {
   Answer,
   BlockedReason,
@@ -216,9 +217,8 @@ export class Run implements Reading {
         hook?.told(null);
         return true;
       case "hook_conflicted": {
-        const message = `Token "${hook?.token}" is run ${event.holder}'s, by an open hook or a reservation. Leave the work to that run, or use another token.`;
         hook?.told(event.holder);
-        hook?.close(event.seq, new HookConflictError(message, { details: { token: hook.token, holder: event.holder } }));
+        hook?.close(event.seq, tokenTaken(hook.token, event.holder));
         return true;
       }
     }
@@ -410,15 +410,19 @@ export class Run implements Reading {
     return true;
   }
 
-  #refuseChild({ position, runId: id, reason }: InputEvent & { readonly kind: "child_refused" }): boolean {
+  #refuseChild({ position, runId: id, reason, token, holder }: InputEvent & { readonly kind: "child_refused" }): boolean {
     const pending = this.pending.get(position);
     this.pending.delete(position);
+    if (reason === "hook_conflict") {
+      pending?.reject(tokenTaken(token as string, holder as string));
+      return true;
+    }
     if (reason === "run_not_found") {
       const message = `Run "${id}" has ended, and is removed: how it ended is not known any more.`;
       pending?.reject(new RunNotFoundError(message, { details: { run: id } }));
       return true;
     }
-    const message = `Run "${id}" exists already, with another workflow or other arguments. Choose another id.`;
+    const message = `Run "${id}" exists already, with another workflow, other arguments or another token. Choose another id.`;
     pending?.reject(new RingbackError("run_conflict", message, { details: { run: id, workflow: this.identity.workflow } }));
     return true;
   }

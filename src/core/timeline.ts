@@ -120,6 +120,8 @@ function detailOf(event: Recorded, unread: number): string | undefined {
   switch (event.kind) {
     case "hook_created":
       return hookDetail(event);
+    case "run_started":
+      return event.token === undefined ? undefined : `has the token ${event.token}`;
     case "hook_received":
       return receivedDetail(event.payload, event.delivery);
     case "hook_failed":

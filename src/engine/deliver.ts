@@ -41,6 +41,8 @@ export type Reply =
 export interface Delivered {
   readonly receipt: Receipt;
   readonly hook: HookRow | null;
+  /** Where it is buffered: the run that was started with the token. */
+  readonly claimedBy?: string | null;
 }
 
 /** What becomes of a delivery that the store could take. */
@@ -119,7 +121,7 @@ export class Door {
   /** `resumeWebhook`: a request handed over by server code, at a minted or custom token. */
   async forwarded(token: string, request: Capture, isAgain = false): Promise<Reply> {
     const target = await this.#targets.of(token, isAgain);
-    if (!target && this.#isEarly(token) && earlyMethods.includes(request.method)) return this.#earlyRequest(token, request);
+    if (!target && this.#isClaimable(token) && earlyMethods.includes(request.method)) return this.#earlyRequest(token, request);
     const webhook = target?.created.purpose === "webhook" ? target : null;
     return new Promise((reply, fail) => {
       const moved = (): void => void this.forwarded(token, request, true).then(reply, fail);
@@ -140,7 +142,8 @@ export class Door {
     const target = await this.#targets.of(token, isAgain);
     const address = target?.address ?? this.#targets.address(token);
     const isEarly = arrival.isEarly && this.#isClaimable(token);
-    if (!address || (!target && !isEarly && !keyed)) return this.#refused(door, { disposition: "unknown", keyed });
+    // A run may have been started with the token.
+    if (!address || (!target && !keyed && !this.#isClaimable(token))) return this.#refused(door, { disposition: "unknown", keyed });
     const judged = target && (await this.#judge(target, key, () => value));
     if (target && judged?.type === "invalid") {
       this.#keep(this.#payloads.valueCommand(target.address, target, this.#payloads.serialised(value), key), "invalid", issueText(judged));
@@ -158,12 +161,14 @@ export class Door {
     const receipt = this.#receipt(outcome, keyed);
     const hook = "hook" in outcome ? outcome.hook : null;
     const mailbox = hook && this.#options.worker.hot(hook.runKey)?.run.hooks.get(hook.created.position)?.mailbox;
-    return { receipt: outcome.type === "accepted" && mailbox ? { ...receipt, unread: mailbox.unreadCount } : receipt, hook };
+    const told = outcome.type === "accepted" && mailbox ? { ...receipt, unread: mailbox.unreadCount } : receipt;
+    return outcome.type === "buffered" ? { receipt: told, hook, claimedBy: outcome.claimedBy } : { receipt: told, hook };
   }
 
   /** A request before there is a hook for it. */
   async #earlyRequest(token: string, request: Capture): Promise<Reply> {
-    const command: Deliver = { ...this.#payloads.requestCommand({ token }, null, request), judgedFor: null, earlyMs: limits.earlyMs };
+    const early = this.#options.isEarly(token) ? { earlyMs: limits.earlyMs } : {};
+    const command: Deliver = { ...this.#payloads.requestCommand({ token }, null, request), judgedFor: null, ...early };
     const outcome = await this.#delivered("resumeWebhook", command);
     if (outcome.type === "moved") return this.forwarded(token, request);
     return new Promise((reply, fail) => this.#reply(command, outcome, { reply, fail }));
@@ -234,10 +239,6 @@ export class Door {
     if (judged?.type === "invalid") return judged;
     if (created.payload === "json") return { type: "valid", value: this.#payloads.value(created, judged ? judged.value : value()) };
     return { type: "valid", value: payload.type === "request" ? payload : this.#payloads.value(created, value()) };
-  }
-
-  #isEarly(token: string): boolean {
-    return this.#isClaimable(token) && this.#options.isEarly(token);
   }
 
   /** Whether a hook may ever have this token: for no other is anything kept. */

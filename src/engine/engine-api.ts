@@ -20,9 +20,15 @@ import { definitionOf, type WorkflowFunction } from "./workflow.ts";
 export interface StartOptions {
   /** Your own id, ≤ 255 bytes. Starting again with the same id, workflow and arguments gives the run that exists. */
   readonly id?: string;
+  /**
+   * A custom token that is the run's in the same commit: what is delivered there waits for the hook that the run opens by it. Where another
+   * run has the token, `HookConflictError` names that run, and none is started.
+   */
+  readonly hook?: { readonly token: string };
 }
 
-const startOptions: OptionNames<StartOptions> = { id: true };
+const startOptions: OptionNames<StartOptions> = { id: true, hook: true };
+const claimOptions: OptionNames<NonNullable<StartOptions["hook"]>> = { token: true };
 
 /** What follows the workflow in `start()`: its arguments, which may be left out where it takes none, then options. */
 export type StartArguments<A extends unknown[]> = [] extends A ? [args?: A, options?: StartOptions] : [args: A, options?: StartOptions];
@@ -54,10 +60,10 @@ export interface ResumedHook {
   readonly delivery: Receipt;
 }
 
-/** What `resumeHook` gives for a delivery that came before its hook: it is kept, and nothing is known of a run yet. */
+/** What `resumeHook` gives for a delivery that came before its hook: it is kept for it. */
 export interface BufferedHook {
-  /** No run has it yet. */
-  readonly runId: undefined;
+  /** The run that was started with the token; undefined where none was. */
+  readonly runId: string | undefined;
   /** No hook has it yet. */
   readonly hookId: undefined;
   /** The token as it was given. */
@@ -132,23 +138,26 @@ export class EngineApi {
   }
 
   /**
-   * Starts a run; resolves when it is committed. With an `id` that is taken by a run of the same workflow and arguments it resolves with
-   * that run, else rejects `run_conflict`. In workflow code it starts a child, durably.
+   * Starts a run; resolves when it is committed. With an `id` that is taken by a run of the same workflow, arguments and token it resolves
+   * with that run, else rejects `run_conflict`. In workflow code it starts a child, durably.
    */
   async start<A extends unknown[], R>(workflow: WorkflowFunction<A, R>, ...rest: StartArguments<A>): Promise<RunHandle<R>> {
     const definition = definitionOf(workflow);
     const [given, options = {}] = rest;
     const args = argumentsFor(definition, given);
     checkOptions("start()", options, startOptions);
+    const { id, hook } = options;
+    if (hook !== undefined) checkOptions("start({ hook })", hook, claimOptions);
+    const begin = { id, token: hook === undefined ? undefined : tokenOf(hook.token, "start({ hook })") };
     if (callingRun()) {
-      const { runId } = await durably("start()", (run) => callStart(run, definition, args, options.id));
+      const { runId } = await durably("start()", (run) => callStart(run, definition, args, begin));
       return new RunHandle(runId, this.#engine);
     }
     const engine = await this.#engine();
     const { registry, role } = engine.parts;
     if (registry.isClosed && role === "worker" && !registry.workflow(definition.name)) throw notRegistered(definition.name);
     if (!registry.isClosed) registry.addWorkflow(definition);
-    const runId = await engine.alive.during(engine.runs.start(definition, args, options.id));
+    const runId = await engine.alive.during(engine.runs.start(definition, args, begin));
     return new RunHandle(runId, this.#engine);
   }
 
@@ -180,7 +189,7 @@ export class EngineApi {
   ): Promise<ResumedHook | BufferedHook> {
     const token = tokenOf(target, "resumeHook()");
     const engine = await this.#engine();
-    const { receipt, hook } = await engine.alive.during(
+    const { receipt, hook, claimedBy } = await engine.alive.during(
       engine.door.signal("resumeHook", token, payload, sendingOf("resumeHook()", options)),
     );
     if (hook && (receipt.disposition === "accepted" || receipt.disposition === "duplicate")) {
@@ -188,7 +197,8 @@ export class EngineApi {
       return { runId, hookId: hookId(hook), token, metadata: metadataOf(engine, created.metadata), delivery: receipt };
     }
     // Of a repeat the hook is not known while the first one is kept, and once its run is purged.
-    if (receipt.id !== undefined && !hook) return { runId: undefined, hookId: undefined, token, metadata: undefined, delivery: receipt };
+    if (receipt.id !== undefined && !hook)
+      return { runId: claimedBy ?? undefined, hookId: undefined, token, metadata: undefined, delivery: receipt };
     throw refusal(engine.host, token, receipt, hook);
   }
 

@@ -3,9 +3,17 @@
 
 import type { WorkflowDefinition } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
+import { checkClaim, tokenTaken } from "../core/custom-token.ts";
 import { checkRunId } from "../core/run-id.ts";
 import type { RunRow } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
+
+/** How a run is to begin. */
+export interface StartWith {
+  readonly id?: string | undefined;
+  /** A custom token that is to be the run's from its start on. */
+  readonly token?: string | undefined;
+}
 
 export class RunControl {
   readonly #engine: EngineCore;
@@ -14,19 +22,31 @@ export class RunControl {
     this.#engine = engine;
   }
 
-  /** Resolves with the run's id, also where it is there already with this workflow and these arguments; else rejects `run_conflict`. */
-  async start(workflow: WorkflowDefinition, args: readonly unknown[], id: string | undefined): Promise<string> {
+  /**
+   * Resolves with the run's id, also where it is there already with this workflow, arguments and token; else rejects `run_conflict`. A
+   * token that another run has: `HookConflictError`.
+   */
+  async start(workflow: WorkflowDefinition, args: readonly unknown[], { id, token }: StartWith): Promise<string> {
     const { parts, host, committer, worker, report } = this.#engine;
     const runId = id ?? `run_${Buffer.from(parts.random(12)).toString("hex")}`;
     checkRunId(runId, host.sealText);
+    if (token !== undefined) checkClaim(token, host.sealText);
     const isHere = parts.role === "worker" && parts.registry.workflow(workflow.name) !== null;
     const text = host.serialiseWithBodies(args, `the arguments of workflow ${workflow.name}`);
     const serialised = typeof text === "string" ? text : await text.text;
-    const run = { id: runId, workflow: workflow.name, codeId: workflow.codeId, args: serialised, ...host.newRunSecrets() };
+    const run = {
+      id: runId,
+      workflow: workflow.name,
+      codeId: workflow.codeId,
+      args: serialised,
+      ...host.newRunSecrets(),
+      ...(token === undefined ? {} : { token }),
+    };
     return new Promise((resolve, reject) => {
       committer.put({ op: "start", run, worker: isHere ? worker.id : null }, (outcome) => {
         if (outcome.type === "broken") return reject(outcome.error);
         if (outcome.type === "conflict") return reject(conflict(outcome.row, workflow.name));
+        if (outcome.type === "taken") return reject(tokenTaken(token as string, outcome.holder));
         if (outcome.type === "created" && isHere) worker.begin(outcome.row, outcome.event);
         resolve(runId);
         if (outcome.type === "created" && report.isWatched) report.started(outcome.row);
@@ -74,7 +94,7 @@ export class RunControl {
 }
 
 function conflict({ id, workflow }: RunRow, wanted: string): RingbackError {
-  const other = workflow === wanted ? "other arguments" : `workflow ${workflow}`;
+  const other = workflow === wanted ? "other arguments, or another token" : `workflow ${workflow}`;
   const message = `Run "${id}" exists already, with ${other}. Choose another id.`;
   return new RingbackError("run_conflict", message, { details: { run: id, workflow: wanted } });
 }

@@ -18,6 +18,8 @@
 //     behind it. A `hook_created` at a position that was used opens that address again.
 // P12. A token that its hook has reserved is its run's until `reservedUntil`, also when the run has ended: another run's claim is lost to it,
 //     senders are told `closed`. `dispose` gives it away at once; a purge leaves the run until then, somebody who deletes it does not wait.
+// P13. A run that is started with a token has it from the same transaction on, until its hook has opened or it is over or cancelled. What
+//     comes before the hook is held as early, whatever the sender asked, and does not grow old; at the run's end it is as if its time were over.
 
 import type {
   Answer,
@@ -58,7 +60,10 @@ export interface HookRow {
  */
 export type Address = { readonly runKey: string; readonly position: number; readonly run?: RunNumber } | { readonly token: string };
 
-/** Begins a run: its row and `run_started`. Same id, workflow and arguments as an existing run: `existing`; same id, else: `conflict`. */
+/**
+ * Begins a run: its row and `run_started`. Same id, workflow, arguments and token as an existing run: `existing`; same id, else: `conflict`.
+ * A token that is another run's: `taken`, and nothing is begun.
+ */
 export interface StartRun {
   readonly op: "start";
   readonly run: NewRun;
@@ -68,7 +73,8 @@ export interface StartRun {
 export type StartOutcome =
   | { readonly type: "created"; readonly row: RunRow; readonly event: Recorded<InputEvent> }
   | { readonly type: "existing"; readonly row: RunRow }
-  | { readonly type: "conflict"; readonly row: RunRow };
+  | { readonly type: "conflict"; readonly row: RunRow }
+  | { readonly type: "taken" /** The id of the run that has the token. */; readonly holder: string };
 
 /**
  * Takes a delivery (G1, G2, P7, P8). Order: a recorded key answers `duplicate` whatever became of hook or
@@ -105,7 +111,8 @@ export type DeliverOutcome =
     }
   /** `hook` is null while the first one is held, and once its run is purged. */
   | { readonly type: "duplicate"; readonly delivery: DeliveryNumber; readonly hook: HookRow | null; readonly isSameBody: boolean }
-  | { readonly type: "buffered"; readonly delivery: DeliveryNumber }
+  /** `claimedBy`: the id of the run that was started with the token. */
+  | { readonly type: "buffered"; readonly delivery: DeliveryNumber; readonly claimedBy: string | null }
   | { readonly type: "early_full" }
   | { readonly type: "moved" }
   | { readonly type: "gone" }

@@ -14,11 +14,12 @@ import {
   mayWrite,
   originOf,
   settle,
+  startedBy,
   unborn,
 } from "../../core/run-row.ts";
 import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
-import { takeEarly } from "./held.ts";
-import { type Change, type Place, runRow, storedHook } from "./state.ts";
+import { leaveClaim, takeEarly } from "./held.ts";
+import { type Change, claimant, type Place, runRow, storedHook, unopened } from "./state.ts";
 
 export function append(change: Change, command: Append): AppendOutcome {
   const { run } = command;
@@ -56,9 +57,12 @@ function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
     case "timer_cancelled":
       return dropTimer(change, run, event.timer);
     case "child_scheduled": {
-      const { type } = startRun(change, event.start, null);
-      if (type === "conflict") return [{ kind: "child_refused", position: event.position, runId: event.start.id, reason: "run_conflict" }];
-      return [{ kind: "child_started", position: event.position, runId: event.start.id }];
+      const begun = startRun(change, event.start, null);
+      const { position, start } = event;
+      if (begun.type === "conflict") return [{ kind: "child_refused", position, runId: start.id, reason: "run_conflict" }];
+      if (begun.type === "taken")
+        return [{ kind: "child_refused", position, runId: start.id, reason: "hook_conflict", token: start.token!, holder: begun.holder }];
+      return [{ kind: "child_started", position, runId: start.id }];
     }
     case "child_awaited":
       return awaitRun(change, run, event.position, event.runId);
@@ -69,6 +73,7 @@ function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
       return continueRun(change, run, event);
     case "run_ended":
       change.delete(state.timers, run);
+      leaveClaim(change, run);
       endRun(change, run, event);
       return [];
     default:
@@ -136,9 +141,10 @@ function claimToken(change: Change, token: string, place: Place): string | null 
 }
 
 /** The run whose token it is, so that `run` cannot have it: by an open hook, which may be its own, or by a reservation of another's (P12). */
-function holderOf({ state, now }: Change, token: string, run: RunNumber): RunNumber | null {
+function holderOf({ state, now }: Change, token: string, run: RunNumber | null): RunNumber | null {
   const held = state.tokens.get(token);
   if (held === undefined) return null;
+  if (held.position === unopened) return held.run !== run ? claimant(state, token) : null;
   const { created, mark } = storedHook(state, held)!;
   if (hookState(mark, state.runs.get(held.run)!.progress, now).type === "open") return held.run;
   return held.run !== run && isReserved(created, mark, now) ? held.run : null;
@@ -183,13 +189,19 @@ export function startRun(change: Change, start: NewRun, worker: string | null): 
   }
   assertKeyText("run id", start.id);
   assertKeyText("run key", start.key);
+  const { token } = start;
+  if (token !== undefined) {
+    assertKeyText("token", token);
+    const holder = holderOf(change, token, null);
+    if (holder !== null) return { type: "taken", holder: state.runs.get(holder)!.origin.id };
+  }
   if (state.runByKey.has(start.key)) throw new TypeError("The run key is in use; keys must be random.");
   const run = change.next("run");
   change.set(state.runById, start.id, run);
   change.set(state.runByKey, start.key, run);
   change.set(state.runs, run, { origin: originOf(run, start, now), progress: unborn(worker) });
-  const { workflow, codeId, args, seed } = start;
-  const { event } = change.record(run, { kind: "run_started", workflow, codeId, args, seed });
+  if (token !== undefined) change.set(state.tokens, token, { run, position: unopened });
+  const { event } = change.record(run, startedBy(start));
   // Whoever begins a run for a worker is that worker, and has the outcome.
   if (worker === null) change.notices.push({ type: "woken", run, worker, seq: event.seq });
   return { type: "created", row: runRow(state.runs.get(run)!), event };

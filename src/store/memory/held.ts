@@ -3,9 +3,9 @@
 import { type HookCreated, payloadSize, withoutSecrets, type Recorded } from "../../core/event.ts";
 import { limits } from "../../core/limits.ts";
 import { accepted } from "../../core/receipt.ts";
-import { assertKeyText, hookScope, hookState, keyScope, takesUnjudged } from "../../core/run-row.ts";
-import type { Deliver, DeliverOutcome, DeliveryNumber, HeldFilter, HeldRow, Hold, HoldOutcome } from "../port.ts";
-import { type Change, keyEntry, type MemoryState, type Place, type Room, storedHook } from "./state.ts";
+import { assertKeyText, hookScope, keyScope, takesUnjudged } from "../../core/run-row.ts";
+import type { Deliver, DeliverOutcome, DeliveryNumber, HeldFilter, HeldRow, Hold, HoldOutcome, RunNumber } from "../port.ts";
+import { type Change, claimant, isOpenAt, keyEntry, type MemoryState, type Place, type Room, storedHook, unopened } from "./state.ts";
 
 /** The same key at the same token, while the first one is held there. */
 export function earlyRepeat(state: MemoryState, { address, key, digest, held }: Deliver): DeliverOutcome | null {
@@ -17,7 +17,9 @@ export function earlyRepeat(state: MemoryState, { address, key, digest, held }: 
 /** Where no hook has had the token. */
 export function holdEarly(change: Change, command: Deliver): DeliverOutcome {
   const { state, now } = change;
-  const { address, key, digest, payload, earlyMs, held } = command;
+  const { address, key, digest, payload, held } = command;
+  const owner = "token" in address ? claimant(state, address.token) : null;
+  const earlyMs = command.earlyMs ?? (owner === null ? undefined : limits.earlyMs);
   if (earlyMs === undefined || held !== undefined || !("token" in address)) return { type: "unknown" };
   assertKeyText("token", address.token);
   const { rows, bytes } = change.room("early");
@@ -35,14 +37,15 @@ export function holdEarly(change: Change, command: Deliver): DeliverOutcome {
     payload,
     detail: null,
   });
-  return { type: "buffered", delivery };
+  return { type: "buffered", delivery, claimedBy: owner === null ? null : state.runs.get(owner)!.origin.id };
 }
 
 /** What a hook that has claimed its token finds there. What must be judged stays, with all that came behind it, and somebody is told. */
 export function takeEarly(change: Change, place: Place, created: Recorded<HookCreated>, token: string): Recorded[] {
-  const { state } = change;
+  const { state, now } = change;
   const events: Recorded[] = [];
   for (const row of earlyAt(state, token)) {
+    if (row.until <= now) continue;
     if (!takesUnjudged(created, row.payload)) {
       change.notices.push({ type: "claimed" });
       break;
@@ -56,6 +59,16 @@ export function takeEarly(change: Change, place: Place, created: Recorded<HookCr
     events.push(event);
   }
   return events;
+}
+
+/** What is held for a run that ends without having opened its token is nobody's (P13). */
+export function leaveClaim(change: Change, run: RunNumber): void {
+  const { state, now } = change;
+  const [started] = state.journals.get(run)!;
+  const token = started?.kind === "run_started" ? started.token : undefined;
+  const place = token === undefined ? undefined : state.tokens.get(token);
+  if (place?.run !== run || place.position !== unopened) return;
+  for (const row of earlyAt(state, token!)) change.hold({ ...row, until: now });
 }
 
 /** A journal has it now: where, and under which key. */
@@ -97,16 +110,18 @@ export function findHeld(state: MemoryState, filter: HeldFilter, now: number): H
     .slice(0, filter.limit);
 }
 
-/** Past its time an early one is `unclaimed`, and held on; another one goes. */
+/** Past its time an early one is `unclaimed`, and held on, or early still where a run has the token; another one goes. */
 export function endHeld(change: Change, row: HeldRow, unclaimedMs: number): void {
-  const { now } = change;
-  if (row.reason === "early") change.hold({ ...row, payload: withoutSecrets(row.payload), reason: "unclaimed", until: now + unclaimedMs });
+  const { state, now } = change;
+  const isWaitedFor = row.reason === "early" && "token" in row.address && claimant(state, row.address.token) !== null;
+  if (isWaitedFor) change.hold({ ...row, until: now + limits.earlyMs });
+  else if (row.reason === "early")
+    change.hold({ ...row, payload: withoutSecrets(row.payload), reason: "unclaimed", until: now + unclaimedMs });
   else change.drop(row.delivery);
 }
 
-function isClaimed(state: MemoryState, { address }: HeldRow, now: number): boolean {
-  const place = state.tokens.get(keyScope(address).slice(1));
-  return place !== undefined && hookState(storedHook(state, place)!.mark, state.runs.get(place.run)!.progress, now).type === "open";
+function isClaimed(state: MemoryState, { address, until }: HeldRow, now: number): boolean {
+  return until > now && isOpenAt(state, keyScope(address).slice(1), now);
 }
 
 function earlyAt(state: MemoryState, token: string): HeldRow[] {

@@ -1,11 +1,11 @@
 // What goes: runs that ended long ago, or that somebody deletes; keys that outlived them; held deliveries past their time (P10).
 
-import { type HookAddress, type Recorded, valueIn } from "../../core/event.ts";
+import { type Recorded, valueIn } from "../../core/event.ts";
 import { deliveriesIn } from "../../core/serialise.ts";
-import { hasEnded, hookScope, hookState, isReserved } from "../../core/run-row.ts";
+import { hasEnded, hookScope, isReserved } from "../../core/run-row.ts";
 import type { Delete, DeleteOutcome, Purge, PurgeOutcome, RunNumber } from "../port.ts";
 import { endHeld } from "./held.ts";
-import { type Change, keyEntry, openingOf, runRow, storedHook, type TakenKey } from "./state.ts";
+import { type Change, isOpenAt, keyEntry, openingOf, runRow, type TakenKey } from "./state.ts";
 
 export function deleteRun(change: Change, { run }: Delete): DeleteOutcome {
   const stored = change.state.runs.get(run);
@@ -73,7 +73,8 @@ function removeRun(change: Change, run: RunNumber): void {
   const { origin } = state.runs.get(run)!;
   for (const event of state.journals.get(run)!) {
     if (event.kind === "hook_received") keepKey(change, run, event);
-    else if (event.kind === "hook_created") dropToken(change, run, event.address);
+    else if (event.kind === "hook_created" && event.address.type === "custom") dropToken(change, run, event.address.token);
+    else if (event.kind === "run_started" && event.token !== undefined) dropToken(change, run, event.token);
     else if (event.kind === "child_awaited") dropWatchers(change, run, event.runId);
     else if (event.kind === "run_blocked") change.delete(state.setAside, JSON.stringify([run, event.codeId]));
   }
@@ -97,9 +98,9 @@ function keepKey(change: Change, run: RunNumber, event: Recorded & { readonly ki
 }
 
 /** A token leads to the place of its hook, which may have been used again since. */
-function dropToken(change: Change, run: RunNumber, address: HookAddress): void {
+function dropToken(change: Change, run: RunNumber, token: string): void {
   const { tokens } = change.state;
-  if (address.type === "custom" && tokens.get(address.token)?.run === run) change.delete(tokens, address.token);
+  if (tokens.get(token)?.run === run) change.delete(tokens, token);
 }
 
 function dropWatchers(change: Change, run: RunNumber, awaited: string): void {
@@ -110,8 +111,6 @@ function dropWatchers(change: Change, run: RunNumber, awaited: string): void {
 }
 
 /** A key lasts as long as any hook at its address lives: then it is good for another while. Of a minted token that hook has ended with its run. */
-function livesOn(change: Change, { scope }: TakenKey): boolean {
-  const { state, now } = change;
-  const place = scope.startsWith("=") ? state.tokens.get(scope.slice(1)) : undefined;
-  return place !== undefined && hookState(storedHook(state, place)!.mark, state.runs.get(place.run)!.progress, now).type === "open";
+function livesOn({ state, now }: Change, { scope }: TakenKey): boolean {
+  return scope.startsWith("=") && isOpenAt(state, scope.slice(1), now);
 }

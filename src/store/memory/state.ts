@@ -48,7 +48,7 @@ export interface MemoryState {
   readonly runByKey: Map<string, RunNumber>;
   readonly journals: Map<RunNumber, Recorded[]>;
   readonly hooks: Map<RunNumber, Map<number, StoredHook>>;
-  /** The hook that took a custom token last. The token is free unless that hook is open. */
+  /** The hook that took a custom token last, or the run that was started with it. It is free unless that hook is open, or keeps it. */
   readonly tokens: Map<string, Place>;
   /** By scope and key. `at` is of keys whose run is purged. */
   readonly keys: Map<string, TakenKey>;
@@ -195,6 +195,24 @@ export class Change {
 
 export function runRow(run: StoredRun): RunRow {
   return rowOf(run.origin, run.progress);
+}
+
+/** In place of a hook's position: the run has the token, and has not opened it yet. */
+export const unopened = 0;
+
+/** The run that was started with the token, while it may still open it (P13). */
+export function claimant({ tokens, runs }: MemoryState, token: string): RunNumber | null {
+  const { run, position } = tokens.get(token) ?? {};
+  if (run === undefined || position !== unopened) return null;
+  const { endedAt, cancelRequestedAt } = runs.get(run)!.progress;
+  return endedAt === null && cancelRequestedAt === null ? run : null;
+}
+
+/** Whether the hook that took a custom token last is open. */
+export function isOpenAt(state: MemoryState, token: string, now: number): boolean {
+  const place = state.tokens.get(token);
+  const hook = place === undefined ? null : storedHook(state, place);
+  return hook !== null && hookState(hook.mark, state.runs.get(place!.run)!.progress, now).type === "open";
 }
 
 export function storedHook(state: MemoryState, place: Place): StoredHook | null {

@@ -36,6 +36,7 @@ import {
   runRow,
   scopeAt,
   type StoredRun,
+  storedHook,
   type StoredTimer,
 } from "./state.ts";
 
@@ -116,7 +117,7 @@ class MemoryStore implements Store {
 
   async hook(address: Address): Promise<HookRow | null> {
     const place = locate(this.#state, address);
-    return place === null ? null : hookRow(this.#state, place, this.#clock.now());
+    return place === null || storedHook(this.#state, place) === null ? null : hookRow(this.#state, place, this.#clock.now());
   }
 
   async deliveryOf(address: Address, key: string): Promise<DeliveryNumber | null> {

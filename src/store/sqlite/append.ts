@@ -12,20 +12,21 @@ import {
   disposed,
   hasEnded,
   hookState,
-  isReserved,
   isSameStart,
   keyScope,
   mayWrite,
   originOf,
   rowOf,
   settleIn,
+  startedBy,
   takesUnjudged,
   unborn,
 } from "../../core/run-row.ts";
 import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
 import type { SqlRow, SqlValue } from "./driver.ts";
+import { claimOf, holderOf, unopened } from "./claim.ts";
 import { dropHeld, earlyAt } from "./held.ts";
-import { draftOf, flag, type Progress, type Tables } from "./table.ts";
+import { draftOf, flag, type Progress } from "./table.ts";
 import type { Work } from "./work.ts";
 
 /** A named hook opens again where it was (CH3). */
@@ -34,6 +35,7 @@ const openedHook = `
   on conflict do update set event = excluded.event, kid = excluded.kid, expires_at = excluded.expires_at, holder = excluded.holder,
     closed_by = null, closed_at = null`;
 
+const tokenOf = "insert into tokens values (?1, ?2, ?3) on conflict do update set run = ?2, position = ?3";
 const timerOf = "insert into timers values (?1, ?2, ?3, ?4) on conflict do update set due_at = ?3, is_deadline = ?4";
 
 export function append(work: Work, command: Append): AppendOutcome {
@@ -87,12 +89,18 @@ class Author {
         return this.#dropTimer(event.timer);
       case "child_scheduled": {
         const { position, start } = event;
-        const { type } = startRun(this.#work, start, null);
-        return this.add(
-          type === "conflict"
-            ? { kind: "child_refused", position, runId: start.id, reason: "run_conflict" }
-            : { kind: "child_started", position, runId: start.id },
-        );
+        const begun = startRun(this.#work, start, null);
+        if (begun.type === "conflict") return this.add({ kind: "child_refused", position, runId: start.id, reason: "run_conflict" });
+        if (begun.type === "taken")
+          return this.add({
+            kind: "child_refused",
+            position,
+            runId: start.id,
+            reason: "hook_conflict",
+            token: start.token!,
+            holder: begun.holder,
+          });
+        return this.add({ kind: "child_started", position, runId: start.id });
       }
       case "child_awaited":
         return this.#awaitRun(event.position, event.runId);
@@ -104,6 +112,7 @@ class Author {
         return this.#continue(event);
       case "run_ended":
         if (this.#progress.flags & flag.timers) tables.write("delete from timers where run = ?", this.#run);
+        if (this.#progress.flags & flag.token) this.#leaveClaim();
         return;
       default:
         return;
@@ -132,8 +141,9 @@ class Author {
 
   /** What is held at the token. What must be judged stays, with all that came behind it, and somebody is told. */
   #takeEarly(created: Recorded<HookCreated>, token: string): void {
-    const { tables, notices } = this.#work;
-    for (const { delivery, at, key, digest, payload } of earlyAt(tables, token)) {
+    const { tables, notices, now } = this.#work;
+    for (const { delivery, at, until, key, digest, payload } of earlyAt(tables, token)) {
+      if (until <= now) continue;
       if (!takesUnjudged(created, payload)) {
         notices.push({ type: "claimed" });
         return;
@@ -154,15 +164,17 @@ class Author {
   #claimToken(token: string, position: number): string | null {
     assertKeyText("token", token);
     const { tables, now } = this.#work;
-    const held = tables.row("select run, position from tokens where token = ?", token) as [number, number] | undefined;
-    if (held !== undefined) {
-      const [run] = held;
-      const [mark, owner] = [tables.mark(...held), tables.held(run)];
-      const isOpen = mark !== null && owner !== null && hookState(mark, owner, now).type === "open";
-      if (isOpen || (run !== this.#run && isKept(tables, held, now))) return tables.origin("run", run)!.id;
-    }
-    tables.write("insert into tokens values (?1, ?2, ?3) on conflict do update set run = ?2, position = ?3", token, this.#run, position);
+    const holder = holderOf(tables, token, this.#run, now);
+    if (holder !== null) return tables.origin("run", holder)!.id;
+    tables.write(tokenOf, token, this.#run, position);
     return null;
+  }
+
+  /** What is held for a run that ends without having opened its token is nobody's (P13). */
+  #leaveClaim(): void {
+    const { tables, now } = this.#work;
+    const token = claimOf(tables, this.#run);
+    if (token !== null) tables.write("update held set until = ? where scope = ? and reason = 'early'", now, keyScope({ token }));
   }
 
   /** What closed the hook before stands; a hook that lost its token has nothing to close. */
@@ -252,14 +264,6 @@ class Author {
   }
 }
 
-/** Whether the hook there keeps its token for its run (P12). */
-export function isKept(tables: Tables, [run, position]: readonly [RunNumber, number], now: number): boolean {
-  const progress = tables.held(run);
-  if (progress === null || !(progress.flags & flag.reserved)) return false;
-  const facts = tables.facts({ run, position });
-  return facts !== null && isReserved(facts.created, tables.mark(run, position)!, now);
-}
-
 /** Begins a run, or finds the one that has the id. Used by callers and, for children, by `append`. */
 export function startRun(work: Work, start: NewRun, worker: string | null): StartOutcome {
   const { tables, now } = work;
@@ -274,12 +278,20 @@ export function startRun(work: Work, start: NewRun, worker: string | null): Star
   }
   assertKeyText("run id", start.id);
   assertKeyText("run key", start.key);
+  const { token } = start;
+  if (token !== undefined) {
+    assertKeyText("token", token);
+    const holder = holderOf(tables, token, null, now);
+    if (holder !== null) return { type: "taken", holder: tables.origin("run", holder)!.id };
+  }
   const run = work.nextRun();
   const origin = tables.keepOrigin(originOf(run, start, now));
-  const { id, key, workflow, codeId, args, seed } = start;
+  const { id, key, workflow, codeId } = start;
   const isAwaited = tables.row("select 1 from watchers where awaited = ? limit 1", id) !== undefined;
-  const progress = draftOf({ ...unborn(worker), head: 0, flags: isAwaited ? flag.watchers : 0, keyed: 0 });
-  const event = work.record(run, progress, { kind: "run_started", workflow, codeId, args, seed });
+  const flags = (isAwaited ? flag.watchers : 0) | (token === undefined ? 0 : flag.token);
+  const progress = draftOf({ ...unborn(worker), head: 0, flags, keyed: 0 });
+  const event = work.record(run, progress, startedBy(start));
+  if (token !== undefined) tables.write(tokenOf, token, run, unopened);
   progress.keyed = progress.head;
   tables.write("insert into origins values (?, ?, ?, ?, ?, ?, ?)", run, progress.head, id, key, workflow, codeId, now);
   tables.insertProgress(run, progress);

@@ -5,6 +5,7 @@ import { payloadSize, withoutSecrets } from "../../core/event.ts";
 import { limits } from "../../core/limits.ts";
 import { assertKeyText, hookState, keyScope, scopeAddress } from "../../core/run-row.ts";
 import type { Deliver, DeliverOutcome, DeliveryNumber, HeldFilter, HeldReason, HeldRow, Hold, HoldOutcome } from "../port.ts";
+import { claimant } from "./claim.ts";
 import type { SqlRow } from "./driver.ts";
 import type { Tables } from "./table.ts";
 import type { Work } from "./work.ts";
@@ -35,7 +36,9 @@ export function earlyRepeat(tables: Tables, { address, key, digest, held }: Deli
 /** Where no hook has had the token. */
 export function holdEarly(work: Work, command: Deliver): DeliverOutcome {
   const { tables, now } = work;
-  const { address, earlyMs, held, payload } = command;
+  const { address, held, payload } = command;
+  const owner = "token" in address ? claimant(tables, address.token) : null;
+  const earlyMs = command.earlyMs ?? (owner === null ? undefined : limits.earlyMs);
   if (earlyMs === undefined || held !== undefined || !("token" in address)) return { type: "unknown" };
   assertKeyText("token", address.token);
   const [here] = tables.row("select count(*) from held where scope = ? and reason = 'early'", keyScope(address)) as [number];
@@ -44,7 +47,7 @@ export function holdEarly(work: Work, command: Deliver): DeliverOutcome {
     return { type: "early_full" };
   const delivery = work.nextDelivery();
   insertHeld(tables, { ...command, delivery, at: now, until: now + earlyMs, reason: "early", detail: null });
-  return { type: "buffered", delivery };
+  return { type: "buffered", delivery, claimedBy: owner === null ? null : tables.origin("run", owner)!.id };
 }
 
 export function hold(work: Work, { delivery: refused, keepMs, held }: Hold): HoldOutcome {
@@ -82,18 +85,25 @@ export function readHeldRows(tables: Tables, now: number, filter: HeldFilter): H
   if (filter.of === "claimed") {
     const scopes = tables.rows(earlyTokens).map(([scope]) => (scope as string).slice(1));
     const rows = scopes.filter((token) => isOpenAt(tables, token, now)).flatMap((token) => earlyAt(tables, token));
-    return rows.sort((a, b) => a.delivery - b.delivery).slice(0, filter.limit);
+    return rows
+      .filter(({ until }) => until > now)
+      .sort((a, b) => a.delivery - b.delivery)
+      .slice(0, filter.limit);
   }
   const sql = `select ${heldColumns} from held where reason <> 'early' and delivery < ? order by delivery desc limit ?`;
   return tables.rows(sql, filter.before ?? Number.MAX_SAFE_INTEGER, filter.limit).map(readHeld);
 }
 
-/** Past its time an early one is `unclaimed`, and held on; another one goes. Returns how many. */
+/** Past its time an early one is `unclaimed`, and held on, or early still where a run has the token; another one goes. Returns how many. */
 export function endHeld(tables: Tables, now: number, unclaimedMs: number, limit: number): number {
   const over = tables.rows(`select ${heldColumns} from held where until <= ? order by until limit ?`, now, limit).map(readHeld);
-  for (const { delivery, reason, payload } of over) {
+  for (const { delivery, reason, payload, address } of over) {
     if (reason !== "early") {
       dropHeld(tables, delivery);
+      continue;
+    }
+    if ("token" in address && claimant(tables, address.token) !== null) {
+      tables.write("update held set until = ? where delivery = ?", now + limits.earlyMs, delivery);
       continue;
     }
     const { head } = encodePayload(withoutSecrets(payload));

@@ -4,7 +4,7 @@
 // SP2. A portion costs a commit a few milliseconds: callbacks go on between two of them.
 
 import type { Answer, HookCreated } from "../../core/event.ts";
-import { isKept } from "./append.ts";
+import { claimOf, isKept } from "./claim.ts";
 import { hasEnded, mayReopen, type RunOrigin, rowOf } from "../../core/run-row.ts";
 import type { AnswerRow, Delete, DeleteOutcome, DeliveryNumber, Purge, PurgeOutcome, RunNumber } from "../port.ts";
 import type { SqlValue } from "./driver.ts";
@@ -108,6 +108,8 @@ function removeRun(work: Work, origin: RunOrigin): void {
     const { address } = tables.facts({ run, position: position as number })!.created;
     if (address.type === "custom") tables.write("delete from tokens where token = ? and run = ?", address.token, run);
   }
+  const claimed = progress.flags & flag.token ? claimOf(tables, run) : null;
+  if (claimed !== null) tables.write("delete from tokens where token = ?", claimed);
   tables.write("delete from passed_on where run = ?", run);
   tables.write("delete from passed_on where owner = ?", run);
   for (const table of ["runs", "origins", "run_details", "set_aside", "timers"]) tables.write(`delete from ${table} where run = ?`, run);

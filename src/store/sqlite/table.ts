@@ -37,6 +37,8 @@ export const flag = {
   keyed: 16,
   /** One of its hooks has reserved its token. */
   reserved: 32,
+  /** It was started with a custom token. */
+  token: 64,
 } as const;
 
 /** All of a hook that never changes. */

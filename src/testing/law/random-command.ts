@@ -134,7 +134,8 @@ export class CommandSource {
       args: this.#pick('["a"]', '["a"]', '["b"]'),
       seed: "s",
     };
-    return { op: "start", run, worker: this.#pick("A", "B", null) };
+    const token = this.#random(3) === 0 ? { token: `t${1 + this.#random(3)}` } : {};
+    return { op: "start", run: { ...run, ...token }, worker: this.#pick("A", "B", null) };
   }
 
   #deliver(): Deliver {

@@ -12,6 +12,7 @@ import {
   runEnded,
   start,
   stepScheduled,
+  rowIn,
   timerSet,
   hookCreated,
 } from "./world.ts";
@@ -25,7 +26,8 @@ export const startLaws: readonly Law[] = [
       const at = world.clock.now();
       const outcome = await world.do({ op: "start", run: newRun("run-1"), worker: "A" });
       world.like(outcome, { type: "created" });
-      world.like(outcome.row, {
+      const row = rowIn(outcome);
+      world.like(row, {
         id: "run-1",
         key: "key-of-run-1",
         workflow: "checkout",
@@ -41,8 +43,8 @@ export const startLaws: readonly Law[] = [
         endedAt: null,
       });
       const { workflow, codeId, args, seed } = newRun("run-1");
-      world.equal(await world.journal(outcome.row), [{ kind: "run_started", workflow, codeId, args, seed, seq: 1, at }]);
-      world.equal(await world.row(outcome.row), outcome.row);
+      world.equal(await world.journal(row), [{ kind: "run_started", workflow, codeId, args, seed, seq: 1, at }]);
+      world.equal(await world.row(row), row);
     },
   },
   {

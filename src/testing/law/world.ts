@@ -100,7 +100,7 @@ export class World {
 
   /** Begins a run for worker `A`. */
   async begin(id: string, run: Partial<NewRun> = {}): Promise<RunRow> {
-    return (await this.do({ op: "start", run: newRun(id, run), worker: "A" })).row;
+    return rowIn(await this.do({ op: "start", run: newRun(id, run), worker: "A" }));
   }
 
   /** Appends under the run's current fence, having seen everything before. Returns the new events. */
@@ -146,6 +146,12 @@ export class World {
     const named = Object.keys(expected).map((name) => [name, (actual as Record<string, unknown> | null | undefined)?.[name]]);
     this.expect(Object.fromEntries(named)).toEqual(expected);
   }
+}
+
+/** The row in the outcome of a start that was not refused for its token. */
+export function rowIn(outcome: OutcomeOf<Command & { op: "start" }>): RunRow {
+  if (outcome.type === "taken") throw new TypeError(`Run ${outcome.holder} has the token.`);
+  return outcome.row;
 }
 
 export function beat(worker: string, ms: number = leaseMs): Command {
