@@ -17,6 +17,7 @@ import { type Health, healthOf } from "./engine/health.ts";
 import type { EngineEventName, EngineListener } from "./engine/observer.ts";
 import type { LogSink } from "./engine/logger.ts";
 import { native } from "./engine/realm/globals.ts";
+import { RunHandle } from "./engine/run-handle.ts";
 import { processHooks, processWorkflows, Registry } from "./engine/registry.ts";
 import { retentionFrom, type RetentionOptions } from "./engine/retention.ts";
 import { definitionOf, type WorkflowFunction } from "./engine/workflow.ts";
@@ -182,6 +183,8 @@ class WiredEngine extends EngineApi implements Engine {
     this.#keys = keys;
     this.#unfollow = unfollow;
     bindApi(core.host, this);
+    // A run in a value is its id: what reads it has a run of the engine that it is read by.
+    core.classes.register("ringback/Run", { class: RunHandle, serialise: ({ runId }) => runId, parse: (id: string) => this.getRun(id) });
   }
 
   on<E extends EngineEventName>(event: E, listener: EngineListener<E>): () => void {

@@ -4,7 +4,7 @@
 import { describe, expect, test } from "vitest";
 import { resumeHook, resumeWebhook } from "../src/api.ts";
 import { FatalError } from "../src/errors.ts";
-import { createWebhook, race, type RequestWithResponse, sleep, step, workflow } from "../src/index.ts";
+import { createHook, createWebhook, race, type RequestWithResponse, sleep, step, type Webhook, workflow } from "../src/index.ts";
 import { asDefault, defaultWorld } from "./default-engine.ts";
 import { createWorld, modes, type World } from "./harness.ts";
 
@@ -308,6 +308,20 @@ describe.each(stores)("a webhook and its senders (%s)", (mode) => {
       const run = await world.start(wf);
       expect((await resumeHook("doorbell", { rings: 2 })).runId).toBe(run.runId);
       expect(await run.returnValue).toEqual([{ rings: 2 }, "POST", "application/json", true]);
+    });
+
+    test("may be opened as a hook that takes requests", async () => {
+      let url = "";
+      const tell = step("tell", async (told: string) => void (url = told));
+      const wf = workflow("visits", async () => {
+        const hook = createHook<Request>({ isWebhook: true, metadata: { of: "visits" } });
+        await tell((hook as Webhook).url);
+        return (await hook).text();
+      });
+      const world = await worldOf(mode, wf);
+      const run = await world.start(wf);
+      expect(await sent(world.engine.ingress(new Request(url, { method: "POST", body: "hello" })))).toEqual([202, ""]);
+      expect(await run.returnValue).toBe("hello");
     });
   });
 });

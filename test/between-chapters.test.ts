@@ -3,7 +3,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import * as z from "zod";
 import type { Payload } from "../src/core/event.ts";
-import { continueAsNew, createHook, createWebhook, sleep, step, workflow } from "../src/index.ts";
+import { continueAsNew, createHook, createWebhook, type RequestWithResponse, sleep, step, workflow } from "../src/index.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { memoryStore } from "../src/store/memory/store.ts";
 import type { Command, RunRow, Store } from "../src/store/port.ts";
@@ -19,7 +19,7 @@ test("a door beside the worker has a name's hook as the last chapter opened it",
   const wf = workflow("asks for more", async (chapter: number): Promise<string> => {
     const hook = createWebhook({ name: "a", ...(chapter === 1 ? {} : { schema: z.object({ n: z.number() }), respondWith: "manual" }) });
     url = hook.url;
-    const request = await hook;
+    const request = (await hook) as RequestWithResponse;
     if (chapter === 1) return continueAsNew([2]);
     await request.respondWith(new Response(null, { status: 201 }));
     return request.text();

@@ -3,7 +3,7 @@
 import { setImmediate } from "node:timers";
 import { expect, onTestFinished, test } from "vitest";
 import { type Limit, limits } from "../src/core/limits.ts";
-import { continueAsNew, createHook, createWebhook, defineHook, step, workflow } from "../src/index.ts";
+import { continueAsNew, createHook, createWebhook, defineHook, type RequestWithResponse, step, workflow } from "../src/index.ts";
 import type { WebhookOptions } from "../src/styles/plain/hook.ts";
 import { createWorld, type World } from "./harness.ts";
 import { doorRows, type Row } from "./limit-door.ts";
@@ -27,7 +27,7 @@ const receives = workflow("receives", async (token: string) => createHook({ toke
 const listens = workflow("listens", async (options: { methods?: string[] } & Pick<WebhookOptions, "respondWith">) => {
   const hook = createWebhook(options);
   await give(hook.url);
-  const request = await hook;
+  const request = (await hook) as RequestWithResponse;
   if (options.respondWith !== "manual") return request.text();
   return told(request.respondWith(new Response(x(Number(await request.text())))));
 });

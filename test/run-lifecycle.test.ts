@@ -3,8 +3,8 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createHook, getWorkflowMetadata, random, sleep, step, uuid, workflow } from "../src/index.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
-import type { ListRunsOptions } from "../src/api.ts";
-import { createEngine } from "../src/wiring.ts";
+import { type ListRunsOptions, type Run, start } from "../src/api.ts";
+import { createEngine, type Engine } from "../src/wiring.ts";
 import { createWorld, modes, testKeys } from "./harness.ts";
 
 describe.each(modes)("runs (%s)", (mode) => {
@@ -210,5 +210,53 @@ describe.each(modes)("runs (%s)", (mode) => {
     expect(await run.returnValue).toBe(2);
     await expect(inner(1)).rejects.toMatchObject({ code: "workflow_called_directly" });
     expect((await world.engine.listRuns()).length).toBe(1);
+  });
+
+  test("a run tells when its code began, and ends those of its sleeps that are named", async () => {
+    const wf = workflow("naps", async () => {
+      await Promise.all([sleep("1h"), sleep("2h"), sleep("3h")]);
+    });
+    const other = createEngine({ store: "memory:", workflows: [wf], keys: testKeys, baseUrl: null, role: "ingress", logger: false });
+    onTestFinished(() => other.close());
+    expect(await (await other.start(wf)).startedAt).toBeUndefined(); // nobody runs it
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf);
+    expect(await run.startedAt).toEqual(await run.createdAt);
+    const positions = (await run.timeline).filter(({ event }) => event === "timer_set").map(({ position }) => position);
+    const named = positions.slice(0, 2).map((position) => `${run.runId}:${position}`);
+    expect(await run.wakeUp({ correlationIds: [...named, "other:1"] })).toEqual({ stoppedCount: 2 });
+    expect(await run.wakeUp({ correlationIds: [] })).toEqual({ stoppedCount: 0 });
+    await expect(run.wakeUp({ correlationIds: "all" as never })).rejects.toMatchObject({ code: "bad_argument" });
+    await world.settled();
+    expect(await run.state).toBe("waiting");
+    expect(await run.wakeUp()).toEqual({ stoppedCount: 1 });
+    await run.returnValue;
+  });
+
+  test("a run may be handed to a step, and returned: it is its id, and is asked where it arrives", async () => {
+    const ask = step("ask", async (run: Run) => ({ name: await run.workflowName, state: await run.state }));
+    const waits = workflow("waits", async () => await createHook({ token: "one" }));
+    const wf = workflow("asks", async () => {
+      const conflict = await createHook({ token: "one" }).getConflict();
+      return { conflict, told: await ask(conflict as Run), child: await start(waits, [], { id: "child" }) };
+    });
+    const world = await createWorld([waits, wf], { mode });
+    const holder = await world.start(waits);
+    const run = await world.start(wf);
+    await world.settled();
+    const { conflict, told, child } = await run.returnValue;
+    expect([conflict?.runId, told]).toEqual([holder.runId, { name: "waits", state: "waiting" }]);
+    expect([child.runId, await child.workflowName]).toEqual(["child", "waits"]);
+  });
+
+  test("a workflow without parameters takes options at once; what DevKit's options say of deployments has no effect, and is told once", async () => {
+    const wf = workflow("bare", async () => "done");
+    const world = await createWorld([wf], { mode });
+    const one = world.engines[0] as Engine;
+    expect((await one.start(wf, { id: "a" })).runId).toBe("a");
+    for (const id of ["b", "c"]) expect((await one.start(wf, [], { id, deploymentId: "latest", specVersion: 3 })).runId).toBe(id);
+    expect(world.lines.filter((line) => line.includes("deploymentId"))).toHaveLength(1);
+    const world3 = { id: "d", world: {} } as never;
+    await expect(one.start(wf, [], world3)).rejects.toMatchObject({ code: "bad_argument", details: { argument: "world" } });
   });
 });

@@ -93,12 +93,12 @@ test("hooks refuse what they would ignore, in workflow code, and take no positio
   const world = await createWorld([wf]);
   const run = await world.start(wf);
   expect(await run.returnValue).toEqual([
-    'bad_argument: createHook() has no option "tokn". Did you mean "token"? It takes token, name, metadata, timeout.',
+    'bad_argument: createHook() has no option "tokn". Did you mean "token"? It takes token, name, metadata, timeout, reserve, experimental_minRetention, isWebhook.',
     "bad_argument: createHook() takes its options as an object, got string.",
     'bad_argument: createWebhook({ respondWith }) takes a Response or "manual", got "Manual".',
     'bad_argument: createWebhook({ respondWith }) takes a Response or "manual", got null.',
     'bad_argument: createWebhook({ methods }) takes an array such as ["GET", "POST"], got string.',
-    'bad_argument: createWebhook() has no option "timeuot". Did you mean "timeout"? It takes token, name, metadata, timeout, respondWith, respondWithin, methods, schema.',
+    'bad_argument: createWebhook() has no option "timeuot". Did you mean "timeout"? It takes token, name, metadata, timeout, reserve, experimental_minRetention, respondWith, respondWithin, methods, schema.',
   ]);
   expect((await world.journal(run)).map((event) => event.kind)).toEqual(["run_started", "run_ended"]);
 });
@@ -124,11 +124,12 @@ test("host calls refuse what names no run, no hook and no arguments; a token is 
       () => start(takes, "order"),
       'start() takes the arguments of workflow "takes" as an array, got string: start(workflow, [first, …], options).',
     ],
+    [() => start(none, { order: "x" }), 'start() has no option "order". It takes id, hook, deploymentId, specVersion.'],
     [
-      () => start(none, { id: "x" }),
+      () => start(none, { id: "x" }, {}),
       'start() takes the arguments of workflow "takes none" as an array, got object: start(workflow, [], options).',
     ],
-    [() => start(none, [], { ID: "x" }), 'start() has no option "ID". Did you mean "id"? It takes id.'],
+    [() => start(none, [], { ID: "x" }), 'start() has no option "ID". Did you mean "id"? It takes id, hook, deploymentId, specVersion.'],
     [() => start(none, [], { id: 42 }), 'A run id is text, such as "order-42", got number.'],
     [() => engine.listRuns({ workflow: any(42) }), "listRuns({ workflow }) takes text, got number."],
     [() => engine.listRuns({ before: any({}) }), "listRuns({ before }) takes text, got object."],

@@ -79,7 +79,7 @@ describe.each(modes)("minted tokens (%s)", (mode) => {
       for (let round = 0; round < rounds; round++) {
         const hooks = encodings.flatMap((encoding) => [createWebhook(), createHook()].map((hook) => ({ encoding, hook })));
         const given = hooks.map(({ encoding, hook }) => {
-          const url = "url" in hook ? hook.url : `${base}${hook.token}`;
+          const url = "url" in hook ? (hook.url as string) : `${base}${hook.token}`;
           tokens.push(url);
           return { value: encoding(url), again: encoding(url) };
         });

@@ -2,7 +2,7 @@
 // nor on whether its run is in memory.
 
 import { describe, expect, test } from "vitest";
-import { createHook, createWebhook, defineHook, sleep, workflow } from "../src/index.ts";
+import { createHook, createWebhook, defineHook, sleep, type Webhook, workflow } from "../src/index.ts";
 import { RingbackError } from "../src/errors.ts";
 import type { StandardSchema } from "../src/core/definition.ts";
 import { asDefault } from "./default-engine.ts";
@@ -205,7 +205,7 @@ describe.each(modes)("%s", (mode) => {
           ? judged.create(base)
           : createHook(base);
       const token = hook.token;
-      urls.set(name, { token, url: isWebhook && !own.token ? (hook as { url: string }).url : "https://app.example/own" });
+      urls.set(name, { token, url: isWebhook && !own.token ? (hook as Webhook).url : "https://app.example/own" });
       if (end === "disposes") hook.dispose();
       else if (end === "reads") return void (await hook);
       await sleep("3d");

@@ -3,7 +3,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { resumeHook, start as startRun } from "../src/api.ts";
 import type { RingbackError } from "../src/core/errors.ts";
-import { continueAsNew, createHook, createWebhook, sleep, step, workflow } from "../src/index.ts";
+import { continueAsNew, createHook, createWebhook, type RequestWithResponse, sleep, step, workflow } from "../src/index.ts";
 import type { RunRow } from "../src/store/port.ts";
 import { loadDriver } from "../src/store/sqlite/driver.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
@@ -112,7 +112,7 @@ describe.each(modes)("%s", (mode) => {
     const wf = workflow("opened again", async (chapter: number) => {
       const hook = (kinds[chapter] as () => ReturnType<typeof createWebhook>)();
       url = hook.url;
-      const request = await hook;
+      const request = (await hook) as RequestWithResponse;
       if (chapter === 1) await request.respondWith(new Response("by hand", { status: 418 }));
       if (chapter + 1 < kinds.length) await continueAsNew([chapter + 1]);
     });

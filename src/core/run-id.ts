@@ -20,6 +20,11 @@ export function hookIdOf(runId: string, position: number): string {
   return `${runId}:${position}`;
 }
 
+/** How the outside knows a sleep. */
+export function operationId(runId: string, position: number): string {
+  return `${runId}:${position}`;
+}
+
 function badId(id: string, why: string): RingbackError<"bad_argument"> {
   const value = JSON.stringify(id);
   return new RingbackError("bad_argument", `Run id ${value} ${why}. Choose another, such as "order-42".`, {

@@ -25,13 +25,22 @@ export interface StartOptions {
    * run has the token, `HookConflictError` names that run, and none is started.
    */
   readonly hook?: { readonly token: string };
+  /** Workflow DevKit's. Without effect, told once in the log: a run goes on with the code that is registered where it goes on. */
+  readonly deploymentId?: string;
+  /** Workflow DevKit's. Without effect. */
+  readonly specVersion?: number;
 }
 
-const startOptions: OptionNames<StartOptions> = { id: true, hook: true };
+const startOptions: OptionNames<StartOptions> = { id: true, hook: true, deploymentId: true, specVersion: true };
 const claimOptions: OptionNames<NonNullable<StartOptions["hook"]>> = { token: true };
 
-/** What follows the workflow in `start()`: its arguments, which may be left out where it takes none, then options. */
-export type StartArguments<A extends unknown[]> = [] extends A ? [args?: A, options?: StartOptions] : [args: A, options?: StartOptions];
+/**
+ * What follows the workflow in `start()`: its arguments, which may be left out where it takes none, then options. A workflow without
+ * parameters takes its options at once, too.
+ */
+export type StartArguments<A extends unknown[]> = [] extends A
+  ? [args?: A | undefined, options?: StartOptions] | (A extends [] ? [options: StartOptions] : never)
+  : [args: A, options?: StartOptions];
 
 /** How a value is delivered. */
 export interface ResumeOptions {
@@ -56,6 +65,10 @@ export interface ResumedHook {
   readonly token: string;
   /** What the workflow said of the hook; undefined where it said nothing, an error (`unknown_class`) where it cannot be read here. */
   readonly metadata: unknown;
+  /** When the hook was opened, by the store's clock. */
+  readonly createdAt: Date;
+  /** Whether its payloads are requests. */
+  readonly isWebhook: boolean;
   /** What became of the delivery: accepted, or a duplicate. */
   readonly delivery: Receipt;
 }
@@ -70,9 +83,15 @@ export interface BufferedHook {
   readonly token: string;
   /** No hook has said anything yet. */
   readonly metadata: undefined;
+  /** No hook is there yet. */
+  readonly createdAt: undefined;
+  /** Likewise. */
+  readonly isWebhook: undefined;
   /** Where it was buffered. */
   readonly delivery: Receipt;
 }
+
+const noHook = { hookId: undefined, metadata: undefined, createdAt: undefined, isWebhook: undefined };
 
 /** Which refused deliveries to list. */
 export interface ListRefusedOptions {
@@ -143,12 +162,15 @@ export class EngineApi {
    */
   async start<A extends unknown[], R>(workflow: WorkflowFunction<A, R>, ...rest: StartArguments<A>): Promise<RunHandle<R>> {
     const definition = definitionOf(workflow);
-    const [given, options = {}] = rest;
-    const args = argumentsFor(definition, given);
-    checkOptions("start()", options, startOptions);
+    const { args, options } = startingWith(definition, rest);
     const { id, hook } = options;
     if (hook !== undefined) checkOptions("start({ hook })", hook, claimOptions);
     const begin = { id, token: hook === undefined ? undefined : tokenOf(hook.token, "start({ hook })") };
+    if (options.deploymentId !== undefined)
+      void Promise.resolve(this.#engine()).then(
+        ({ logger }) => logger.deployment(),
+        () => {},
+      );
     if (callingRun()) {
       const { runId } = await durably("start()", (run) => callStart(run, definition, args, begin));
       return new RunHandle(runId, this.#engine);
@@ -194,11 +216,11 @@ export class EngineApi {
     );
     if (hook && (receipt.disposition === "accepted" || receipt.disposition === "duplicate")) {
       const { runId, created } = hook;
-      return { runId, hookId: hookId(hook), token, metadata: metadataOf(engine, created.metadata), delivery: receipt };
+      const facts = { createdAt: new Date(created.at), isWebhook: created.purpose === "webhook" };
+      return { runId, hookId: hookId(hook), token, metadata: metadataOf(engine, created.metadata), ...facts, delivery: receipt };
     }
     // Of a repeat the hook is not known while the first one is kept, and once its run is purged.
-    if (receipt.id !== undefined && !hook)
-      return { runId: claimedBy ?? undefined, hookId: undefined, token, metadata: undefined, delivery: receipt };
+    if (receipt.id !== undefined && !hook) return { ...noHook, runId: claimedBy ?? undefined, token, delivery: receipt };
     throw refusal(engine.host, token, receipt, hook);
   }
 
@@ -308,6 +330,27 @@ function numberOf(call: string, argument: string, id: unknown): number {
   if (number !== null) return number;
   const given = typeof id === "string" ? "other text" : kindOf(id);
   throw badArgument(argument, id, `${call} takes the id of a delivery, such as "dlv_2f", got ${given}.`);
+}
+
+/** Where a workflow takes no arguments, options may stand in their place. */
+function startingWith(
+  definition: WorkflowDefinition,
+  rest: readonly unknown[],
+): { readonly args: readonly unknown[]; readonly options: StartOptions } {
+  const [first, second = {}] = rest;
+  const isOptions =
+    rest.length === 1 && definition.body.length === 0 && typeof first === "object" && first !== null && !Array.isArray(first);
+  const options = (isOptions ? first : second) as StartOptions;
+  const args = argumentsFor(definition, isOptions ? undefined : first);
+  if (typeof options === "object" && options !== null && "world" in options && options.world !== undefined)
+    throw badArgument(
+      "world",
+      options.world,
+      "start() takes no world: a run is stored by the engine that starts it. Name the store in createEngine({ store }), and call start() of that engine.",
+    );
+  const { world: _, ...known } = options as StartOptions & { readonly world?: undefined };
+  checkOptions("start()", typeof options === "object" && !Array.isArray(options) && options !== null ? known : options, startOptions);
+  return { args, options };
 }
 
 function argumentsFor({ name, body }: WorkflowDefinition, args: unknown = []): readonly unknown[] {

@@ -33,6 +33,7 @@ export class Logger {
   readonly #options: LoggerOptions;
   readonly #strandedRuns: Recent<string, true> = new Recent(runsRemembered);
   readonly #toldAt = new Map<string, number>();
+  #isDeploymentTold = false;
 
   constructor(options: LoggerOptions) {
     this.#options = options;
@@ -80,6 +81,14 @@ export class Logger {
     if (this.#isQuiet(RingbackError.is(error) ? error.code : textOf(error))) return;
     const meanwhile = "callbacks get 503 and runs wait until it answers";
     this.#say("error", () => `store ${store} failed; ${meanwhile}: ${textOf(error)}`);
+  }
+
+  /** A run was started for a deployment: here there is one code for each workflow. Told once. */
+  deployment(): void {
+    if (this.#isDeploymentTold) return;
+    this.#isDeploymentTold = true;
+    const why = "a run goes on with the code that is registered where it goes on, and is set aside where that does not fit";
+    this.#say("warn", () => `start({ deploymentId }) has no effect: ${why}`);
   }
 
   /** What an observer threw. */

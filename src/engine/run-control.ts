@@ -4,7 +4,7 @@
 import type { WorkflowDefinition } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
 import { checkClaim, tokenTaken } from "../core/custom-token.ts";
-import { checkRunId } from "../core/run-id.ts";
+import { checkRunId, operationId } from "../core/run-id.ts";
 import type { RunRow } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
 
@@ -65,13 +65,14 @@ export class RunControl {
     else if (outcome.type === "again") await worker.endFromOutside(run); // another's run: it was told that the grace is over
   }
 
-  /** Ends a run's sleeps now. Returns how many. */
-  async wakeUp({ run }: RunRow): Promise<number> {
+  /** Ends a run's sleeps now, or those of these ids. Returns how many. */
+  async wakeUp({ run, id }: RunRow, ids?: readonly string[]): Promise<number> {
     const { parts, committer, worker } = this.#engine;
     let stopped = 0;
     const timers = await parts.store.timers(run);
+    const meant = ids === undefined ? timers : timers.filter(({ position }) => ids.includes(operationId(id, position)));
     await Promise.all(
-      timers.map(async ({ position }) => {
+      meant.map(async ({ position }) => {
         const outcome = await committer.commit({ op: "fire", run, position, early: true });
         if (outcome.type !== "fired") return;
         stopped++;

@@ -1,5 +1,6 @@
 // A run as its starter holds it: what it is doing, how it ended, and ways to end it. Nothing is read until it is asked for.
 
+import { badArgument, checkOptions, kindOf, type OptionNames } from "../core/argument.ts";
 import { callOutcome } from "../core/call.ts";
 import { endingOf, type RunEnding } from "../core/ending.ts";
 import { type RingbackError, RunNotFoundError } from "../core/errors.ts";
@@ -24,6 +25,19 @@ export interface Blocked {
   readonly message: string;
   /** Where code and journal part; null for other reasons than changed code. */
   readonly difference: Difference | null;
+}
+
+/** Which sleeps of a run are to end. */
+export interface StopSleepOptions {
+  /** The ids of sleeps: `<run id>:<position>`, with the position that its timeline has. All of them where this is left out. */
+  readonly correlationIds?: readonly string[];
+}
+const wakeUpOptions: OptionNames<StopSleepOptions> = { correlationIds: true };
+
+/** What `wakeUp` has done. */
+export interface StopSleepResult {
+  /** Sleeps that were ended. */
+  readonly stoppedCount: number;
 }
 
 /** A run, by its id. Every property asks the store anew, and rejects `RunNotFoundError` where there is no such run. */
@@ -60,6 +74,11 @@ export class RunHandle<R = unknown> {
   /** When it was started, by the store's clock. */
   get createdAt(): Promise<Date> {
     return this.#row().then((row) => new Date(row.createdAt));
+  }
+
+  /** When its code began: with its start; undefined while nobody has taken it up. */
+  get startedAt(): Promise<Date | undefined> {
+    return this.#row().then((row) => (runStateName(row) === "pending" ? undefined : new Date(row.createdAt)));
   }
 
   /** When the run ended; undefined while it has not. */
@@ -100,10 +119,18 @@ export class RunHandle<R = unknown> {
     await (await this.#engine()).runs.cancel(row);
   }
 
-  /** Ends the run's sleeps now, and says how many there were. */
-  async wakeUp(): Promise<{ readonly stoppedCount: number }> {
+  /** Ends the run's sleeps now, or those of them that `correlationIds` names, and says how many there were. */
+  async wakeUp(options: StopSleepOptions = {}): Promise<StopSleepResult> {
+    checkOptions("wakeUp()", options, wakeUpOptions);
+    const { correlationIds: ids } = options;
+    if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => typeof id === "string")))
+      throw badArgument(
+        "correlationIds",
+        ids,
+        `wakeUp({ correlationIds }) takes an array of texts such as "order-42:3", got ${kindOf(ids)}.`,
+      );
     const row = await this.#row();
-    return { stoppedCount: await (await this.#engine()).runs.wakeUp(row) };
+    return { stoppedCount: await (await this.#engine()).runs.wakeUp(row, ids) };
   }
 
   /**

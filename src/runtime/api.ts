@@ -16,7 +16,7 @@ export type {
 } from "../engine/engine-api.ts";
 export type { HookInfo, RefusedDelivery, RunInfo } from "../engine/info.ts";
 export type { Purged } from "../engine/retention.ts";
-export { type Blocked, RunHandle as Run, type RunStatus } from "../engine/run-handle.ts";
+export { type Blocked, RunHandle as Run, type RunStatus, type StopSleepOptions, type StopSleepResult } from "../engine/run-handle.ts";
 export type { Diagnosis, KeyState, StandingRun } from "../engine/diagnosis.ts";
 export type { Disposition, Receipt } from "../core/receipt.ts";
 export type { RunEnding, UnreadPayload } from "../core/ending.ts";
@@ -24,8 +24,8 @@ export type { Difference, TimelineEntry } from "../core/timeline.ts";
 export { defaultEngine, type RotatedKeys } from "../wiring.ts";
 
 /**
- * Starts a run; resolves when it is committed. With an `id` that is taken by a run of the same workflow and arguments it resolves with
- * that run, else rejects `run_conflict`. In workflow code it starts a child, durably. Arguments are serialised, ≤ 4 MiB.
+ * Starts a run; resolves when it is committed. With an `id` that is taken by a run of the same workflow, arguments and token it resolves
+ * with that run, else rejects `run_conflict`. In workflow code it starts a child, durably. Arguments are serialised, ≤ 4 MiB.
  */
 export const start: EngineApi["start"] = (workflow, ...rest) => askDefault((api) => api.start(workflow, ...rest));
 /** A run by its id, at once and without asking the store: whether there is one shows when it is asked something. */

@@ -15,6 +15,7 @@ export {
   type Hook,
   type HookHandle,
   type HookOptions,
+  type TypedHook,
   type Webhook,
   type WebhookOptions,
 } from "../styles/plain/hook.ts";

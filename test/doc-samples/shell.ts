@@ -70,7 +70,8 @@ function checkNpm([command = "", ...rest]: readonly string[], { scripts }: Surro
   if (!npmCommands.has(command)) return `npm ${command} is no command that is known here`;
   const [name = ""] = rest.filter((word) => !word.startsWith("-"));
   if (command === "run" && !scripts.has(name)) return `package.json has no script ${name}`;
-  if (command === "install" && name !== "" && !name.startsWith(packageName)) return `npm install ${name}: this package is ${packageName}`;
+  if (command === "install" && name !== "" && !name.replace(/^\w+@npm:/, "").startsWith(packageName))
+    return `npm install ${name}: this package is ${packageName}`;
   return null;
 }
 

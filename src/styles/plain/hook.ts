@@ -11,8 +11,9 @@ import { Mailbox } from "../../core/mailbox.ts";
 import type { RequestWithResponse } from "../../core/request.ts";
 import { callingRun, durably, here } from "../../engine/realm.ts";
 import { checkName, nameOfSchema, processHooks } from "../../engine/registry.ts";
-import { askDefault } from "../../engine/default.ts";
+import { askDefault, defaultApi } from "../../engine/default.ts";
 import type { ResumedHook, ResumeOptions } from "../../engine/engine-api.ts";
+import type { RunHandle } from "../../engine/run-handle.ts";
 import { checkCustomToken } from "../../core/custom-token.ts";
 
 /** How a hook is opened. Options that cannot be used throw `bad_argument`, `too_large` or `unserialisable`, and open nothing. */
@@ -35,10 +36,12 @@ export interface HookOptions {
   readonly reserve?: string | number | Date;
   /** Workflow DevKit's word for `reserve`. */
   readonly experimental_minRetention?: string | number | Date;
+  /** Opens a webhook that answers 202: payloads are requests, and a minted token is good at the public URL. Default false. */
+  readonly isWebhook?: boolean;
 }
 
 /** How a webhook is opened. */
-export interface WebhookOptions extends HookOptions {
+export interface WebhookOptions extends Omit<HookOptions, "isWebhook"> {
   /**
    * Who answers the sender: nobody (202, at commit), always the same `Response` (its body ≤ 1 MiB), or the workflow (`"manual"`) through
    * `request.respondWith()`. With a `token` of your own the default is `"manual"`.
@@ -62,8 +65,16 @@ const hookOptions: OptionNames<HookOptions> = {
   timeout: true,
   reserve: true,
   experimental_minRetention: true,
+  isWebhook: true,
 };
-const webhookOptions: OptionNames<WebhookOptions> = { ...hookOptions, respondWith: true, respondWithin: true, methods: true, schema: true };
+const { isWebhook: _, ...commonOptions } = hookOptions;
+const webhookOptions: OptionNames<WebhookOptions> = {
+  ...commonOptions,
+  respondWith: true,
+  respondWithin: true,
+  methods: true,
+  schema: true,
+};
 
 /** What a hook is, without being awaitable: safe to return from an async function or to keep in an object. */
 export interface HookHandle {
@@ -81,7 +92,8 @@ export interface HookHandle {
 export let partOf: (hook: unknown) => HookPart | null;
 
 /** A waiting point with an address. Each `await` reads one payload; `for await` reads until the hook is disposed, or left. */
-export class Hook<T = unknown> extends HookBase<T> implements Disposable {
+// oxlint-disable-next-line typescript/no-explicit-any -- who names no type reads what he likes, as in Workflow DevKit
+export class Hook<T = any> extends HookBase<T> implements Disposable {
   readonly #part: HookPart;
   readonly #metadata: unknown;
   #isShown = false;
@@ -122,11 +134,11 @@ export class Hook<T = unknown> extends HookBase<T> implements Disposable {
     };
   }
 
-  /** The run that holds the custom token, or null when this hook does. */
-  getConflict(): Promise<{ runId: string } | null> {
+  /** The run that holds the custom token, or null when this hook does. Settles once the hook is in the journal. */
+  getConflict(): Promise<RunHandle | null> {
     return durably("hook.getConflict()", () => {
       this.#own("hook.getConflict()");
-      return this.#part.conflict();
+      return this.#part.conflict().then((holder) => holder && defaultApi().getRun(holder.runId));
     });
   }
 
@@ -171,7 +183,7 @@ export class Hook<T = unknown> extends HookBase<T> implements Disposable {
 }
 
 /** A hook with a public URL: payloads are the requests that come in. */
-export class Webhook extends Hook<RequestWithResponse> {
+export class Webhook<T extends Request = Request> extends Hook<T> {
   readonly #url: string | null;
 
   constructor(part: HookPart, metadata: unknown) {
@@ -192,13 +204,20 @@ export class Webhook extends Hook<RequestWithResponse> {
  * Opens a hook that server code resumes with `resumeHook(token, payload)`. In workflow code only, else `outside_turn`. Where another open
  * hook holds the custom token, reading rejects `HookConflictError`.
  */
-export function createHook<T = unknown>(options: HookOptions = {}): Hook<T> {
+// oxlint-disable-next-line typescript/no-explicit-any -- as in Hook
+export function createHook<T = any>(options: HookOptions = {}): Hook<T> {
   return openHook<T>(options, null);
 }
 
 function openHook<T>(options: HookOptions, definition: HookDefinition | null): Hook<T> {
   const run = here("createHook()");
   checkOptions("createHook()", options, hookOptions);
+  const { isWebhook = false, ...common } = options;
+  if (typeof isWebhook !== "boolean")
+    throw badArgument("isWebhook", isWebhook, `createHook({ isWebhook }) takes true or false, got ${kindOf(isWebhook)}.`);
+  if (isWebhook && definition?.schema == null) return openWebhook("createHook()", common, { mode: "accepted" }) as Hook<unknown> as Hook<T>;
+  if (isWebhook)
+    throw badArgument("isWebhook", isWebhook, "A hook with a schema takes values, not requests: createWebhook({ schema }) judges those.");
   checkAddress("createHook()", options);
   const call: HookCall = {
     purpose: "hook",
@@ -219,12 +238,24 @@ function openHook<T>(options: HookOptions, definition: HookDefinition | null): H
  * Opens a hook with a public URL, to be handed to a third party; a 2xx to it means that the request is kept (G1). In workflow code only,
  * else `outside_turn`. Throws `base_url_required` in production without a base URL.
  */
+export function createWebhook(options: WebhookOptions & { readonly respondWith: "manual" }): Webhook<RequestWithResponse>;
+/** With a token of your own, and nothing said of the answer, the workflow may answer: `request.respondWith()`. */
+export function createWebhook(
+  options: WebhookOptions & { readonly token: string; readonly respondWith?: never },
+): Webhook<RequestWithResponse>;
+/** Its sender gets 202, or always the same `Response`. */
+export function createWebhook(options?: WebhookOptions): Webhook;
 export function createWebhook(options: WebhookOptions = {}): Webhook {
-  const run = here("createWebhook()");
+  here("createWebhook()");
   checkOptions("createWebhook()", options, webhookOptions);
+  return openWebhook("createWebhook()", options, responseOf(options));
+}
+
+function openWebhook(caller: string, options: WebhookOptions, response: HookCall["response"]): Webhook {
+  const run = here(caller);
   const { token, methods = ["POST", "PUT", "PATCH"], metadata, timeout, schema = null } = options;
-  checkSchema("createWebhook()", schema);
-  checkAddress("createWebhook()", options);
+  checkSchema(caller, schema);
+  checkAddress(caller, options);
   if (!Array.isArray(methods) || methods.some((method) => typeof method !== "string"))
     throw badArgument("methods", methods, `createWebhook({ methods }) takes an array such as ["GET", "POST"], got ${kindOf(methods)}.`);
   const call: HookCall = {
@@ -233,16 +264,16 @@ export function createWebhook(options: WebhookOptions = {}): Webhook {
     name: options.name,
     payload: "request",
     methods: methods.map((method) => method.toUpperCase()),
-    response: responseOf(options),
+    response,
     metadata,
     timeout,
-    reserve: reserveOf("createWebhook()", options),
+    reserve: reserveOf(caller, options),
     definition: schema && { name: nameOfSchema(schema), schema },
   };
   return new Webhook(callHook(run, call), metadata);
 }
 
-function checkAddress(call: string, { token, name }: HookOptions): void {
+function checkAddress(call: string, { token, name }: WebhookOptions): void {
   if (token !== undefined) checkCustomToken(token);
   if (name === undefined) return;
   checkName("hook", name);
@@ -254,7 +285,7 @@ function checkAddress(call: string, { token, name }: HookOptions): void {
     );
 }
 
-function reserveOf(call: string, { reserve, experimental_minRetention: theirs }: HookOptions): HookOptions["reserve"] {
+function reserveOf(call: string, { reserve, experimental_minRetention: theirs }: WebhookOptions): HookOptions["reserve"] {
   if (reserve === undefined || theirs === undefined) return reserve ?? theirs;
   const message = `${call} takes reserve or experimental_minRetention, not both: they are two words for one thing.`;
   throw badArgument("experimental_minRetention", theirs, message);
@@ -282,6 +313,13 @@ export interface DefinedHook<Input, Output> {
   create(options?: HookOptions): Hook<Output>;
   /** Delivers to a hook of this kind, as `resumeHook` does; the schema has the last word on the payload. */
   resume(target: string | { readonly token: string }, payload: Input, options?: ResumeOptions): Promise<ResumedHook>;
+}
+
+/** Workflow DevKit's name for a kind of hook. */
+export type TypedHook<Input, Output> = DefinedHook<Input, Output>;
+export declare namespace TypedHook {
+  /** What its senders give. */
+  type Input<T extends TypedHook<never, unknown>> = T extends TypedHook<infer I, unknown> ? I : never;
 }
 
 /** What a kind of hook asks of its payloads. */
