@@ -22,6 +22,7 @@ export const getWorkflowMetadata: typeof own.getWorkflowMetadata = index.getWork
 export const patched: typeof own.patched = index.patched;
 export const race: typeof own.race = index.race;
 export const random: typeof own.random = index.random;
+export const setAttributes: typeof own.setAttributes = index.setAttributes;
 export const sleep: typeof own.sleep = index.sleep;
 export const step: typeof own.step = index.step;
 export const uuid: typeof own.uuid = index.uuid;

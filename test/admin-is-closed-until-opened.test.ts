@@ -180,7 +180,7 @@ describe("who is let in", () => {
   test("lists runs, by workflow and state, page by page", async () => {
     const world = await opened();
     for (const id of ["a", "b", "c"]) await world.engine.start(waits, [id], { id });
-    await world.engine.start(sleeps, [], { id: "d" });
+    await world.engine.start(sleeps, [], { id: "d", attributes: { of: "day", is: "=long" } });
     await world.settled();
     await world.engine.getRun("a").cancel();
     await world.settled();
@@ -193,17 +193,21 @@ describe("who is let in", () => {
     expect(await ids("?limit=3&before=b")).toEqual([200, "a", null]);
     expect(await ids("?workflow=sleeps")).toEqual([200, "d", null]);
     expect(await ids("?state=cancelled&workflow=waits")).toEqual([200, "a", null]);
+    expect(await ids("?attribute=of%3Dday&attribute=is%3D%3Dlong")).toEqual([200, "d", null]);
+    expect(await ids("?attribute=of%3Dnight")).toEqual([200, "", null]);
     expect((await get(world, "runs?state=open&limit=1"))[1].runs).toEqual([
       {
         runId: "d",
         workflowName: "sleeps",
         state: "waiting",
+        attributes: { of: "day", is: "=long" },
         isRegistered: true,
         createdAt: new Date(epoch).toISOString(),
         completedAt: null,
       },
     ]);
     for (const [query, words] of [
+      ["?attribute=of", "a name and a value"],
       ["?stat=open", 'no option "stat". Did you mean "state"?'],
       ["?state=closed", "listRuns({ state }) takes"],
       ["?limit=0", "from 1 to 1,000"],

@@ -31,7 +31,7 @@ const naps = workflow("naps", async () => sleep("1h"));
 const engine = createEngine({ workflows: [order, fails, naps], baseUrl: "https://shop.example/base" });
 await serve(engine, { port: 0, host: "127.0.0.1" });
 const told = (run) => run.returnValue.then((value) => console.log("returned", run.runId, JSON.stringify(value)), (error) => console.log("ended", run.runId, error.code));
-for (const [wf, args, id] of [[order, ["o-1"], "o-1"], [order, ["o-2"], "o-2"], [naps, [], "nap"], [fails, [], "bad"]]) told(await engine.start(wf, args, { id }));
+for (const [wf, args, id] of [[order, ["o-1"], "o-1"], [order, ["o-2"], "o-2"], [naps, [], "nap"], [fails, [], "bad"]]) told(await engine.start(wf, args, { id, attributes: { named: id, kind: "x=y" } }));
 while ((await engine.listHooks()).length < 6) await new Promise((resolve) => setTimeout(resolve, 20));
 console.log("ready", process.pid);
 `;
@@ -64,6 +64,9 @@ describe("beside a running app", () => {
     expect((await project.json(["runs", "--workflow", "order", "--limit", "1"], { cwd })).map((run) => run.runId)).toEqual(["o-2"]);
     expect((await project.json(["runs", "--before", "o-2"], { cwd })).map((run) => run.runId)).toEqual(["o-1"]);
     expect(await project.json(["runs", "--state", "blocked"], { cwd })).toEqual([]);
+    const labelled = await project.json(["runs", "--attribute", "named=nap", "--attribute", "kind=x=y"], { cwd });
+    expect(labelled.map(({ runId, attributes }) => [runId, attributes])).toEqual([["nap", { kind: "x=y", named: "nap" }]]);
+    expect((await ringback("run", "nap")).stdout).toMatch(/^ +attributes +kind=x=y\n +named=nap$/m);
     const list = await ringback("runs");
     expect(list).toMatchObject({ code: 0, stderr: "" });
     expect(list.stdout).toMatch(/^RUN +WORKFLOW +STATE +STARTED +ENDED\n/);

@@ -3,7 +3,16 @@
 import { setImmediate } from "node:timers";
 import { expect, onTestFinished, test } from "vitest";
 import { type Limit, limits } from "../src/core/limits.ts";
-import { continueAsNew, createHook, createWebhook, defineHook, type RequestWithResponse, step, workflow } from "../src/index.ts";
+import {
+  continueAsNew,
+  createHook,
+  createWebhook,
+  defineHook,
+  type RequestWithResponse,
+  setAttributes,
+  step,
+  workflow,
+} from "../src/index.ts";
 import type { WebhookOptions } from "../src/styles/plain/hook.ts";
 import { createWorld, type World } from "./harness.ts";
 import { doorRows, type Row } from "./limit-door.ts";
@@ -40,6 +49,11 @@ const calls: { readonly [what: string]: (size: number) => unknown } = {
   token: (size) => void createHook({ token: x(size) }),
   reserve: (size) => void createHook({ token: "reserved", reserve: size }),
   "reserve until": (size) => void createHook({ token: "until", reserve: new Date(Date.now() + size) }),
+  "attributes in a step": (size) =>
+    step.run("labels", () => setAttributes(Object.fromEntries(Array.from({ length: size }, (_, at) => [`a${at}`, ""])))),
+  attributes: (size) => setAttributes(Object.fromEntries(Array.from({ length: size }, (_, at) => [`a${at}`, ""]))),
+  "an attribute's name": (size) => setAttributes({ [x(size)]: "" }),
+  "an attribute": (size) => setAttributes({ a: x(size) }),
   names: (size) => void Array.from({ length: size }, (_, at) => createHook({ name: `n${at}` })),
   answer: (size) => step.run("none", () => 0).then(() => void createWebhook({ respondWith: new Response(x(size)) })),
 };
@@ -110,6 +124,19 @@ const table: { readonly [name in Limit]: Row } = {
   },
   metadataBytes: { refused: "too_large", cases: { metadata: (world) => (size) => done(world, "metadata", size - 3) } },
   tokenBytes: { refused: "too_large", cases: { "a custom token": (world) => (size) => done(world, "token", size) } },
+  attributes: {
+    refused: "too_large",
+    cases: {
+      "in workflow code": (world) => (size) => done(world, "attributes", size),
+      "in a step": (world) => (size) => done(world, "attributes in a step", size),
+      "at the start": (world) => (size) =>
+        told(
+          world.engine.start(receives, ["t"], { attributes: Object.fromEntries(Array.from({ length: size }, (_, at) => [`a${at}`, ""])) }),
+        ),
+    },
+  },
+  attributeNameBytes: { refused: "too_large", cases: { "its name": (world) => (size) => done(world, "an attribute's name", size) } },
+  attributeBytes: { refused: "too_large", cases: { "its value": (world) => (size) => done(world, "an attribute", size) } },
   reserveMs: {
     refused: "bad_argument",
     cases: {

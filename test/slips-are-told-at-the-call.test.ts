@@ -124,12 +124,18 @@ test("host calls refuse what names no run, no hook and no arguments; a token is 
       () => start(takes, "order"),
       'start() takes the arguments of workflow "takes" as an array, got string: start(workflow, [first, …], options).',
     ],
-    [() => start(none, { order: "x" }), 'start() has no option "order". It takes id, hook, deploymentId, specVersion.'],
+    [
+      () => start(none, { order: "x" }),
+      'start() has no option "order". It takes id, hook, attributes, allowReservedAttributes, deploymentId, specVersion.',
+    ],
     [
       () => start(none, { id: "x" }, {}),
       'start() takes the arguments of workflow "takes none" as an array, got object: start(workflow, [], options).',
     ],
-    [() => start(none, [], { ID: "x" }), 'start() has no option "ID". Did you mean "id"? It takes id, hook, deploymentId, specVersion.'],
+    [
+      () => start(none, [], { ID: "x" }),
+      'start() has no option "ID". Did you mean "id"? It takes id, hook, attributes, allowReservedAttributes, deploymentId, specVersion.',
+    ],
     [() => start(none, [], { id: 42 }), 'A run id is text, such as "order-42", got number.'],
     [() => engine.listRuns({ workflow: any(42) }), "listRuns({ workflow }) takes text, got number."],
     [() => engine.listRuns({ before: any({}) }), "listRuns({ before }) takes text, got object."],

@@ -149,7 +149,7 @@ test("a file of a later version is left alone", async () => {
   const database = new (await loadDriver())(path);
   database.exec("pragma user_version=99");
   database.close();
-  await expect(openStore(path)).rejects.toMatchObject({ code: "store_newer", details: { found: 99, known: 3 } });
+  await expect(openStore(path)).rejects.toMatchObject({ code: "store_newer", details: { found: 99, known: 4 } });
 });
 
 test("a file that is no database, or a damaged one, is called so", async () => {

@@ -30,6 +30,8 @@ const words: { readonly [event in Kind]: readonly [text: string, style: Style | 
   child_refused: ["child refused", "red"],
   child_awaited: ["child awaited", null],
   child_ended: ["child ended", "cyan"],
+  attributes_set: ["attributes set", null],
+  step_attributes_set: ["attributes set", null],
   patch_taken: ["patch taken", null],
   url_read: ["base URL read", null],
   signal_aborted: ["signal aborted", "yellow"],

@@ -1,6 +1,7 @@
 // The durable calls that every style is a front for: each takes a position, asks for what is new, and returns what code waits on.
 
 import { badArgument } from "./argument.ts";
+import type { Attributes } from "./attribute.ts";
 import { addressOf, enter, type HookKey, type Inherited } from "./chapter.ts";
 import type { HookDefinition, StepDefinition, WorkflowDefinition } from "./definition.ts";
 import { checkClaim, holdsSecret } from "./custom-token.ts";
@@ -165,25 +166,41 @@ function keep(run: Run, created: HookCreated, token: string, call: HookCall, url
   return part;
 }
 
+/** How a child is to begin. */
+export interface ChildStart {
+  readonly id?: string | undefined;
+  readonly token?: string | undefined;
+  readonly attributes?: Attributes | undefined;
+}
+
 /** Starts a child run; settles with its id once it exists. Without an id of its own it is named after its place in the parent. */
 export function callStart(
   run: Run,
   workflow: WorkflowDefinition,
   args: readonly unknown[],
-  { id, token }: { readonly id?: string | undefined; readonly token?: string | undefined },
+  { id, token, attributes }: ChildStart,
 ): Promise<{ runId: string }> {
   if (id !== undefined) checkRunId(id, run.host.sealText);
   if (token !== undefined) checkClaim(token, run.host.sealText);
   const input = run.host.serialise(args, `the arguments of workflow ${workflow.name}`);
+  const claim = token === undefined ? null : { token };
+  const labels = attributes === undefined || Object.keys(attributes).length === 0 ? null : { attributes };
   const { position, turn, name, digest, recorded } = run.ask(
     "child_scheduled",
     workflow.name,
-    JSON.stringify([id ?? null, input, ...(token === undefined ? [] : [token])]),
+    JSON.stringify([id ?? null, input, ...(claim || labels ? [token ?? null] : []), ...(labels ? [attributes] : [])]),
   );
   const runId = recorded?.start.id ?? id ?? `${run.identity.id}.${position}`;
   if (!recorded) {
-    const claim = token === undefined ? {} : { token };
-    const start = { id: runId, workflow: workflow.name, codeId: workflow.codeId, args: input, ...run.host.newRunSecrets(), ...claim };
+    const start = {
+      id: runId,
+      workflow: workflow.name,
+      codeId: workflow.codeId,
+      args: input,
+      ...run.host.newRunSecrets(),
+      ...claim,
+      ...labels,
+    };
     run.asked.push({ kind: "child_scheduled", turn, position, name, digest, start });
   }
   return run.wait(position, runId);

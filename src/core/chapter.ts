@@ -165,6 +165,7 @@ export function endChapter(run: Run, { args, seed, carry }: Continuation, openSt
     unread: run.unread().filter((seq) => !isCarried.has(seq)),
     abandoned,
     warnings: [...(run.warnings ?? [])],
+    ...(run.attributeNames?.length ? { attributes: run.attributeNames } : {}),
   };
   return [...run.asked.filter((event) => !isIdle(event)), continued];
 }

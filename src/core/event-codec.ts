@@ -49,6 +49,8 @@ const kindNumbers: { readonly [kind in EventKind]: number } = {
   run_continued: 27,
   signal_aborted: 28,
   url_read: 29,
+  attributes_set: 30,
+  step_attributes_set: 31,
 };
 const kinds: ReadonlyMap<number, EventKind> = new Map(Object.entries(kindNumbers).map(([kind, number]) => [number, kind as EventKind]));
 

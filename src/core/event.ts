@@ -4,6 +4,8 @@
 // E2. An output belongs to the turn that asked for it, and all outputs of one turn are appended together.
 // E3. Every value in an event is already serialised and sealed: no minted token is in any of these fields.
 
+import type { AttributeChanges, Attributes } from "./attribute.ts";
+
 /** Text written by the serialiser, sealed: minted tokens in it stand as references. */
 export type Serialised = string;
 
@@ -131,6 +133,8 @@ export interface RunContinued {
   /** Positions of the steps and timers that were asked for and have no outcome. */
   readonly abandoned: readonly number[];
   readonly warnings: readonly string[];
+  /** The names of the attributes that code has set so far, where there are any. */
+  readonly attributes?: readonly string[];
 }
 
 export type InputEvent =
@@ -143,6 +147,8 @@ export type InputEvent =
       readonly seed: string;
       /** The custom token that is the run's from its start on. */
       readonly token?: string;
+      /** Those of its starter, and where it comes from. */
+      readonly attributes?: Attributes;
     }
   /** Only where code asked `getConflict()`, or a claim was lost, does the outcome of a claim advance code. */
   | { readonly kind: "hook_registered"; readonly position: number }
@@ -190,7 +196,8 @@ export type OutputEvent =
   /** The engine's base URL, as it was where code first asked for it. */
   | (Asked & { readonly kind: "url_read"; readonly url: string })
   /** The run takes the new code behind `patched(name)`. */
-  | (Asked & { readonly kind: "patch_taken" });
+  | (Asked & { readonly kind: "patch_taken" })
+  | (Asked & { readonly kind: "attributes_set"; readonly changes: AttributeChanges });
 
 /** How a run ended. */
 export type RunOutcome =
@@ -208,6 +215,8 @@ export type NoteEvent =
       readonly error: Serialised;
       readonly dueAt: number;
     }
+  /** The body of a step has changed its run's attributes. */
+  | { readonly kind: "step_attributes_set"; readonly position: number; readonly attempt: number; readonly changes: AttributeChanges }
   /** A later process takes the step up again: the attempt it starts. */
   | { readonly kind: "step_restarted"; readonly position: number; readonly attempt: number }
   | {
@@ -267,6 +276,7 @@ export interface NewRun {
   readonly seed: string;
   /** A custom token that is to be the run's from its start on. */
   readonly token?: string;
+  readonly attributes?: Attributes;
 }
 
 const inputKinds: ReadonlySet<EventKind> = new Set<InputEvent["kind"]>([
@@ -296,6 +306,7 @@ const outputKinds: ReadonlySet<EventKind> = new Set<OutputEvent["kind"]>([
   "patch_taken",
   "signal_aborted",
   "url_read",
+  "attributes_set",
 ]);
 
 export function isInput<E extends RunEvent>(event: E): event is E & InputEvent {

@@ -9,6 +9,9 @@ export type Limit =
   | "metadataBytes"
   | "tokenBytes"
   | "reserveMs"
+  | "attributes"
+  | "attributeNameBytes"
+  | "attributeBytes"
   | "runIdBytes"
   | "nameBytes"
   | "hookNames"
@@ -58,6 +61,10 @@ export const limits: {
   tokenBytes: 255,
   /** How long a token may be reserved: its run is kept as long. */
   reserveMs: 30 * 24 * 3_600_000,
+  /** Attributes of a run, and the sizes of a name and a value: they are labels, in an index and in every list. */
+  attributes: 64,
+  attributeNameBytes: 256,
+  attributeBytes: 256,
   /** A run id: likewise. */
   runIdBytes: 255,
   /** The name of a workflow, its version, a step, a hook or a hook definition. */

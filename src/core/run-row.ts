@@ -6,6 +6,7 @@
 // RR4. Nothing follows `run_ended`.
 
 import { badArgument } from "./argument.ts";
+import type { Attributes } from "./attribute.ts";
 import type { BlockedReason, Due, HookAddress, HookCreated, NewRun, Payload, Recorded, RunEvent } from "./event.ts";
 import { isInput } from "./event.ts";
 import { limits } from "./limits.ts";
@@ -240,6 +241,8 @@ export function fold(row: Draft<RunProgress>, event: Recorded): void {
     case "patch_taken":
     case "signal_aborted":
     case "url_read":
+    case "attributes_set":
+    case "step_attributes_set":
     case "step_retrying":
     case "step_restarted":
       return;
@@ -317,8 +320,12 @@ export function isSameStart(existing: Pick<NewRun, "workflow" | "args" | "token"
 }
 
 /** The first event of a run. */
-export function startedBy({ workflow, codeId, args, seed, token }: NewRun): RunEvent & { readonly kind: "run_started" } {
-  return { kind: "run_started", workflow, codeId, args, seed, ...(token === undefined ? {} : { token }) };
+export function startedBy(
+  { workflow, codeId, args, seed, token }: NewRun,
+  attributes: Attributes,
+): RunEvent & { readonly kind: "run_started" } {
+  const labels = Object.keys(attributes).length === 0 ? {} : { attributes };
+  return { kind: "run_started", workflow, codeId, args, seed, ...(token === undefined ? {} : { token }), ...labels };
 }
 
 /** Judges a hook at `now` (RR3). Closed by `timeout` while the mark is open means that nobody has recorded the deadline yet. */

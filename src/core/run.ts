@@ -119,6 +119,8 @@ export class Run implements Reading {
   ended: RunOutcome | null = null;
   fault: Fault | null = null;
   warnings: string[] | null = null;
+  /** Attributes that code has set, or was started with. */
+  attributeNames: readonly string[] | null = null;
   /** What `patched` has answered. */
   patches: Map<string, boolean> | null = null;
   /** The base URL, once code has asked for it. */
@@ -154,6 +156,7 @@ export class Run implements Reading {
     this.#open(event);
     this.#seed = event.seed;
     this.#first = event.seq;
+    this.attributeNames = (event.kind === "run_started" ? event.attributes && Object.keys(event.attributes) : event.attributes) ?? null;
     const args = this.host.parse(event.args) as never[];
     whenSettled(
       called(this.#definition.body, args),

@@ -137,6 +137,9 @@ function detailOf(event: Recorded, unread: number): string | undefined {
       return `attempt ${event.attempt} due ${new Date(event.dueAt).toISOString()}`;
     case "step_restarted":
       return `attempt ${event.attempt}`;
+    case "attributes_set":
+    case "step_attributes_set":
+      return Object.keys(event.changes).join(", ");
     case "child_scheduled":
       return `run ${event.start.id}`;
     case "child_started":

@@ -2,6 +2,7 @@
 
 import type { webcrypto } from "node:crypto";
 import { badArgument, checkOptions, kindOf, type OptionNames } from "../core/argument.ts";
+import { type Attributes, attributeChanges, changedBy, checkCount } from "../core/attribute.ts";
 import { callStart } from "../core/call.ts";
 import { parseDuration } from "../core/duration.ts";
 import { RingbackError, WorkflowNotRegisteredError } from "../core/errors.ts";
@@ -10,9 +11,10 @@ import { limits } from "../core/limits.ts";
 import { deliveryNumber, type Receipt } from "../core/receipt.ts";
 import type { EngineCore } from "./engine.ts";
 import { type HookInfo, hookId, hookInfo, metadataOf, type RefusedDelivery, type RunInfo, refusedInfo, runInfo } from "./info.ts";
-import { callingRun, durably } from "./realm.ts";
+import { callingRun, callingStep, durably } from "./realm.ts";
 import { refusal } from "./refusal.ts";
 import type { Purged } from "./retention.ts";
+import type { StartWith } from "./run-control.ts";
 import { RunHandle, runNotFound } from "./run-handle.ts";
 import { definitionOf, type WorkflowFunction } from "./workflow.ts";
 
@@ -25,13 +27,27 @@ export interface StartOptions {
    * run has the token, `HookConflictError` names that run, and none is started.
    */
   readonly hook?: { readonly token: string };
+  /**
+   * Labels, by which people find the run: up to 64, names and values of up to 256 bytes; no secrets. `setAttributes` changes them. A run
+   * that exists keeps its own.
+   */
+  readonly attributes?: { readonly [name: string]: string };
+  /** For what is built on the engine: takes attributes whose names begin with `$`, too. */
+  readonly allowReservedAttributes?: boolean;
   /** Workflow DevKit's. Without effect, told once in the log: a run goes on with the code that is registered where it goes on. */
   readonly deploymentId?: string;
   /** Workflow DevKit's. Without effect. */
   readonly specVersion?: number;
 }
 
-const startOptions: OptionNames<StartOptions> = { id: true, hook: true, deploymentId: true, specVersion: true };
+const startOptions: OptionNames<StartOptions> = {
+  id: true,
+  hook: true,
+  attributes: true,
+  allowReservedAttributes: true,
+  deploymentId: true,
+  specVersion: true,
+};
 const claimOptions: OptionNames<NonNullable<StartOptions["hook"]>> = { token: true };
 
 /**
@@ -115,6 +131,8 @@ export interface ListRunsOptions {
   readonly workflow?: string;
   /** `open` runs have not ended and are not blocked: they are pending, running or waiting. */
   readonly state?: "open" | "blocked" | "completed" | "failed" | "cancelled";
+  /** That have all of these attributes. */
+  readonly attributes?: { readonly [name: string]: string };
   /** A run's id: only runs that were started before it. */
   readonly before?: string;
   /** At most so many, 1 to 1,000. Default 100. */
@@ -138,7 +156,7 @@ export const rowsByDefault = 100;
 const runStates: readonly string[] = ["open", "blocked", "completed", "failed", "cancelled"] satisfies NonNullable<
   ListRunsOptions["state"]
 >[];
-const listRunsOptions: OptionNames<ListRunsOptions> = { workflow: true, state: true, before: true, limit: true };
+const listRunsOptions: OptionNames<ListRunsOptions> = { workflow: true, state: true, attributes: true, before: true, limit: true };
 const listRefusedOptions: OptionNames<ListRefusedOptions> = { before: true, limit: true };
 const purgeOptions: OptionNames<PurgeOptions> = { olderThan: true, progress: true };
 const listHooksOptions: OptionNames<ListHooksOptions> = { runId: true, all: true, withTokens: true, limit: true };
@@ -165,21 +183,24 @@ export class EngineApi {
     const { args, options } = startingWith(definition, rest);
     const { id, hook } = options;
     if (hook !== undefined) checkOptions("start({ hook })", hook, claimOptions);
-    const begin = { id, token: hook === undefined ? undefined : tokenOf(hook.token, "start({ hook })") };
+    const token = hook === undefined ? undefined : tokenOf(hook.token, "start({ hook })");
+    const begin = (sealText: (text: string) => string): StartWith => ({ id, token, attributes: attributesOf(options, sealText) });
     if (options.deploymentId !== undefined)
       void Promise.resolve(this.#engine()).then(
         ({ logger }) => logger.deployment(),
         () => {},
       );
     if (callingRun()) {
-      const { runId } = await durably("start()", (run) => callStart(run, definition, args, begin));
+      const { runId } = await durably("start()", (run) => callStart(run, definition, args, begin(run.host.sealText)));
       return new RunHandle(runId, this.#engine);
     }
     const engine = await this.#engine();
     const { registry, role } = engine.parts;
     if (registry.isClosed && role === "worker" && !registry.workflow(definition.name)) throw notRegistered(definition.name);
     if (!registry.isClosed) registry.addWorkflow(definition);
-    const runId = await engine.alive.during(engine.runs.start(definition, args, begin));
+    const runId = await engine.alive.during(
+      engine.runs.start(definition, args, { ...begin(engine.host.sealText), parent: callingStep()?.run.id }),
+    );
     return new RunHandle(runId, this.#engine);
   }
 
@@ -249,7 +270,8 @@ export class EngineApi {
   /** Runs, newest first, 100 unless `limit` says otherwise. To read on, give the last one's id as `before`. */
   async listRuns(options: ListRunsOptions = {}): Promise<RunInfo[]> {
     checkOptions("listRuns()", options, listRunsOptions);
-    const { workflow, state, before, limit } = options;
+    const { workflow, state, attributes, before, limit } = options;
+    checkWanted(attributes);
     checkText("listRuns()", "workflow", workflow);
     checkText("listRuns()", "before", before);
     if (state !== undefined && !runStates.includes(state))
@@ -262,12 +284,14 @@ export class EngineApi {
       limit: limitOf("listRuns()", limit),
       ...(workflow === undefined ? {} : { workflow }),
       ...(state === undefined ? {} : { status: state }),
+      ...(attributes === undefined ? {} : { attributes }),
     };
     const engine = await this.#engine();
     const { store } = engine.parts;
     const last = before === undefined ? null : await store.run({ id: before });
     if (before !== undefined && !last) return [];
-    return (await store.runs({ ...filter, ...(last ? { before: last.run } : {}) })).map((row) => runInfo(engine, row));
+    const rows = await store.runs({ ...filter, ...(last ? { before: last.run } : {}) });
+    return Promise.all(rows.map((row) => runInfo(engine, row)));
   }
 
   /** One run as lists show it. Rejects `RunNotFoundError`. */
@@ -332,6 +356,22 @@ function numberOf(call: string, argument: string, id: unknown): number {
   throw badArgument(argument, id, `${call} takes the id of a delivery, such as "dlv_2f", got ${given}.`);
 }
 
+function attributesOf(
+  { attributes, allowReservedAttributes = false }: StartOptions,
+  sealText: (text: string) => string,
+): Attributes | undefined {
+  if (attributes === undefined) return undefined;
+  const changes = attributeChanges({
+    call: "start({ attributes })",
+    given: attributes,
+    isReservedAllowed: allowReservedAttributes,
+    sealText,
+  });
+  const given = changedBy({}, changes);
+  checkCount(Object.keys(given));
+  return given;
+}
+
 /** Where a workflow takes no arguments, options may stand in their place. */
 function startingWith(
   definition: WorkflowDefinition,
@@ -370,6 +410,18 @@ function tokenOf(target: unknown, call: string): string {
 function checkText(call: string, option: string, value: unknown): void {
   if (value === undefined || typeof value === "string") return;
   throw badArgument(option, value, `${call.slice(0, -1)}{ ${option} }) takes text, got ${kindOf(value)}.`);
+}
+
+function checkWanted(attributes: unknown): void {
+  if (attributes === undefined) return;
+  const isObject = typeof attributes === "object" && attributes !== null && !Array.isArray(attributes);
+  const wanted = isObject ? Object.values(attributes) : [];
+  if (isObject && wanted.length <= limits.attributes && wanted.every((value) => typeof value === "string")) return;
+  throw badArgument(
+    "attributes",
+    attributes,
+    `listRuns({ attributes }) takes an object of texts, such as { order: "42" }, of at most ${limits.attributes}.`,
+  );
 }
 
 function limitOf(call: string, limit = rowsByDefault): number {

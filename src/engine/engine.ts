@@ -199,6 +199,7 @@ export class EngineCore {
         this.#stranded(run, error);
       },
       report: this.report,
+      attributes: (run) => this.parts.store.attributes(run),
       alive: this.alive,
     });
   }

@@ -45,6 +45,8 @@ export interface RunInfo {
   readonly workflowName: string;
   /** One of seven: pending, running, waiting, completed, failed, cancelled, blocked. */
   readonly state: RunStateName;
+  /** Its labels, by name. */
+  readonly attributes: { readonly [name: string]: string };
   /** Whether this engine has the workflow's code. A run whose code no engine has waits, and keeps what is delivered to it. */
   readonly isRegistered: boolean;
   /** By the store's clock. */
@@ -75,11 +77,12 @@ export interface RefusedDelivery {
   readonly size: number;
 }
 
-export function runInfo({ parts }: EngineCore, row: RunRow): RunInfo {
+export async function runInfo({ parts }: EngineCore, row: RunRow): Promise<RunInfo> {
   return {
     runId: row.id,
     workflowName: row.workflow,
     state: runStateName(row),
+    attributes: await parts.store.attributes(row.run),
     isRegistered: parts.registry.workflow(row.workflow) !== null,
     createdAt: new Date(row.createdAt),
     completedAt: row.endedAt === null ? null : new Date(row.endedAt),

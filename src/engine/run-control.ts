@@ -1,6 +1,7 @@
 // What may be done to a run from outside: start it, cancel it, end its sleeps, delete it. Each is one commit, acted on here where this
 // engine runs the run; another engine hears of it.
 
+import type { Attributes } from "../core/attribute.ts";
 import type { WorkflowDefinition } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
 import { checkClaim, tokenTaken } from "../core/custom-token.ts";
@@ -13,6 +14,9 @@ export interface StartWith {
   readonly id?: string | undefined;
   /** A custom token that is to be the run's from its start on. */
   readonly token?: string | undefined;
+  readonly attributes?: Attributes | undefined;
+  /** The id of the run whose step begins it. */
+  readonly parent?: string | undefined;
 }
 
 export class RunControl {
@@ -26,7 +30,7 @@ export class RunControl {
    * Resolves with the run's id, also where it is there already with this workflow, arguments and token; else rejects `run_conflict`. A
    * token that another run has: `HookConflictError`.
    */
-  async start(workflow: WorkflowDefinition, args: readonly unknown[], { id, token }: StartWith): Promise<string> {
+  async start(workflow: WorkflowDefinition, args: readonly unknown[], { id, token, attributes, parent }: StartWith): Promise<string> {
     const { parts, host, committer, worker, report } = this.#engine;
     const runId = id ?? `run_${Buffer.from(parts.random(12)).toString("hex")}`;
     checkRunId(runId, host.sealText);
@@ -41,9 +45,10 @@ export class RunControl {
       args: serialised,
       ...host.newRunSecrets(),
       ...(token === undefined ? {} : { token }),
+      ...(attributes && { attributes }),
     };
     return new Promise((resolve, reject) => {
-      committer.put({ op: "start", run, worker: isHere ? worker.id : null }, (outcome) => {
+      committer.put({ op: "start", run, worker: isHere ? worker.id : null, ...(parent === undefined ? {} : { parent }) }, (outcome) => {
         if (outcome.type === "broken") return reject(outcome.error);
         if (outcome.type === "conflict") return reject(conflict(outcome.row, workflow.name));
         if (outcome.type === "taken") return reject(tokenTaken(token as string, outcome.holder));

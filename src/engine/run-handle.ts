@@ -1,6 +1,7 @@
 // A run as its starter holds it: what it is doing, how it ended, and ways to end it. Nothing is read until it is asked for.
 
 import { badArgument, checkOptions, kindOf, type OptionNames } from "../core/argument.ts";
+import type { Attributes } from "../core/attribute.ts";
 import { callOutcome } from "../core/call.ts";
 import { endingOf, type RunEnding } from "../core/ending.ts";
 import { type RingbackError, RunNotFoundError } from "../core/errors.ts";
@@ -69,6 +70,11 @@ export class RunHandle<R = unknown> {
   /** What it is a run of. */
   get workflowName(): Promise<string> {
     return this.#row().then((row) => row.workflow);
+  }
+
+  /** Its labels, by name: given at its start, and set by its code since. */
+  get attributes(): Promise<{ readonly [name: string]: string }> {
+    return this.#attributes();
   }
 
   /** When it was started, by the store's clock. */
@@ -149,6 +155,11 @@ export class RunHandle<R = unknown> {
     if (outcome.type !== "completed") throw outcomeError(outcome, this.runId, engine.host);
     await engine.host.prepare(outcome.result);
     return engine.host.parse(outcome.result) as R;
+  }
+
+  async #attributes(): Promise<Attributes> {
+    const { run } = await this.#row();
+    return (await this.#engine()).parts.store.attributes(run);
   }
 
   async #blocked(): Promise<Blocked | null> {

@@ -4,6 +4,7 @@
 // ST2. Every attempt of a step has the same idempotency key; an attempt's outcome counts only while it is the current one.
 // ST3. A step goes on while its run is cold; its outcome is an event like any other and brings the run back.
 
+import { type AttributeChanges, type Attributes, changedBy, checkCount } from "../core/attribute.ts";
 import type { Recorded, Serialised } from "../core/event.ts";
 import type { Clock } from "../core/clock.ts";
 import type { StepDefinition } from "../core/definition.ts";
@@ -53,6 +54,7 @@ export interface StepsOptions {
   /** An outcome could not be stored: the run is to be loaded again. */
   readonly stranded: (run: RunNumber, error: unknown) => void;
   readonly report: Report;
+  readonly attributes: (run: RunNumber) => Promise<Attributes>;
   /** A running body keeps the process alive. */
   readonly alive: KeepAlive;
 }
@@ -271,6 +273,7 @@ export class Steps {
       signal: abort.signal,
       run: identity,
       host: this.#host,
+      setAttributes: (changes: AttributeChanges) => this.#setAttributes(execution, attempt, changes),
     };
     crashPoint("step.before_body");
     const running = inStep(context, async () => step.body(...args));
@@ -331,6 +334,17 @@ export class Steps {
       });
     });
   }
+  /** What an attempt that is over still says of its run does not count. */
+  async #setAttributes(execution: Execution, attempt: number, changes: AttributeChanges): Promise<void> {
+    const { run, fence, position } = execution;
+    if (Object.keys(changes).length === 0) return;
+    checkCount(Object.keys(changedBy(await this.#options.attributes(run), changes)));
+    if (!this.#isCurrent(execution, attempt)) return;
+    const event = { kind: "step_attributes_set", position, attempt, changes } as const;
+    const outcome = await this.#committer.commit({ op: "append", run, fence, events: [event], seen: 0 });
+    if (outcome.type === "appended") for (const recorded of outcome.events) this.#options.arrived(run, recorded);
+  }
+
   #tell({ identity, step, startedAt }: Execution, events: readonly Recorded[]): void {
     const { clock, report } = this.#options;
     for (const event of events) {

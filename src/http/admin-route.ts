@@ -128,6 +128,12 @@ async function resumeHook({ engine, body }: AdminCall): Promise<unknown> {
 function optionsIn(query: URLSearchParams): Record<string, unknown> {
   const options: Record<string, unknown> = {};
   for (const [name, value] of query) {
+    if (name === "attribute") {
+      const at = value.indexOf("=");
+      if (at < 1) throw badArgument(name, value, "The query's attribute takes a name and a value, such as order=42.");
+      options["attributes"] = { ...(options["attributes"] as object), [value.slice(0, at)]: value.slice(at + 1) };
+      continue;
+    }
     if (Object.hasOwn(options, name)) throw badArgument(name, value, `The query has ${name} twice.`);
     Object.defineProperty(options, name, { value: optionOf(name, value), enumerable: true });
   }

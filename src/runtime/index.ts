@@ -5,6 +5,7 @@ export type { RequestWithResponse, RespondResult } from "../core/request.ts";
 export { env } from "../core/secret.ts";
 export type { StandardSchema, StepOptions, WorkflowOptions } from "../core/definition.ts";
 export { type Workflow, type WorkflowFunction, workflow } from "../engine/workflow.ts";
+export { type SetAttributesOptions, setAttributes } from "../styles/plain/attribute.ts";
 export { fetch } from "../styles/plain/fetch.ts";
 export {
   createHook,

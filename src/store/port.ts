@@ -20,7 +20,10 @@
 //     senders are told `closed`. `dispose` gives it away at once; a purge leaves the run until then, somebody who deletes it does not wait.
 // P13. A run that is started with a token has it from the same transaction on, until its hook has opened or it is over or cancelled. What
 //     comes before the hook is held as early, whatever the sender asked, and does not grow old; at the run's end it is as if its time were over.
+// P14. A run's attributes are a fold of its events (AT1). One that the code of another run has begun, or a step of it, has in its `run_started`
+//     which (AT2).
 
+import type { Attributes } from "../core/attribute.ts";
 import type {
   Answer,
   HookCreated,
@@ -69,6 +72,8 @@ export interface StartRun {
   readonly run: NewRun;
   /** The worker that will advance it, or null to leave it to whoever claims it. */
   readonly worker: string | null;
+  /** The id of the run whose step begins it. */
+  readonly parent?: string;
 }
 export type StartOutcome =
   | { readonly type: "created"; readonly row: RunRow; readonly event: Recorded<InputEvent> }
@@ -362,6 +367,8 @@ export interface Chapter {
 export interface RunFilter {
   readonly workflow?: string;
   readonly status?: RunRow["status"];
+  /** That have all of these. */
+  readonly attributes?: Attributes;
   /** Newest first; runs with a smaller number than this. */
   readonly before?: RunNumber;
   /** 1 to 1,000. */
@@ -435,6 +442,8 @@ export interface Store {
   /** The earliest `dueAt` of all, or null. */
   nextDue(): Promise<number | null>;
   runs(filter: RunFilter): Promise<readonly RunRow[]>;
+  /** A run's attributes, by name. */
+  attributes(run: RunNumber): Promise<Attributes>;
   hooks(filter: { readonly run?: RunNumber; readonly open?: boolean; readonly limit: number }): Promise<readonly HookRow[]>;
   /** The kids that open hooks of unfinished runs were minted with, and the fingerprints remembered. */
   keys(): Promise<{ readonly used: readonly string[]; readonly fingerprints: ReadonlyMap<string, string> }>;

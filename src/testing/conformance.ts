@@ -4,6 +4,7 @@ import type { Law, StoreSubject, ExpectFunction, TestFunction } from "./law/worl
 import { World } from "./law/world.ts";
 import { answerLaws, deliverLaws, tokenLaws } from "./law/hook-law.ts";
 import { chapterLaws } from "./law/chapter-law.ts";
+import { attributeLaws } from "./law/attribute-law.ts";
 import { heldLaws } from "./law/held-law.ts";
 import { compareWithOracle } from "./law/oracle.ts";
 import { purgeLaws } from "./law/purge-law.ts";
@@ -35,6 +36,7 @@ const laws: readonly Law[] = [
   ...childLaws,
   ...chapterLaws,
   ...readLaws,
+  ...attributeLaws,
   ...heldLaws,
   ...purgeLaws,
 ];

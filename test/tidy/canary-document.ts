@@ -107,6 +107,17 @@ export const documentCanaries: readonly Canary[] = [
   ),
   many(
     rootNameRule,
+    "as many, and one of Workflow DevKit's",
+    {
+      "src/index.ts": Array.from({ length: 26 }, (_, at) => `export const a${at} = 1;`).join(" "),
+      [rootNameFile]: JSON.stringify(
+        Object.fromEntries(Array.from({ length: 26 }, (_, at) => [`a${at}`, at === 3 ? "Workflow DevKit" : ""])),
+      ),
+    },
+    [],
+  ),
+  many(
+    rootNameRule,
     "types",
     {
       "src/index.ts":

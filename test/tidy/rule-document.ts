@@ -87,9 +87,11 @@ function sourceOf(target: string | undefined, ending: ".js" | ".d.ts"): string |
 export const rootNameFile = "test/tidy/root-name.json";
 const rootFile = "src/index.ts";
 const rootLimit = 25;
+/** Names that are here because it has them do not count. */
+const theirs = "Workflow DevKit";
 
 export const rootNameRule: Rule = {
-  name: `the root exports at most ${rootLimit} values, each with a reason to be there`,
+  name: `the root exports at most ${rootLimit} values beside Workflow DevKit's, each with a reason to be there`,
   check: (project) => {
     if (!project.has(rootFile)) return [];
     const known = JSON.parse(project.text(rootNameFile)) as Record<string, string>;
@@ -97,8 +99,8 @@ export const rootNameRule: Rule = {
     const found: Violation[] = stars.map((line) => ({ file: rootFile, line, message: "`export *`: an entry names what it exports" }));
     for (const { name, line } of values)
       if (!(name in known)) found.push({ file: rootFile, line, message: `${name} has no reason in ${rootNameFile}` });
-    if (values.length > rootLimit)
-      found.push({ file: rootFile, line: 1, message: `${values.length} exported values, ${rootLimit} at most` });
+    const own = values.filter(({ name }) => known[name] !== theirs).length;
+    if (own > rootLimit) found.push({ file: rootFile, line: 1, message: `${own} exported values, ${rootLimit} at most` });
     return found;
   },
 };

@@ -24,6 +24,7 @@ interface RunView {
   readonly state: Awaited<Run["state"]>;
   readonly createdAt: Date;
   readonly completedAt: Date | null;
+  readonly attributes: Awaited<Run["attributes"]>;
   readonly blocked: Blocked | null;
   readonly waits: readonly Wait[];
   readonly hooks: readonly HookInfo[];
@@ -76,6 +77,7 @@ async function viewOf(engine: Engine, runId: string, withTokens: boolean): Promi
     state,
     createdAt: await run.createdAt,
     completedAt: (await run.completedAt) ?? null,
+    attributes: await run.attributes,
     blocked: await run.blocked,
     waits: ending ? [] : waitsOf(timeline, hooks),
     hooks,
@@ -104,6 +106,8 @@ function show(view: RunView, terminal: Terminal): void {
   terminal.line();
   const facts: string[][] = [["started", whenText(createdAt, now)]];
   if (completedAt) facts.push(["ended", `${whenText(completedAt, now)}, after ${spanText(completedAt.getTime() - createdAt.getTime())}`]);
+  for (const [at, [name, value]] of Object.entries(view.attributes).entries())
+    facts.push([at === 0 ? "attributes" : "", `${plain(name)}=${plain(value)}`]);
   for (const [at, wait] of view.waits.entries()) facts.push([at === 0 ? "waits for" : "", waitText(wait, now)]);
   if (view.outcome) facts.push(outcomeFact(view.outcome));
   for (const { hookId, delivery, at } of view.ending?.unread ?? [])

@@ -11,6 +11,7 @@ interface Options extends Globals {
   readonly workflow?: string;
   readonly state?: NonNullable<ListRunsOptions["state"]>;
   readonly before?: string;
+  readonly attribute?: ListRunsOptions["attributes"];
   readonly limit: number;
 }
 
@@ -28,6 +29,7 @@ export const declareRuns: Declare = (root, { action }) => {
         "cancelled",
       ]),
     )
+    .option("--attribute <name=value>", "Only runs with this attribute; may be given more than once.", attribute)
     .option("--before <run>", "Only runs that were started before this one: to read on.")
     .option("--limit <count>", "At most so many, 1 to 1000.", count, 20)
     .addHelpText("after", "\nExamples:\n  $ npx ringback runs --state open --workflow checkout\n  $ npx ringback runs --json | jq .runId")
@@ -41,12 +43,20 @@ export function count(text: string): number {
   throw new InvalidArgumentError("Give a whole number from 1 to 1000.");
 }
 
+/** One more attribute to look for. */
+function attribute(text: string, before: ListRunsOptions["attributes"]): NonNullable<ListRunsOptions["attributes"]> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("Give a name and a value, such as order=42.");
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
 async function listRuns({ terminal, options }: Call<Options>): Promise<void> {
-  const { workflow, state, before, limit } = options;
+  const { workflow, state, attribute: attributes, before, limit } = options;
   const wanted: ListRunsOptions = {
     limit,
     ...(workflow === undefined ? {} : { workflow }),
     ...(state === undefined ? {} : { state }),
+    ...(attributes === undefined ? {} : { attributes }),
     ...(before === undefined ? {} : { before }),
   };
   const runs = await withEngine(options, async (engine) => engine.listRuns(wanted));

@@ -4,6 +4,7 @@
 //     started the run or brought it its payload.
 
 import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
+import type { AttributeChanges } from "../../core/attribute.ts";
 import type { Run, RunHost } from "../../core/run.ts";
 import { current } from "../../core/turn.ts";
 
@@ -24,6 +25,8 @@ export interface StepContext {
   readonly signal: AbortSignal;
   readonly run: { readonly id: string; readonly workflow: string; readonly createdAt: number };
   readonly host: RunHost;
+  /** Resolves when it is committed. */
+  readonly setAttributes: (changes: AttributeChanges) => Promise<void>;
 }
 
 /** The run whose code makes this call, or null where no run is around: a durable call there is plain host code, or an error. */

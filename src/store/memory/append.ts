@@ -3,6 +3,7 @@
 // MA1. All refusals come first: after the fence has been judged, everything is appended or, if something breaks, nothing.
 // MA2. Nothing is written that follows from something else: a run's end frees tokens by ending, not by touching them.
 
+import { changedBy, lineageOf } from "../../core/attribute.ts";
 import type { HookCreated, NewRun, Recorded, RunContinued, RunEvent } from "../../core/event.ts";
 import {
   assertKeyText,
@@ -57,7 +58,7 @@ function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
     case "timer_cancelled":
       return dropTimer(change, run, event.timer);
     case "child_scheduled": {
-      const begun = startRun(change, event.start, null);
+      const begun = startRun(change, event.start, null, run);
       const { position, start } = event;
       if (begun.type === "conflict") return [{ kind: "child_refused", position, runId: start.id, reason: "run_conflict" }];
       if (begun.type === "taken")
@@ -66,6 +67,10 @@ function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
     }
     case "child_awaited":
       return awaitRun(change, run, event.position, event.runId);
+    case "attributes_set":
+    case "step_attributes_set":
+      change.set(state.attributes, run, changedBy(state.attributes.get(run) ?? {}, event.changes));
+      return [];
     case "run_blocked":
       if (event.reason !== "missing_key") change.set(state.setAside, JSON.stringify([run, event.codeId]), true);
       return [];
@@ -178,8 +183,8 @@ function endRun(change: Change, run: RunNumber, end: Recorded & { kind: "run_end
   }
 }
 
-/** Begins a run, or finds the one that has the id. Used by callers and, for children, by `append`. */
-export function startRun(change: Change, start: NewRun, worker: string | null): StartOutcome {
+/** Begins a run, or finds the one that has the id. Used by callers and, for children, by `append`. `parent`: whose code begins it. */
+export function startRun(change: Change, start: NewRun, worker: string | null, parent?: RunNumber): StartOutcome {
   const { state, now } = change;
   const used = state.runById.get(start.id);
   if (used !== undefined) {
@@ -201,7 +206,11 @@ export function startRun(change: Change, start: NewRun, worker: string | null): 
   change.set(state.runByKey, start.key, run);
   change.set(state.runs, run, { origin: originOf(run, start, now), progress: unborn(worker) });
   if (token !== undefined) change.set(state.tokens, token, { run, position: unopened });
-  const { event } = change.record(run, startedBy(start));
+  const from =
+    parent === undefined ? {} : lineageOf({ id: state.runs.get(parent)!.origin.id, attributes: state.attributes.get(parent) ?? {} });
+  const attributes = { ...start.attributes, ...from };
+  if (Object.keys(attributes).length > 0) change.set(state.attributes, run, attributes);
+  const { event } = change.record(run, startedBy(start, attributes));
   // Whoever begins a run for a worker is that worker, and has the outcome.
   if (worker === null) change.notices.push({ type: "woken", run, worker, seq: event.seq });
   return { type: "created", row: runRow(state.runs.get(run)!), event };

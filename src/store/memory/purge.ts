@@ -78,7 +78,8 @@ function removeRun(change: Change, run: RunNumber): void {
     else if (event.kind === "child_awaited") dropWatchers(change, run, event.runId);
     else if (event.kind === "run_blocked") change.delete(state.setAside, JSON.stringify([run, event.codeId]));
   }
-  for (const table of [state.runs, state.journals, state.hooks, state.timers]) change.delete(table as Map<RunNumber, unknown>, run);
+  for (const table of [state.runs, state.journals, state.hooks, state.timers, state.attributes])
+    change.delete(table as Map<RunNumber, unknown>, run);
   change.delete(state.runById, origin.id);
   change.delete(state.runByKey, origin.key);
 }

@@ -3,6 +3,7 @@
 // MS1. Values in the tables are never mutated, only replaced, through a `Change`; `undo` puts everything back, so a member that breaks
 //     half-way leaves nothing behind (P1).
 
+import type { Attributes } from "../../core/attribute.ts";
 import { type HookCreated, type InputEvent, payloadSize, type Recorded, type RunEvent } from "../../core/event.ts";
 import type { HookMark, RunOrigin, RunProgress } from "../../core/run-row.ts";
 import { advance, hookScope, hookState, keyScope, recorded, rowOf } from "../../core/run-row.ts";
@@ -58,6 +59,8 @@ export interface MemoryState {
   readonly deliveries: Map<DeliveryNumber, { readonly run: RunNumber; readonly seq: number }>;
   readonly answers: Map<DeliveryNumber, AnswerRow>;
   readonly timers: Map<RunNumber, Map<number, StoredTimer>>;
+  /** Of runs that have any. */
+  readonly attributes: Map<RunNumber, Attributes>;
   /** By the id of the run whose end is awaited; it need not exist yet. */
   readonly watchers: Map<string, readonly Place[]>;
   /** `[run, codeId]` of every attempt that set a run aside. */
@@ -82,6 +85,7 @@ export function emptyState(isExclusive: boolean): MemoryState {
     deliveries: new Map(),
     answers: new Map(),
     timers: new Map(),
+    attributes: new Map(),
     watchers: new Map(),
     setAside: new Map(),
     leases: new Map(),

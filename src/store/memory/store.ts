@@ -182,12 +182,17 @@ class MemoryStore implements Store {
   }
 
   async runs(filter: RunFilter): Promise<readonly RunRow[]> {
-    const { workflow, status, before = Number.POSITIVE_INFINITY, limit } = filter;
+    const { workflow, status, attributes = {}, before = Number.POSITIVE_INFINITY, limit } = filter;
     const isWanted = ({ origin, progress }: StoredRun): boolean =>
       origin.run < before &&
+      Object.entries(attributes).every(([name, value]) => this.#state.attributes.get(origin.run)?.[name] === value) &&
       (workflow === undefined || origin.workflow === workflow) &&
       (status === undefined || progress.status === status);
     return [...this.#state.runs.values()].filter(isWanted).reverse().slice(0, limit).map(runRow);
+  }
+
+  async attributes(run: RunNumber): ReturnType<Store["attributes"]> {
+    return this.#state.attributes.get(run) ?? {};
   }
 
   async hooks(filter: { readonly run?: RunNumber; readonly open?: boolean; readonly limit: number }): Promise<readonly HookRow[]> {

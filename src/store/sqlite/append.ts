@@ -3,6 +3,7 @@
 // SA1. Nothing is written that follows from something else: a run's end frees tokens by ending. So the usual end is two statements.
 // SA2. The run's row is written once, after all events; until then `Author` alone knows it, and nothing else may read it.
 
+import { lineageOf } from "../../core/attribute.ts";
 import { kindNumber } from "../../core/event-codec.ts";
 import type { HookCreated, NewRun, Recorded, RunContinued, RunEvent } from "../../core/event.ts";
 import { accepted } from "../../core/receipt.ts";
@@ -89,7 +90,7 @@ class Author {
         return this.#dropTimer(event.timer);
       case "child_scheduled": {
         const { position, start } = event;
-        const begun = startRun(this.#work, start, null);
+        const begun = startRun(this.#work, start, null, this.#run);
         if (begun.type === "conflict") return this.add({ kind: "child_refused", position, runId: start.id, reason: "run_conflict" });
         if (begun.type === "taken")
           return this.add({
@@ -104,6 +105,10 @@ class Author {
       }
       case "child_awaited":
         return this.#awaitRun(event.position, event.runId);
+      case "attributes_set":
+      case "step_attributes_set":
+        tables.changeAttributes(this.#run, event.changes);
+        return this.#flag(flag.attributes);
       case "run_blocked":
         if (event.reason !== "missing_key")
           tables.write("insert into set_aside values (?, ?) on conflict do nothing", this.#run, event.codeId);
@@ -264,8 +269,8 @@ class Author {
   }
 }
 
-/** Begins a run, or finds the one that has the id. Used by callers and, for children, by `append`. */
-export function startRun(work: Work, start: NewRun, worker: string | null): StartOutcome {
+/** Begins a run, or finds the one that has the id. Used by callers and, for children, by `append`. `parent`: whose code begins it. */
+export function startRun(work: Work, start: NewRun, worker: string | null, parent?: RunNumber): StartOutcome {
   const { tables, now } = work;
   const used = tables.origin("id", start.id);
   if (used !== null) {
@@ -288,9 +293,13 @@ export function startRun(work: Work, start: NewRun, worker: string | null): Star
   const origin = tables.keepOrigin(originOf(run, start, now));
   const { id, key, workflow, codeId } = start;
   const isAwaited = tables.row("select 1 from watchers where awaited = ? limit 1", id) !== undefined;
-  const flags = (isAwaited ? flag.watchers : 0) | (token === undefined ? 0 : flag.token);
+  const from = parent === undefined ? {} : lineageOf({ id: tables.origin("run", parent)!.id, attributes: tables.attributes(parent) });
+  const attributes = { ...start.attributes, ...from };
+  const hasAttributes = Object.keys(attributes).length > 0;
+  if (hasAttributes) tables.changeAttributes(run, attributes);
+  const flags = (isAwaited ? flag.watchers : 0) | (token === undefined ? 0 : flag.token) | (hasAttributes ? flag.attributes : 0);
   const progress = draftOf({ ...unborn(worker), head: 0, flags, keyed: 0 });
-  const event = work.record(run, progress, startedBy(start));
+  const event = work.record(run, progress, startedBy(start, attributes));
   if (token !== undefined) tables.write(tokenOf, token, run, unopened);
   progress.keyed = progress.head;
   tables.write("insert into origins values (?, ?, ?, ?, ?, ?, ?)", run, progress.head, id, key, workflow, codeId, now);

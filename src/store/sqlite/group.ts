@@ -3,7 +3,7 @@
 // An error is either the store's (full, locked, broken disk: the group is refused as a whole, nothing is committed) or a member's own.
 // Only then is the group played again with a savepoint around each member; what broke once more is that member's outcome.
 
-import type { Command, Notice, Outcome, OutcomeOf } from "../port.ts";
+import type { Command, Notice, Outcome, OutcomeOf, RunNumber } from "../port.ts";
 import { append, startRun } from "./append.ts";
 import { cancel, deliver, fire } from "./deliver.ts";
 import { storeError } from "./error.ts";
@@ -64,7 +64,7 @@ function applyAlone(work: Work, command: Command, store: string): Outcome {
 function apply(work: Work, command: Command): OutcomeOf<Command> {
   switch (command.op) {
     case "start":
-      return startRun(work, command.run, command.worker);
+      return startRun(work, command.run, command.worker, runOf(work, command.parent));
     case "deliver":
       return deliver(work, command);
     case "append":
@@ -100,4 +100,9 @@ function apply(work: Work, command: Command): OutcomeOf<Command> {
 
 function unknownOp(command: never): never {
   throw new TypeError(`There is no store command "${String((command as { op?: unknown }).op)}".`);
+}
+
+/** Nothing is looked up where nothing is asked. */
+function runOf({ tables }: Work, id: string | undefined): RunNumber | undefined {
+  return id === undefined ? undefined : tables.origin("id", id)?.run;
 }

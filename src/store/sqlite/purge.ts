@@ -110,6 +110,7 @@ function removeRun(work: Work, origin: RunOrigin): void {
   }
   const claimed = progress.flags & flag.token ? claimOf(tables, run) : null;
   if (claimed !== null) tables.write("delete from tokens where token = ?", claimed);
+  if (progress.flags & flag.attributes) tables.write("delete from attributes where run = ?", run);
   tables.write("delete from passed_on where run = ?", run);
   tables.write("delete from passed_on where owner = ?", run);
   for (const table of ["runs", "origins", "run_details", "set_aside", "timers"]) tables.write(`delete from ${table} where run = ?`, run);

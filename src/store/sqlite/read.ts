@@ -116,10 +116,22 @@ export function readRuns(tables: Tables, filter: RunFilter): RunRow[] {
   const values: SqlValue[] = [];
   if (filter.workflow !== undefined) add("o.workflow = ?", filter.workflow);
   if (filter.status !== undefined) add("r.status = ?", statusNumber(filter.status));
-  if (filter.before !== undefined) add("r.run < ?", filter.before);
+  if (filter.before !== undefined)
+    add(filter.attributes && Object.keys(filter.attributes).length > 0 ? "a.run < ?" : "r.run < ?", filter.before);
+  // The first attribute leads: its index has runs in their order, so that a page is read and no more.
+  const [first, ...others] = Object.entries(filter.attributes ?? {});
+  if (first !== undefined) {
+    wanted.unshift("a.name = ? and a.value = ?");
+    values.unshift(...first);
+  }
+  for (const [name, value] of others) {
+    wanted.push("exists (select 1 from attributes b where b.run = r.run and b.name = ? and b.value = ?)");
+    values.push(name, value);
+  }
   const where = wanted.length === 0 ? "" : `where ${wanted.join(" and ")}`;
+  const from = first === undefined ? "runs r" : "attributes a indexed by attributes_value cross join runs r on r.run = a.run";
   const rows = tables.rows(
-    `select ${runColumns} from runs r join origins o on o.run = r.run ${where} order by r.run desc limit ?`,
+    `select ${runColumns} from ${from} join origins o on o.run = r.run ${where} order by ${first === undefined ? "r" : "a"}.run desc limit ?`,
     ...values,
     filter.limit,
   );

@@ -191,4 +191,14 @@ create table passed_on(           -- a value in the journal of \`run\` refers to
 ) without rowid;
 create index passed_on_run on passed_on(run);
 `,
+  // Labels, by which people find runs.
+  `
+create table attributes(          -- of runs that are flagged
+  run integer not null,
+  name text not null,
+  value text not null,
+  primary key (run, name)
+) without rowid;
+create index attributes_value on attributes(name, value, run);
+`,
 ];

@@ -207,6 +207,10 @@ class SqliteStore implements Store {
     return this.#read((tables) => readRuns(tables, filter));
   }
 
+  async attributes(run: RunNumber): ReturnType<Store["attributes"]> {
+    return this.#read((tables) => tables.attributes(run));
+  }
+
   async hooks(filter: { readonly run?: RunNumber; readonly open?: boolean; readonly limit: number }): Promise<readonly HookRow[]> {
     return this.#read((tables) => readHooks(tables, this.now(), filter));
   }

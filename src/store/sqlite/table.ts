@@ -6,6 +6,7 @@
 // TB3. Every write of a run's row goes through `insertProgress`, `writeProgress` or `writeInput`, which keep what is kept true.
 // TB4. After a rollback nothing is kept: it may never have been committed.
 
+import type { AttributeChanges, Attributes } from "../../core/attribute.ts";
 import { ByPosition } from "../../core/by-position.ts";
 import { type EventRow, decodeEvent, encodeEvent } from "../../core/event-codec.ts";
 import type { Answer, HookCreated, Recorded } from "../../core/event.ts";
@@ -39,6 +40,8 @@ export const flag = {
   reserved: 32,
   /** It was started with a custom token. */
   token: 64,
+  /** It has, or had, attributes. */
+  attributes: 128,
 } as const;
 
 /** All of a hook that never changes. */
@@ -397,6 +400,18 @@ export class Tables {
       JSON.stringify(headers),
       body,
     );
+  }
+
+  attributes(run: number): Attributes {
+    const rows = this.rows("select name, value from attributes where run = ?", run) as unknown as [string, string][];
+    return Object.fromEntries(rows);
+  }
+
+  changeAttributes(run: number, changes: AttributeChanges): void {
+    for (const [name, value] of Object.entries(changes)) {
+      if (value === null) this.write("delete from attributes where run = ? and name = ?", run, name);
+      else this.write("insert into attributes values (?1, ?2, ?3) on conflict do update set value = ?3", run, name, value);
+    }
   }
 
   /** Of closed hooks hardly anything is asked again. */

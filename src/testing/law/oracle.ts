@@ -108,6 +108,7 @@ class Side {
       outcome: await store.outcome(run),
       hooks: await store.hooks({ run, limit: 100 }),
       timers: await store.timers(run),
+      attributes: await store.attributes(run),
     });
     const keys = await store.keys();
     return this.#named({
@@ -120,6 +121,8 @@ class Side {
       orphans: [await store.orphans("A", ["w1"], 5), await store.orphans("B", [], 100)],
       blocked: [await store.blocked("w1", "c1", 100), await store.blocked("w2", "c2", 100)],
       open: await store.hooks({ open: true, limit: 7 }),
+      labelled: await store.runs({ attributes: { n0: "v" }, limit: 3 }),
+      both: await store.runs({ attributes: { n0: "v", n1: "w" }, workflow: "w1", limit: 100 }),
       tokens: await Promise.all(["t1", "t2", "t3"].map((token) => store.hook({ token }))),
       taken: await Promise.all(["k1", "k2"].map((key) => store.deliveryOf({ token: "t1" }, key))).then((taken) =>
         taken.map((delivery) => ({ delivery })),

@@ -135,7 +135,9 @@ export class CommandSource {
       seed: "s",
     };
     const token = this.#random(3) === 0 ? { token: `t${1 + this.#random(3)}` } : {};
-    return { op: "start", run: { ...run, ...token }, worker: this.#pick("A", "B", null) };
+    const attributes = this.#random(3) === 0 ? { attributes: { [`n${this.#random(3)}`]: this.#pick("v", "w") } } : {};
+    const parent = this.#random(8) === 0 ? { parent: `r${this.#random(12)}` } : {};
+    return { op: "start", run: { ...run, ...token, ...attributes }, worker: this.#pick("A", "B", null), ...parent };
   }
 
   #deliver(): Deliver {
@@ -189,7 +191,7 @@ export class CommandSource {
     const random = this.#random;
     const own = asked(this.#fresh(run));
     const timeout = this.#pick(null, { afterMs: random(80) });
-    switch (random(19)) {
+    switch (random(21)) {
       case 16:
         return this.#continued(run);
       case 17: {
@@ -213,6 +215,10 @@ export class CommandSource {
           hasSchema: random(3) === 0,
           ...(random(3) === 0 ? { reserve: { afterMs: random(150) } } : {}),
         });
+      case 18:
+        return { kind: "attributes_set", ...own, changes: { [`n${random(3)}`]: this.#pick("v", "w", null) } };
+      case 19:
+        return { kind: "step_attributes_set", position: own.position, attempt: 1, changes: { n0: this.#pick("v", null) } };
       case 6:
         return { kind: "conflict_asked", ...own, hook: this.#used(run) };
       case 7:
