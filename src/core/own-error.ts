@@ -30,6 +30,16 @@ export class FatalError extends Error {
   }
 }
 
+/** How a `RetryableError` is made. */
+export interface RetryableErrorOptions {
+  /** When the next attempt starts: a duration ("5m"), milliseconds, or a `Date`. Default 1 s. */
+  readonly retryAfter?: string | number | Date;
+  /** Yours. */
+  readonly code?: string;
+  /** What was behind it. */
+  readonly cause?: unknown;
+}
+
 /** Throw it in a step to choose when the next attempt starts: after a duration ("5m") or milliseconds, or at a `Date`. Attempts still count. */
 export class RetryableError extends Error {
   static {
@@ -40,7 +50,7 @@ export class RetryableError extends Error {
   /** Yours. */
   readonly code?: string;
   /** Throws `bad_argument` for what is no span of time. */
-  constructor(message: string, options: { retryAfter?: string | number | Date; code?: string; cause?: unknown } = {}) {
+  constructor(message: string, options: RetryableErrorOptions = {}) {
     const { code, retryAfter = 1_000, ...rest } = options;
     super(message, rest);
     if (code !== undefined) this.code = code;

@@ -1,6 +1,6 @@
 // What this copy has for `ringback`: what workflow code is written with.
 
-export { FatalError, RetryableError } from "../core/own-error.ts";
+export { FatalError, RetryableError, type RetryableErrorOptions } from "../core/own-error.ts";
 export type { RequestWithResponse, RespondResult } from "../core/request.ts";
 export { env } from "../core/secret.ts";
 export type { StandardSchema, StepOptions, WorkflowOptions } from "../core/definition.ts";
