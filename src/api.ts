@@ -8,6 +8,7 @@ export type * from "./runtime/api.ts";
 export const Run: typeof own.Run = api.Run;
 export type Run<R = unknown> = own.Run<R>;
 export const defaultEngine: typeof own.defaultEngine = api.defaultEngine;
+export const encryptionKeyId: typeof own.encryptionKeyId = api.encryptionKeyId;
 export const getHookByToken: typeof own.getHookByToken = api.getHookByToken;
 export const getRun: typeof own.getRun = api.getRun;
 export const listHooks: typeof own.listHooks = api.listHooks;

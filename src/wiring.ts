@@ -12,6 +12,8 @@ import { type Diagnosis, diagnose } from "./engine/diagnosis.ts";
 import { askDefault, bindApi, defaultApi, useDefaultApi } from "./engine/default.ts";
 import { earlyTokens } from "./engine/early.ts";
 import { EngineCore } from "./engine/engine.ts";
+import { EncryptedStore } from "./engine/encrypted-store.ts";
+import { type EncryptionOptions, encryptionFrom } from "./engine/encryption-keys.ts";
 import { EngineApi } from "./engine/engine-api.ts";
 import { type Health, healthOf } from "./engine/health.ts";
 import type { EngineEventName, EngineListener } from "./engine/observer.ts";
@@ -48,6 +50,11 @@ export interface EngineOptions {
    * SQLite database, made once.
    */
   readonly keys?: string | KeyRing;
+  /**
+   * Encrypts at rest what users and senders wrote, AES-256-GCM: `kid=secret,…`, the current key first, or where keys come from. Default:
+   * `RINGBACK_ENCRYPTION_KEYS`, else, and with `false`, nothing is encrypted.
+   */
+  readonly encryption?: string | EncryptionOptions | false;
   /** `worker` runs workflows, `ingress` only starts, delivers and reads. Default: `RINGBACK_ROLE`, else `worker`. */
   readonly role?: "worker" | "ingress";
   /**
@@ -97,6 +104,7 @@ const engineOptions: OptionNames<EngineOptions> = {
   baseUrl: true,
   webhookUrl: true,
   keys: true,
+  encryption: true,
   role: true,
   create: true,
   logger: true,
@@ -260,13 +268,17 @@ function createCore(options: EngineOptions, keys: KeySource): EngineCore {
   const isMade = options.create ?? true;
   const url = storeUrl(options);
   const baseUrl = options.webhookUrl ? () => baseUrlFrom(options.baseUrl)() : baseUrlFrom(options.baseUrl);
-  const store = typeof url === "string" ? storeFor(url, clock, isMade) : url;
+  const plain = typeof url === "string" ? storeFor(url, clock, isMade) : url;
+  const random = options.random ?? native.randomBytes;
+  const ring = encryptionFrom(options.encryption ?? env["RINGBACK_ENCRYPTION_KEYS"], clock);
+  const encryption = ring && new EncryptedStore(plain, ring, random);
   const core = new EngineCore({
-    store,
+    store: encryption ?? plain,
+    encryption,
     registry: new Registry(options.workflows !== undefined),
     ring: ringFor(keys, isMade),
     clock,
-    random: options.random ?? native.randomBytes,
+    random,
     role: roleFrom(options.role, env["RINGBACK_ROLE"]),
     urlOf: options.webhookUrl ?? ((token) => baseUrl() + webhookRoute + token),
     baseUrl,

@@ -1,5 +1,6 @@
 // How a run ends: what its last turn appends, and, read from its journal, what it left behind.
 
+import { legible } from "./envelope.ts";
 import type { NoteEvent, OutputEvent, Recorded, RunOutcome } from "./event.ts";
 import { deliveryId } from "./receipt.ts";
 import type { Run } from "./run.ts";
@@ -53,7 +54,7 @@ export function endingOf(runId: string, journal: readonly Recorded[]): RunEnding
     delivery: deliveryId(event.delivery ?? 0),
     at: new Date(event.at),
   }));
-  return { outcome: outcome.type, at: new Date(at), unread, abandoned, warnings };
+  return { outcome: outcome.type, at: new Date(at), unread, abandoned, warnings: warnings.map(legible) };
 }
 
 /** What was there and not taken, and what came too late to be seen; chapters that are over have told of theirs. */

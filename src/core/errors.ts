@@ -22,6 +22,7 @@ export interface ErrorDetails {
   crash_loop: { run: string; loads: number };
   missing_key: { kid: string };
   key_mismatch: { kid: string };
+  value_corrupt: { kid: string };
   bad_keys: { reason: string };
   secret_missing: { name: string };
   unserialisable: { path: string; type: string };

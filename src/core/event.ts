@@ -31,12 +31,19 @@ export function payloadSize(payload: Payload): number {
 
 const secretHeader = /^(proxy-)?authorization$|^cookie$|api-?key|secret|password|token/i;
 
-/** The same with the values of its sender's credentials struck out; signatures prove nothing without their key, and stay. */
+/** What stands for a credential that was struck out. */
+export const removed = "[removed]";
+
+/** Whether `headers[at]` is the value of a sender's credential; signatures prove nothing without their key. */
+export function isCredential(headers: readonly string[], at: number): boolean {
+  return at % 2 === 1 && secretHeader.test(headers[at - 1] as string);
+}
+
+/** The same with the values of its sender's credentials struck out. */
 export function withoutSecrets(payload: Payload): Payload {
   if (payload.type === "value") return payload;
   const { headers } = payload.head;
-  const isSecret = (at: number): boolean => at % 2 === 1 && secretHeader.test(headers[at - 1] as string);
-  return { ...payload, head: { ...payload.head, headers: headers.map((text, at) => (isSecret(at) ? "[removed]" : text)) } };
+  return { ...payload, head: { ...payload.head, headers: headers.map((text, at) => (isCredential(headers, at) ? removed : text)) } };
 }
 
 /** An HTTP answer at rest. */

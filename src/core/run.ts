@@ -9,6 +9,7 @@ import { ByPosition } from "./by-position.ts";
 import { callSite } from "./call-site.ts";
 import type { StepDefinition, WorkflowDefinition } from "./definition.ts";
 import { tokenTaken } from "./custom-token.ts";
+import { unreadable } from "./envelope.ts";
 import { HookDisposedError, HookTimeoutError, RingbackError, RunCancelledError, RunNotFoundError } from "./errors.ts";
 import type {
   Answer,
@@ -24,6 +25,7 @@ import type {
   RunOutcome,
   Serialised,
 } from "./event.ts";
+import { isOutput } from "./event.ts";
 import type { Continuation, Heritage } from "./chapter.ts";
 import { FewSet } from "./few.ts";
 import type { HookPart } from "./hook.ts";
@@ -147,6 +149,9 @@ export class Run implements Reading {
   /** Remembers what an earlier life of the run asked for. Before `begin`, for all events of the journal. */
   record(event: Recorded): void {
     this.recording.add(event);
+    // A call that cannot be recognised is no call of other code: the run waits for the key.
+    const refused = isOutput(event) ? unreadable(event.digest) : null;
+    if (refused !== null) this.misuse(refused);
     const position = event.kind === "run_continued" ? event.lastPosition : this.recording.lastPosition;
     if (position > this.#position) this.#position = position;
   }

@@ -8,6 +8,7 @@
 // A token is `wh:<kid>:<runKey>:<position>.<generation>:<mac>`; all of it up to the MAC is its header. Percent-encoding, however often it
 // was applied, changes its colons only.
 
+import { assertReadable } from "./envelope.ts";
 import type { Answer } from "./event.ts";
 
 /** What a minted token is for: a `hook` token is refused by the public URL. */
@@ -64,8 +65,10 @@ export function sealAnswer(seal: Seal, { status, headers, body }: Answer): Answe
   return { status, headers: headers.map(seal.sealText), body: seal.sealBytes(body) };
 }
 
-/** An answer as its sender gets it. */
-export function revealAnswer(seal: Seal, { status, headers, body }: Answer): Answer {
+/** An answer as its sender gets it. Throws `missing_key`, `value_corrupt`. */
+export function revealAnswer(seal: Seal, answer: Answer): Answer {
+  assertReadable(answer);
+  const { status, headers, body } = answer;
   return { status, headers: headers.map(seal.revealText), body: seal.revealBytes(body) };
 }
 

@@ -10,6 +10,7 @@
 
 import { defaultStringifyOperations, parse as parseText, stringify } from "devalue";
 import { RingbackError } from "./errors.ts";
+import { envelopeOf, unreadable } from "./envelope.ts";
 import type { Serialised } from "./event.ts";
 import { limits, tooLarge } from "./limits.ts";
 import { CapturedRequest, pairs, type ResponseRecord, storedResponse } from "./request.ts";
@@ -40,7 +41,7 @@ export interface Serialiser {
   serialiseWithBodies(value: unknown, what: string, limitBytes?: number, signals?: AbortSignal[]): Serialised | Unfinished;
   /** Something thrown; never refuses it. What cannot be stored of it is left out. */
   serialiseThrown(thrown: unknown, what: string): Serialised;
-  /** A new value at each call. Throws `unknown_class`, `delivery_not_loaded`, `missing_key`. */
+  /** A new value at each call. Throws `unknown_class`, `delivery_not_loaded`, `missing_key`, `value_corrupt`. */
   parse(text: Serialised, reviveSignal?: (signal: SignalData) => AbortSignal): unknown;
 }
 
@@ -114,6 +115,8 @@ export function createSerialiser(options: SerialiserOptions): Serialiser {
       }
     },
     parse(text, reviveSignal) {
+      const refused = unreadable(text);
+      if (refused !== null) throw refused;
       const revealed = seal.revealText(text);
       if (revealed.startsWith("=")) return JSON.parse(revealed.slice(1));
       const [values, stacks] = partsOf(revealed);
@@ -131,6 +134,8 @@ export function comparable(text: Serialised): string {
 
 /** The deliveries a text refers to, each once, in order. */
 export function deliveriesIn(text: Serialised): number[] {
+  const envelope = text.startsWith("#") ? envelopeOf(text) : null;
+  if (envelope !== null) return envelope.deliveries === "" ? [] : envelope.deliveries.split(",").map(Number);
   if (text.startsWith("=") || !text.includes('["Delivery",')) return [];
   const entries = JSON.parse(comparable(text)) as unknown[];
   const found = new Set<number>();

@@ -1,6 +1,7 @@
 // A run's journal as people read it: what happened and when, errors by their messages, without payloads and without any token.
 
 import { unreadIn } from "./ending.ts";
+import { legible } from "./envelope.ts";
 import type { Divergence, EventKind, HookCreated, Payload, Recorded, RunContinued, Serialised } from "./event.ts";
 import { deliveryId } from "./receipt.ts";
 
@@ -87,7 +88,7 @@ function factsOf(event: Recorded, wordsOf: (error: Serialised) => string): Facts
     case "child_ended":
       return event.outcome.type === "failed" ? { error: wordsOf(event.outcome.error) } : {};
     case "run_blocked":
-      return { error: event.message, ...(event.diff ? { difference: differenceOf(event.diff) } : {}) };
+      return { error: legible(event.message), ...(event.diff ? { difference: differenceOf(event.diff) } : {}) };
     case "run_ended":
       return event.outcome.type === "failed" ? { error: wordsOf(event.outcome.error) } : {};
     default:

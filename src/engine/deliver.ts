@@ -8,6 +8,7 @@
 
 import type { Clock } from "../core/clock.ts";
 import { isCustomToken } from "../core/custom-token.ts";
+import { assertReadable } from "../core/envelope.ts";
 import { RingbackError } from "../core/errors.ts";
 import type { Answer, Payload } from "../core/event.ts";
 import { limits } from "../core/limits.ts";
@@ -77,8 +78,17 @@ export interface DoorOptions {
   readonly isEarly: (token: string) => boolean;
 }
 
+/** How server code hands a value over. */
+export interface Sending {
+  readonly key: string | null;
+  /** As the caller wants it, else as the engine was told. */
+  readonly early: boolean | null;
+  /** Encrypts this one payload with a key of its own. */
+  readonly seal: ((payload: Payload, address: Address) => Payload) | null;
+}
+
 /** A value on its way to whatever hook has the token. */
-interface Arrival {
+interface Arrival extends Pick<Sending, "seal"> {
   readonly door: DoorName;
   readonly token: string;
   readonly value: unknown;
@@ -129,11 +139,10 @@ export class Door {
     });
   }
 
-  /** `resumeHook`, `signal`: a value handed over by server code. `early`: as the caller wants it, else as the engine was told. */
-  async signal(door: DoorName, token: string, value: unknown, options: { key: string | null; early: boolean | null }): Promise<Delivered> {
-    const { key, early } = options;
+  /** `resumeHook`, `signal`: a value handed over by server code. */
+  async signal(door: DoorName, token: string, value: unknown, { key, early, seal }: Sending): Promise<Delivered> {
     const isEarly = early ?? this.#options.isEarly(token);
-    return this.#arrive({ door, token, value, key: key === null ? null : this.#payloads.ownKey(key), isEarly });
+    return this.#arrive({ door, token, value, key: key === null ? null : this.#payloads.ownKey(key), isEarly, seal });
   }
 
   async #arrive(arrival: Arrival, isAgain = false): Promise<Delivered> {
@@ -146,12 +155,14 @@ export class Door {
     if (!address || (!target && !keyed && !this.#isClaimable(token))) return this.#refused(door, { disposition: "unknown", keyed });
     const judged = target && (await this.#judge(target, key, () => value));
     if (target && judged?.type === "invalid") {
-      this.#keep(this.#payloads.valueCommand(target.address, target, this.#payloads.serialised(value), key), "invalid", issueText(judged));
+      const refused = this.#payloads.valueCommand(target.address, target, this.#payloads.serialised(value), key);
+      this.#keep(sealedFor(arrival, refused), "invalid", issueText(judged));
       return this.#refused(door, { disposition: "invalid", keyed, issues: judged.issues });
     }
     const fitting = judged?.type === "valid" && target?.created.payload === "json" ? judged.value : value;
     const payload = target ? this.#payloads.value(target.created, fitting) : this.#payloads.serialised(value);
-    const command = { ...this.#payloads.valueCommand(address, target, payload, key), ...(isEarly ? { earlyMs: limits.earlyMs } : {}) };
+    const delivering = sealedFor(arrival, this.#payloads.valueCommand(address, target, payload, key));
+    const command = isEarly ? { ...delivering, earlyMs: limits.earlyMs } : delivering;
     const outcome = await this.#delivered(door, command);
     if (outcome.type === "moved") return this.#arrive(arrival, true); // D5
     return this.#told(outcome, keyed);
@@ -231,6 +242,7 @@ export class Door {
   async #judgeHeld(target: Target, { payload, key }: HeldRow): Promise<Fitted> {
     const { host, seal } = this.#options;
     const { created } = target;
+    if (created.hasSchema || created.payload !== payload.type) assertReadable(payload);
     if (payload.type === "request" && created.payload === "request" && !created.methods.includes(payload.head.method))
       return refusedAs(`It came by ${payload.head.method}, and the hook takes ${created.methods.join(", ")}.`);
     const value = (): unknown =>
@@ -380,6 +392,10 @@ export class Door {
     if (hook?.state.type !== "open") return null;
     return judge.verdict({ created, runId, runNumber }, value());
   }
+}
+
+function sealedFor({ seal }: Arrival, command: Deliver): Deliver {
+  return seal === null ? command : { ...command, payload: seal(command.payload, command.address) };
 }
 
 /** What a hook is given of a held delivery, or why it is not. */

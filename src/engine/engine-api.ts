@@ -9,6 +9,7 @@ import { RingbackError, WorkflowNotRegisteredError } from "../core/errors.ts";
 import type { WorkflowDefinition } from "../core/definition.ts";
 import { limits } from "../core/limits.ts";
 import { deliveryNumber, type Receipt } from "../core/receipt.ts";
+import type { Sending } from "./deliver.ts";
 import type { EngineCore } from "./engine.ts";
 import { type HookInfo, hookId, hookInfo, metadataOf, type RefusedDelivery, type RunInfo, refusedInfo, runInfo } from "./info.ts";
 import { callingRun, callingStep, durably } from "./realm.ts";
@@ -211,8 +212,9 @@ export class EngineApi {
   }
 
   /**
-   * Delivers a value to a hook. Resolves when it is committed, also for a repeat of a `key`. Rejects `HookNotFoundError`,
-   * `HookClosedError`, `InvalidPayloadError`.
+   * Delivers a value to a hook. Resolves when it is committed, also for a repeat of a `key`. With a `CryptoKey` (AES-GCM, 256 bits) in place
+   * of options that one payload is encrypted with it; the engine's `encryption` is asked for it by its `encryptionKeyId()` when the run is
+   * next read. Rejects `HookNotFoundError`, `HookClosedError`, `InvalidPayloadError`; `bad_argument` for a key where nothing is encrypted.
    */
   resumeHook<T>(
     target: string | { readonly token: string },
@@ -232,9 +234,8 @@ export class EngineApi {
   ): Promise<ResumedHook | BufferedHook> {
     const token = tokenOf(target, "resumeHook()");
     const engine = await this.#engine();
-    const { receipt, hook, claimedBy } = await engine.alive.during(
-      engine.door.signal("resumeHook", token, payload, sendingOf("resumeHook()", options)),
-    );
+    const sending = isCryptoKey(options) ? { key: null, early: null, seal: sealWith(engine, options) } : sendingOf("resumeHook()", options);
+    const { receipt, hook, claimedBy } = await engine.alive.during(engine.door.signal("resumeHook", token, payload, sending));
     if (hook && (receipt.disposition === "accepted" || receipt.disposition === "duplicate")) {
       const { runId, created } = hook;
       const facts = { createdAt: new Date(created.at), isWebhook: created.purpose === "webhook" };
@@ -434,20 +435,31 @@ function limitOf(call: string, limit = rowsByDefault): number {
   );
 }
 
-function sendingOf(call: string, options: ResumeOptions | webcrypto.CryptoKey): { key: string | null; early: boolean | null } {
-  if (typeof options === "object" && options !== null && "algorithm" in options && "extractable" in options)
-    throw notYet(`${call} with a CryptoKey`, "payloads at rest are not encrypted yet");
+function isCryptoKey(options: ResumeOptions | webcrypto.CryptoKey): options is webcrypto.CryptoKey {
+  return typeof options === "object" && options !== null && "algorithm" in options && "extractable" in options;
+}
+
+/** Nobody could read it again where the engine knows of no keys. */
+function sealWith({ parts }: EngineCore, key: webcrypto.CryptoKey): Sending["seal"] {
+  const { encryption } = parts;
+  if (encryption === null) {
+    const message =
+      "resumeHook() with a CryptoKey needs createEngine({ encryption }), or RINGBACK_ENCRYPTION_KEYS: the run has to get that key back.";
+    throw badArgument("encryptionKeyOverride", key, message);
+  }
+  const { kid } = encryption.ring.adopt(key);
+  return (payload, address) => encryption.sealed(payload, address, kid);
+}
+
+function sendingOf(call: string, options: ResumeOptions): Sending {
+  if (isCryptoKey(options)) throw badArgument("options", options, `${call} takes no CryptoKey: resumeHook() does.`);
   checkOptions<ResumeOptions>(call, options, resumeOptions);
   const { key, early } = options;
   checkText(call, "key", key);
-  return { key: key ?? null, early: early ?? null };
+  return { key: key ?? null, early: early ?? null, seal: null };
 }
 
 function notRegistered(workflow: string): RingbackError {
   const message = `Workflow "${workflow}" is not among those this engine was created with, so nobody would run it. Add it to createEngine({ workflows }).`;
   return new WorkflowNotRegisteredError(message, { details: { workflow } });
-}
-
-function notYet(feature: string, why: string): RingbackError {
-  return new RingbackError("not_yet", `${feature} does not exist yet: ${why}.`, { details: { feature } });
 }

@@ -17,6 +17,7 @@ import type { DeliveryNumber, Notice, RunNumber, Store } from "../store/port.ts"
 import { Answers } from "./answers.ts";
 import { Committer } from "./commit.ts";
 import { checkKeys } from "./key-check.ts";
+import { type EncryptedStore, encryptionIds } from "./encrypted-store.ts";
 import { Door } from "./deliver.ts";
 import { HeldDeliveries } from "./held.ts";
 import { Judge } from "./judge.ts";
@@ -38,6 +39,8 @@ import { Worker } from "./worker.ts";
 
 export interface EngineParts {
   readonly store: Store;
+  /** The same, where values are encrypted at rest. */
+  readonly encryption: EncryptedStore | null;
   readonly registry: Registry;
   readonly ring: KeyRing;
   readonly clock: Clock;
@@ -110,7 +113,7 @@ export class EngineCore {
     });
     this.answers = new Answers(store, this.committer, clock, seal);
     this.host = new EngineRunHost({ ...parts, tokens: this.tokens, seal, classes: this.classes, answers: this.answers });
-    this.logger = new Logger({ sink: parts.sink, clock, host: this.host });
+    this.logger = new Logger({ sink: parts.sink, clock, host: this.host, isDiscreet: parts.encryption !== null });
     this.report = new Report({ store, clock, logger: this.logger, host: this.host });
     this.waiters = new Waiters(store);
     this.worker = new Worker(store, this.committer, registry, this.host, {
@@ -166,13 +169,18 @@ export class EngineCore {
     return new Sweep(store, this.worker, registry, clock, {
       look: () => {
         void this.door.takeClaimed(); // schemas think as long as they like: runs do not wait for them
-        return Promise.all([this.timers.look(), this.waiters.look(), this.answers.look()]);
+        return Promise.all([this.timers.look(), this.waiters.look(), this.answers.look(), this.#lookForKeys()]);
       },
       orphaned: (workflow) => this.logger.orphaned(workflow),
       failed: (error) => this.#storeFailed(error),
       // What a full disk refuses is known by committing, not by reading.
       done: () => this.committer.hasFailed || this.report.storeAnswered(),
     });
+  }
+
+  /** Runs that are set aside for want of a key go on once it is there. */
+  async #lookForKeys(): Promise<void> {
+    if (await this.parts.encryption?.ring.retry()) this.#sweep.tryAll();
   }
 
   #createTimers(): Timers {
@@ -231,6 +239,7 @@ export class EngineCore {
     }
     try {
       await checkKeys(store, this.parts.ring, role, this.committer);
+      await this.#beginEncryption();
       this.#unsubscribe.push(store.subscribe((notice) => this.#heard(notice)));
       this.#state = "open";
       if (role === "ingress") return;
@@ -248,6 +257,17 @@ export class EngineCore {
       await store.close().catch(() => {});
       throw error;
     }
+  }
+
+  /** Without encryption nothing here can be read that another engine has encrypted, and what this one writes is plain. */
+  async #beginEncryption(): Promise<void> {
+    const { encryption, store } = this.parts;
+    if (encryption !== null) {
+      encryption.ring.failed = (kid, error) => this.logger.keyFailed(kid, error);
+      return encryption.begin();
+    }
+    const [kid] = encryptionIds((await store.keys()).fingerprints).keys();
+    if (kid !== undefined) this.logger.plainBeside(store.name, kid);
   }
 
   /** Stops taking work, waits for what runs (at most `graceMs`), gives its runs back. Later calls wait for the first. */

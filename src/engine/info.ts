@@ -1,5 +1,6 @@
 // Runs, hooks and refused deliveries as lists and look-ups show them. No minted token is told to who has not asked for it.
 
+import { legible } from "../core/envelope.ts";
 import type { Payload } from "../core/event.ts";
 import { deliveryId } from "../core/receipt.ts";
 import { hookIdOf } from "../core/run-id.ts";
@@ -133,7 +134,7 @@ export async function refusedInfo({ parts }: EngineCore, row: HeldRow): Promise<
   return {
     deliveryId: deliveryId(delivery),
     reason: reason as RefusedDelivery["reason"],
-    detail,
+    detail: detail && legible(detail),
     receivedAt: new Date(at),
     keptUntil: new Date(until),
     runId,

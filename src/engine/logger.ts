@@ -27,7 +27,11 @@ export interface LoggerOptions {
   readonly sink: LogSink | null;
   readonly clock: Clock;
   readonly host: Pick<RunHost, "parse" | "sealText">;
+  /** Whether messages that may quote a value are left out: a log is not encrypted. */
+  readonly isDiscreet: boolean;
 }
+
+const elsewhere = "the run's timeline has its message";
 
 export class Logger {
   readonly #options: LoggerOptions;
@@ -42,7 +46,8 @@ export class Logger {
   /** A run that completed and left nothing behind is not worth a line. */
   ended(run: RunIdentity, ended: Recorded & { readonly kind: "run_ended" }): void {
     const { outcome, abandoned } = ended;
-    if (outcome.type === "failed") this.#say("error", () => `${nameOf(run)} failed: ${textOf(this.#options.host.parse(outcome.error))}`);
+    if (outcome.type === "failed")
+      this.#say("error", () => `${nameOf(run)} failed: ${this.#told(() => this.#options.host.parse(outcome.error))}`);
     this.#left(run, "ended", ended);
     if (abandoned.length > 0) this.#say("warn", () => `${nameOf(run)} ended, and ${neverStarted(abandoned.length)}`);
   }
@@ -56,19 +61,21 @@ export class Logger {
   }
 
   #left(run: RunIdentity, what: string, { warnings, unread }: Pick<RunContinued, "warnings" | "unread">): void {
-    for (const warning of warnings) this.#say("warn", () => `${nameOf(run)}: ${warning}`);
+    const { isDiscreet } = this.#options;
+    for (const warning of warnings) this.#say("warn", () => `${nameOf(run)}: ${isDiscreet ? "a warning, which run.ending has" : warning}`);
     if (unread.length > 0) this.#say("warn", () => `${nameOf(run)} ${what}, and ${neverRead(unread.length)}`);
   }
 
   blocked(run: RunIdentity, fault: Fault | null): void {
-    this.#say("error", () => `${nameOf(run)} is blocked (${fault?.reason}): ${fault?.error.message}`);
+    const why = (): string => (this.#options.isDiscreet ? this.#told(() => fault?.error) : `${fault?.error.message}`);
+    this.#say("error", () => `${nameOf(run)} is blocked (${fault?.reason}): ${why()}`);
   }
 
   /** A run was to be taken up, and could not be. `run` is how people know it. */
   stranded(run: string, error: unknown): void {
     if (this.#strandedRuns.get(run)) return;
     this.#strandedRuns.set(run, true);
-    this.#say("warn", () => `run ${run} could not be taken up, and is tried again each second: ${textOf(error)}`);
+    this.#say("warn", () => `run ${run} could not be taken up, and is tried again each second: ${this.#told(() => error)}`);
   }
 
   /** Runs have something to do, and nobody who has their code. */
@@ -94,7 +101,30 @@ export class Logger {
   /** What an observer threw. */
   listenerFailed(event: string, error: unknown): void {
     if (this.#isQuiet(`listener ${event}`)) return;
-    this.#say("error", () => `a listener of "${event}" threw, and nothing else is affected: ${textOf(error)}`);
+    this.#say("error", () => `a listener of "${event}" threw, and nothing else is affected: ${this.#told(() => error)}`);
+  }
+
+  /** The provider of encryption keys threw, or gave another key than before. */
+  keyFailed(kid: string, error: unknown): void {
+    if (this.#isQuiet(`key ${kid}`)) return;
+    this.#say("error", () => `encryption key "${kid}" cannot be had, and what needs it waits: ${textOf(error)}`);
+  }
+
+  /** Others encrypt what they write into this store. */
+  plainBeside(store: string, kid: string): void {
+    const advice = "set RINGBACK_ENCRYPTION_KEYS, or createEngine({ encryption })";
+    this.#say("warn", () => `store ${store} has values that are encrypted with key "${kid}", and this engine writes plain ones: ${advice}`);
+  }
+
+  /** Something thrown, in words; where those may be a sender's, by what it is. */
+  #told(thrown: () => unknown): string {
+    const error = thrown();
+    if (!this.#options.isDiscreet) return textOf(error);
+    if (RingbackError.is(error) && (error.code === "missing_key" || error.code === "value_corrupt" || error.code.startsWith("store_")))
+      return textOf(error);
+    const code = (error as { readonly code?: unknown } | null | undefined)?.code;
+    const name = error instanceof Error ? error.constructor.name : `a thrown ${typeof error}`;
+    return `${name}${RingbackError.is(error) ? ` (${code as string})` : ""}; ${elsewhere}`;
   }
 
   /** The app uses the engine in a way that keeps it from its work, such as reading a callback's body first. Told once a minute. */

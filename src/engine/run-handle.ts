@@ -3,6 +3,7 @@
 import { badArgument, checkOptions, kindOf, type OptionNames } from "../core/argument.ts";
 import type { Attributes } from "../core/attribute.ts";
 import { callOutcome } from "../core/call.ts";
+import { legible } from "../core/envelope.ts";
 import { endingOf, type RunEnding } from "../core/ending.ts";
 import { type RingbackError, RunNotFoundError } from "../core/errors.ts";
 import type { Recorded } from "../core/event.ts";
@@ -168,7 +169,7 @@ export class RunHandle<R = unknown> {
     const { events } = await (await this.#engine()).parts.store.chapter(row.run);
     const event = events.findLast((found) => found.kind === "run_blocked");
     if (event?.kind !== "run_blocked") return null;
-    return { reason: event.reason, message: event.message, difference: event.diff && differenceOf(event.diff) };
+    return { reason: event.reason, message: legible(event.message), difference: event.diff && differenceOf(event.diff) };
   }
 
   async #timeline(): Promise<TimelineEntry[]> {

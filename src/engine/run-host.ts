@@ -1,6 +1,7 @@
 // What runs need of the engine: values in and out of the journal, addresses for hooks, requests as code sees them.
 
 import type { RandomBytes } from "../core/clock.ts";
+import { assertReadable } from "../core/envelope.ts";
 import type { HookAddress, HookCreated, Recorded } from "../core/event.ts";
 import { RingbackError } from "../core/errors.ts";
 import type { HookPart } from "../core/hook.ts";
@@ -131,6 +132,7 @@ export class EngineRunHost implements RunHost {
   }
 
   #keep(delivery: DeliveryNumber, url: string | null, created: HookCreated, received: Received): void {
+    assertReadable(received.payload);
     if (received.payload.type !== "request") return;
     const { head, body } = received.payload;
     const { seal } = this.#options;

@@ -118,6 +118,11 @@ export class Sweep {
     this.soon();
   }
 
+  /** What kept runs aside may be over: each is tried once more. */
+  tryAll(): void {
+    this.#tried.clear();
+  }
+
   retryMisuse(run: RunNumber): void {
     if (this.#retried.has(run)) return;
     this.#retried.add(run);

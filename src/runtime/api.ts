@@ -21,6 +21,7 @@ export type { Diagnosis, KeyState, StandingRun } from "../engine/diagnosis.ts";
 export type { Disposition, Receipt } from "../core/receipt.ts";
 export type { RunEnding, UnreadPayload } from "../core/ending.ts";
 export type { Difference, TimelineEntry } from "../core/timeline.ts";
+export { encryptionKeyId, type EncryptionSecret } from "../engine/encryption-keys.ts";
 export { defaultEngine, type RotatedKeys } from "../wiring.ts";
 
 /**

@@ -37,6 +37,7 @@ export type {
 } from "../engine/observer.ts";
 export type { Health } from "../engine/health.ts";
 export type { LogSink } from "../engine/logger.ts";
+export type { EncryptionOptions, EncryptionSecret } from "../engine/encryption-keys.ts";
 export type { RetentionOptions } from "../engine/retention.ts";
 export type { AdminOptions } from "../http/admin-gate.ts";
 export type { RateLimitOptions } from "../ingress/rate-limit.ts";
