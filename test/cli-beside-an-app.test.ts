@@ -212,3 +212,25 @@ describe("beside a running app", () => {
     expect(doctor.stdout).toMatch(/✗ +blocked +changed \(w\) since .*: changed_code\n +To see why: npx ringback run changed\n/);
   });
 });
+
+describe("beside an app that encrypts", () => {
+  const secret = `e1=${"5e".repeat(32)}`;
+
+  test("it tells what it may without the keys, and the rest with them", async () => {
+    const folder = project.newFolder({ "app.js": app });
+    const running = project.startApp("app.js", { cwd: folder, env: { RINGBACK_ENCRYPTION_KEYS: secret } });
+    await running.shows(/ready \d+/);
+    const keyless = { cwd: folder };
+    const keyed = { cwd: folder, env: { RINGBACK_ENCRYPTION_KEYS: secret } };
+    expect(await project.run(["resume", "go:1", "null"], keyed)).toMatchObject({ code: 0 });
+    await running.shows(/ended bad run_failed/);
+    expect(running.output).not.toContain("no stock");
+
+    const blind = await project.run(["run", "bad"], keyless);
+    expect(blind).toMatchObject({ code: 0, stdout: expect.stringContaining('encrypted with key \"e1\", which this engine lacks') });
+    expect(blind.stdout).not.toContain("no stock");
+    expect((await project.run(["run", "bad"], keyed)).stdout).toContain("no stock");
+    expect((await project.run(["hooks"], keyless)).stdout).toContain("approval:o-1");
+    expect(await project.run(["runs"], keyless)).toMatchObject({ code: 0 });
+  });
+});

@@ -236,3 +236,56 @@ describe.each(fileModes)("encryption at rest (%s)", (mode) => {
     expect(plain.seen.length).toBeGreaterThan(10);
   });
 });
+
+describe("what is held encrypted", () => {
+  test("an early request that nobody claimed loses its sender's credentials, and nothing else", async () => {
+    const wf = workflow("late", async () => {
+      const request = await createWebhook({ token: "late", respondWith: new Response("ok") });
+      return [await request.text(), request.headers.get("authorization"), request.headers.get("x-of"), new URL(request.url).search];
+    });
+    const world = await createWorld([wf], { mode: "hot", encryption: k1, early: "late" });
+    const headers = { authorization: "Bearer 1234", "x-of": "5678", cookie: "a=b" };
+    await world.engine.resumeWebhook("late", new Request("https://x.example/?q=1", { method: "POST", body: "body", headers }));
+    await world.advance(2 * 3_600_000);
+    const [row] = await world.engine.listRefused();
+    expect(row).toMatchObject({ reason: "unclaimed", method: "POST", size: 4 });
+    const run = await world.start(wf);
+    expect(await world.engine.redeliver(row?.deliveryId ?? "")).toMatchObject({ disposition: "accepted" });
+    expect(await run.returnValue).toEqual(["body", "[removed]", "5678", "?q=1"]);
+  });
+
+  test("a refused delivery is listed, and delivered again, under the next key", async () => {
+    const k2 = `k2=${"b2".repeat(32)}`;
+    const wf = workflow("again", async () => await createHook<string>({ token: "again" }));
+    const world = await createWorld([wf], { mode: "hot", encryption: k1 });
+    await (await world.start(wf)).cancel();
+    await world.settled();
+    await world.engine.signal("again", "value", { key: "key" });
+    await world.settled();
+    const run = await world.start(wf);
+    await world.restart({ encryption: `${k2},${k1}` });
+    const [row] = await world.engine.listRefused();
+    expect(row).toMatchObject({ reason: "closed", detail: expect.stringContaining("cancelled"), size: 8 });
+    expect(await world.engine.redeliver(row?.deliveryId ?? "")).toMatchObject({ disposition: "accepted" });
+    expect(await world.engine.signal("again", "value", { key: "key" })).toMatchObject({ disposition: "duplicate" });
+    expect(await world.engine.getRun(run.runId).returnValue).toBe("value");
+  });
+});
+
+test("a log names what went wrong, and quotes nothing", async () => {
+  const fails = workflow("fails", async () => {
+    throw Object.assign(new TypeError(`no ${stem}`), { code: stem });
+  });
+  const warns = workflow("warns", async () => void Promise.reject(new Error(stem)));
+  const stops = workflow("stops", async () => {
+    createHook({ token: "wh:mine" });
+  });
+  const world = await createWorld([fails, warns, stops], { mode: "hot", encryption: k1 });
+  for (const each of [fails, warns, stops]) await world.start(each);
+  await world.settled();
+  expect(world.lines.map((line) => line.replace(/run_\w+/, "ID"))).toEqual([
+    "ringback: run ID (fails) failed: TypeError; the run's timeline has its message",
+    "ringback: run ID (warns): a warning, which run.ending has",
+    "ringback: run ID (stops) failed: RingbackError (bad_argument); the run's timeline has its message",
+  ]);
+});

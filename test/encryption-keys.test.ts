@@ -136,6 +136,7 @@ describe.each(modes)("encryption keys (%s)", (mode) => {
     const [hook] = await engine.listHooks({ runId: run.runId });
     expect(hook?.metadata).toMatchObject({ code: "missing_key" });
     expect((await engine.getRun(run.runId).timeline).map(({ event }) => event)).toContain("run_blocked");
+    expect((await engine.health()).problems).toEqual([expect.stringContaining("k1")]);
     await world.restart({ encryption: `${k2},${k1}` });
     await world.advance(60_000);
     expect(await world.engine.getRun(run.runId).returnValue).toEqual([2, 10, 7, 8]);

@@ -56,6 +56,8 @@ interface Sealed {
 
 type AppendEvent = Append["events"][number];
 
+const refreshMs = 5_000;
+
 /** Fingerprints of encryption keys stand apart from those of the keys of tokens. */
 const rememberedAs = "encryption:";
 
@@ -72,6 +74,7 @@ export class EncryptedStore extends StoreAround implements Store {
   /** Stores answer with the same object for the same hook. */
   readonly #hooks: WeakMap<HookRow["created"], HookRow["created"]> = new WeakMap();
   #isRemembered = false;
+  #refreshedAt = 0;
 
   constructor(inner: Store, ring: EncryptionKeys, random: RandomBytes) {
     super(inner);
@@ -137,7 +140,13 @@ export class EncryptedStore extends StoreAround implements Store {
     this.#isRemembered = true;
   }
 
+  /** ES3. Keys that other processes have come to use meanwhile; so many repeats that do not match are not so many looks. */
+  async #refreshNow(): Promise<void> {
+    if (this.now() - this.#refreshedAt >= refreshMs) await this.#refresh();
+  }
+
   async #refresh(): Promise<Map<string, string>> {
+    this.#refreshedAt = this.now();
     const known = encryptionIds((await this.inner.keys()).fingerprints);
     this.ring.remember(known);
     await this.ring.load(known.keys());
@@ -194,7 +203,7 @@ export class EncryptedStore extends StoreAround implements Store {
 
   /** ES3 */
   async #startAgain(start: StartRun, conflict: StartOutcome): Promise<StartOutcome> {
-    await this.#refresh();
+    await this.#refreshNow();
     const { run } = start;
     const forms = this.ring.others(this.ring.currentId).map((key) => encryptArgs(key, run.args, argsPlace(run.id)));
     if (this.ring.currentId !== null) forms.push(run.args);
@@ -222,7 +231,7 @@ export class EncryptedStore extends StoreAround implements Store {
   async #deliveredAgain(deliver: Deliver, command: Deliver, first: DeliverOutcome): Promise<DeliverOutcome> {
     const digest = deliver.digest as string;
     const scope = keyScope(deliver.address);
-    await this.#refresh();
+    await this.#refreshNow();
     const forms = this.ring.others(this.ring.currentId).map((key) => keyedDigest(key, scope, digest));
     if (this.ring.currentId !== null) forms.push(digest);
     for (const form of forms) {

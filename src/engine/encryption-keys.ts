@@ -80,6 +80,11 @@ export class EncryptionKeys {
     return [...this.#known.values()].filter((key) => key.kid !== kid);
   }
 
+  /** Ids that were met and have no key here. */
+  get missing(): string[] {
+    return [...this.#missing.keys()];
+  }
+
   /** Why there is no such key. */
   lackOf(kid: string): RingbackError {
     const why = this.#why.get(kid);
@@ -101,7 +106,7 @@ export class EncryptionKeys {
 
   /** Asks again for what is missing (EK2); true where something has come since it was last asked. */
   async retry(): Promise<boolean> {
-    await this.load([...this.#missing.keys()].filter((kid) => this.isWanted(kid)));
+    await this.load(this.missing.filter((kid) => this.isWanted(kid)));
     const hasCome = this.#hasCome;
     this.#hasCome = false;
     return hasCome;

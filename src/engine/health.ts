@@ -106,8 +106,11 @@ function leaseOf(core: EngineCore): NonNullable<Health["lease"]> {
 }
 
 function engineProblems(core: EngineCore, why: string, failedAt: Date | null, lease: Health["lease"]): string[] {
-  const { store } = core.parts;
+  const { store, encryption } = core.parts;
   const problems: string[] = [];
+  const missing = encryption?.ring.missing ?? [];
+  if (missing.length > 0)
+    problems.push(`Values are encrypted with keys that are not there: ${missing.join(", ")}. Runs that need them wait.`);
   if (!core.isOpen) problems.push("The engine is not open.");
   if (why !== "") problems.push(`Store ${store.name} does not answer: ${core.host.sealText(why).replace(/\.$/, "")}.`);
   if (failedAt !== null) problems.push(`Store ${store.name} has been failing since ${failedAt.toISOString()}.`);
