@@ -227,7 +227,7 @@ describe("beside an app that encrypts", () => {
     expect(running.output).not.toContain("no stock");
 
     const blind = await project.run(["run", "bad"], keyless);
-    expect(blind).toMatchObject({ code: 0, stdout: expect.stringContaining('encrypted with key \"e1\", which this engine lacks') });
+    expect(blind).toMatchObject({ code: 0, stdout: expect.stringContaining('encrypted with key "e1", which this engine lacks') });
     expect(blind.stdout).not.toContain("no stock");
     expect((await project.run(["run", "bad"], keyed)).stdout).toContain("no stock");
     expect((await project.run(["hooks"], keyless)).stdout).toContain("approval:o-1");
