@@ -112,12 +112,18 @@ export class EncryptedStore extends StoreAround implements Store {
     const sealed = group.map((command) => this.#sealOr(command, children));
     const outcomes = await this.inner.commit(sealed.flatMap(({ command }) => command ?? []));
     let next = 0;
-    return Promise.all(sealed.map(async (member) => this.#told(member, member.command === null ? null : (outcomes[next++] as Outcome))));
+    return Promise.all(sealed.map((member) => this.#told(member, member.command === null ? null : (outcomes[next++] as Outcome))));
   }
 
-  #told({ opened, broken }: Sealed, outcome: Outcome | null): Outcome | Promise<Outcome> {
+  /** P1: it is committed by now. What cannot be told of one member, because the store is away again, is that member's trouble. */
+  async #told({ opened, broken }: Sealed, outcome: Outcome | null): Promise<Outcome> {
     if (outcome === null) return { type: "broken", error: broken };
-    return opened === null || outcome.type === "broken" ? outcome : opened(outcome as never);
+    if (opened === null || outcome.type === "broken") return outcome;
+    try {
+      return await opened(outcome as never);
+    } catch (error) {
+      return { type: "broken", error };
+    }
   }
 
   /** P1: one that cannot be written is its own trouble. */

@@ -10,7 +10,7 @@ import type { Clock } from "../core/clock.ts";
 import { isKeyId } from "../core/envelope.ts";
 import { RingbackError } from "../core/errors.ts";
 import { Recent } from "../core/recent.ts";
-import { parseKeys } from "../ingress/key-ring.ts";
+import { type KeyRing, parseKeys } from "../ingress/key-ring.ts";
 import { type EncryptionKey, fingerprintOf } from "./cipher.ts";
 
 /** 256 bits, as bytes or as a key of the platform. */
@@ -197,7 +197,7 @@ export function mismatch(kid: string): RingbackError<"key_mismatch"> {
 
 /** What `createEngine({ encryption })` and `RINGBACK_ENCRYPTION_KEYS` say; null for no encryption. Throws `bad_argument`, `bad_keys`. */
 export function encryptionFrom(option: string | EncryptionOptions | false | undefined, clock: Clock): EncryptionKeys | null {
-  if (option === undefined || option === false || option === "") return null;
+  if (option === undefined || option === false || option === "" || option === "off") return null;
   if (typeof option === "string") return new EncryptionKeys(fromText(option), clock);
   checkOptions("createEngine({ encryption })", option, encryptionOptions);
   const { current, key } = option;
@@ -215,8 +215,20 @@ export function encryptionFrom(option: string | EncryptionOptions | false | unde
 /** `kid=secret,…`, the current one first; `off` in its place: new values stay plain. */
 function fromText(text: string): EncryptionOptions {
   const isOff = /^\s*off\s*,/.test(text);
-  const ring = parseKeys(isOff ? text.slice(text.indexOf(",") + 1) : text);
+  const ring = ringOf(isOff ? text.slice(text.indexOf(",") + 1) : text);
   return { current: isOff ? null : ring.current.kid, key: (id) => ring.get(id)?.secret };
+}
+
+/** Of two variables of the same form, it is told which one is meant. */
+function ringOf(text: string): KeyRing {
+  try {
+    return parseKeys(text);
+  } catch (error) {
+    if (!RingbackError.is(error, "bad_keys")) throw error;
+    const { reason } = error.details;
+    const message = `The encryption keys cannot be read: ${reason}. Let RINGBACK_ENCRYPTION_KEYS, or createEngine({ encryption }), be kid=secret, several with commas, the current one first; "openssl rand -hex 32" makes a secret.`;
+    throw new RingbackError("bad_keys", message, { details: { reason } });
+  }
 }
 
 function secretOf(given: unknown, argument: string): KeyObject {

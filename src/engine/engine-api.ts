@@ -80,7 +80,7 @@ export interface ResumedHook {
   readonly hookId: string;
   /** The token as it was given. */
   readonly token: string;
-  /** What the workflow said of the hook; undefined where it said nothing, an error (`unknown_class`) where it cannot be read here. */
+  /** What the workflow said of the hook; undefined where it said nothing, an error (`unknown_class`, `missing_key`) where it cannot be read here. */
   readonly metadata: unknown;
   /** When the hook was opened, by the store's clock. */
   readonly createdAt: Date;

@@ -26,7 +26,7 @@ export interface HookInfo {
   readonly isWebhook: boolean;
   /** Whether a schema judges what is delivered: a process that delivers to it must have the code that the schema stands in. */
   readonly hasSchema: boolean;
-  /** What the workflow said of it; undefined where it said nothing, an error (`unknown_class`) where it cannot be read here. */
+  /** What the workflow said of it; undefined where it said nothing, an error (`unknown_class`, `missing_key`) where it cannot be read here. */
   readonly metadata: unknown;
   /** Whether it takes deliveries; `lost` where another run held the custom token. */
   readonly state: "open" | "closed" | "lost";
