@@ -36,7 +36,15 @@ const created: Required<HookCreated> = {
 const head = { method: "method", url: "url", search: "search", headers: ["header", "value"] };
 
 const events: { readonly [K in EventKind]: Required<Extract<RunEvent, { kind: K }>> } = {
-  run_started: { kind: "run_started", workflow: "workflow", codeId: "codeId", args: "args", seed: "seed", token: "token", attributes: { name: "label" } },
+  run_started: {
+    kind: "run_started",
+    workflow: "workflow",
+    codeId: "codeId",
+    args: "args",
+    seed: "seed",
+    token: "token",
+    attributes: { name: "label" },
+  },
   run_continued: {
     kind: "run_continued",
     codeId: "codeId",
@@ -99,7 +107,7 @@ const events: { readonly [K in EventKind]: Required<Extract<RunEvent, { kind: K 
 
 /** Names, ids, addresses, words of the engine's own; a hook's own URL, whose token is sealed; what code and journal call an operation. */
 const readable: ReadonlySet<string> = new Set(
-  "kind workflow codeId seed name token hash url methods definition purpose payload type mode key id holder runId reason expected found site awaited".split(
+  "kind workflow codeId seed name token hash url methods definition purpose payload type mode key id holder runId reason expected found site awaited attributes".split(
     " ",
   ),
 );

@@ -70,11 +70,7 @@ function mapped(event: RunEvent, places: EventPlaces, map: ValueMap): RunEvent {
     case "hook_received":
       return { ...event, payload: map.payload(event.payload, () => scopePlace(places.scope(event.position))) };
     case "step_scheduled":
-      return {
-        ...event,
-        input: map.value(event.input, field(key, event.position, "input")),
-        digest: map.prose(event.digest, digestPlace(key, event)),
-      };
+      return { ...event, input: map.value(event.input, field(key, event.position, "input")), digest: digestOf(event, key, map) };
     case "step_completed":
       return { ...event, result: map.value(event.result, field(key, event.position, "result")) };
     case "step_failed":
@@ -82,16 +78,12 @@ function mapped(event: RunEvent, places: EventPlaces, map: ValueMap): RunEvent {
     case "step_retrying":
       return { ...event, error: map.value(event.error, field(key, event.position, `retry:${event.attempt}`)) };
     case "signal_aborted":
-      return {
-        ...event,
-        reason: map.value(event.reason, field(key, event.position, "reason")),
-        digest: map.prose(event.digest, digestPlace(key, event)),
-      };
+      return { ...event, reason: map.value(event.reason, field(key, event.position, "reason")), digest: digestOf(event, key, map) };
     case "child_scheduled":
       return {
         ...event,
         start: { ...event.start, args: map.args(event.start.args, argsPlace(event.start.id)) },
-        digest: map.prose(event.digest, digestPlace(key, event)),
+        digest: digestOf(event, key, map),
       };
     case "child_ended":
       return { ...event, outcome: mapOutcome(event.outcome, () => runPlace(places.awaited(event.position)), map) };
@@ -131,10 +123,10 @@ function mapped(event: RunEvent, places: EventPlaces, map: ValueMap): RunEvent {
 
 /** Of a hook: what its author said of it, and what its senders are answered. */
 export function mapHook<H extends HookCreated>(created: H, key: string, map: ValueMap): H {
-  const { position, turn, metadata, response, digest } = created;
+  const { position, turn, metadata, response } = created;
   return {
     ...created,
-    digest: map.prose(digest, digestPlace(key, created)),
+    digest: digestOf(created, key, map),
     metadata: metadata === null ? null : map.value(metadata, field(key, position, `metadata:${turn}`)),
     response: response.mode === "static" ? { mode: "static", answer: map.answer(response.answer, staticPlace) } : response,
   };
@@ -156,9 +148,15 @@ function warnings(texts: readonly string[], key: string, map: ValueMap): string[
   return texts.map((text, index) => map.prose(text, `run:${key}:warning:${index}`));
 }
 
+interface Digested {
+  readonly position: number;
+  readonly turn: number;
+  readonly digest: string;
+}
+
 /** Two openings of one named hook differ by their turn. */
-function digestPlace(key: string, { position, turn }: { readonly position: number; readonly turn: number }): string {
-  return field(key, position, `digest:${turn}`);
+function digestOf({ position, turn, digest }: Digested, key: string, map: ValueMap): string {
+  return map.prose(digest, field(key, position, `digest:${turn}`));
 }
 
 function field(key: string, position: number, name: string): string {
