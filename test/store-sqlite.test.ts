@@ -64,6 +64,19 @@ test("every connection syncs each commit: the first, a second one, and one on a 
   reopened.close();
 });
 
+test("a connection waits for others from its first look at the file on", async () => {
+  const Real = await loadDriver();
+  const asked: string[] = [];
+  const recorded = class extends (Real as new (path: string) => Database) {
+    override exec(sql: string): void {
+      asked.push(sql);
+      super.exec(sql);
+    }
+  };
+  connect(recorded, { path: newPath(), store: "test" }).close();
+  expect(asked[0]).toBe("pragma busy_timeout=5000");
+});
+
 test("a connection that does not take a durable setting is refused", async () => {
   const Real = await loadDriver();
   class Careless extends (Real as new (path: string) => Database) {

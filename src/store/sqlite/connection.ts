@@ -42,6 +42,8 @@ export function connect(driver: Driver, options: ConnectOptions): Database {
   const database = new driver(options.path);
   try {
     assertVersion(database, options.store);
+    // First of all: others may be recovering the file, or making it, and to look at it is to wait for them.
+    database.exec(`pragma busy_timeout=${busyMs}`);
     // Only a new file takes it. It costs 6 % of SQLite's part of a callback, and lets the file shrink while callbacks are taken: VACUUM
     // would stop them.
     database.exec("pragma auto_vacuum=INCREMENTAL");
