@@ -19,6 +19,7 @@ export const env: typeof own.env = index.env;
 export const fetch: typeof own.fetch = index.fetch;
 export const getStepMetadata: typeof own.getStepMetadata = index.getStepMetadata;
 export const getWorkflowMetadata: typeof own.getWorkflowMetadata = index.getWorkflowMetadata;
+export const getWritable: typeof own.getWritable = index.getWritable;
 export const patched: typeof own.patched = index.patched;
 export const race: typeof own.race = index.race;
 export const random: typeof own.random = index.random;

@@ -11,6 +11,7 @@ import {
   createWebhook,
   defineHook,
   FatalError,
+  getWritable,
   type RequestWithResponse,
   type Workflow,
   sleep,
@@ -288,4 +289,34 @@ test("a log names what went wrong, and quotes nothing", async () => {
     "ringback: run ID (warns): a warning, which run.ending has",
     "ringback: run ID (stops) failed: RingbackError (bad_argument); the run's timeline has its message",
   ]);
+});
+
+test("what steps write to streams, and streams that are passed on, stand nowhere; who reads has them, also after a rotation", async () => {
+  const mark = `${stem}00001`;
+  const echo = step("echo stream", async (stream: ReadableStream<string>) => {
+    const writer = getWritable({ namespace: "out" }).getWriter();
+    for await (const chunk of stream) await writer.write(chunk);
+    return ReadableStream.from([`${mark} back`]);
+  });
+  const streams = workflow("streams", async (given: ReadableStream<string>) => {
+    const back = await echo(given);
+    await createHook({ token: "streams" });
+    return { again: await echo(given), back };
+  });
+  const world = await createWorld([streams], { mode: "hot", encryption: k1 });
+  const run = await world.start(streams, ReadableStream.from([mark, `${mark} too`]));
+  expect([found(world).forms, found(world).numbers.size]).toEqual([[], 0]);
+  await world.restart({ encryption: `k2=${"b2".repeat(32)},${k1}` });
+  await world.engine.resumeHook("streams", null);
+  await world.settled();
+  const { again, back } = await world.engine.getRun<{ again: ReadableStream; back: ReadableStream }>(run.runId).returnValue;
+  const read = async (stream: ReadableStream): Promise<unknown[]> => {
+    const chunks: unknown[] = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    return chunks;
+  };
+  expect([await read(again), await read(back)]).toEqual([[`${mark} back`], [`${mark} back`]]);
+  const twice = [mark, `${mark} too`];
+  expect(await read(world.engine.getRun(run.runId).getReadable({ namespace: "out" }))).toEqual([...twice, ...twice]);
+  expect([found(world).forms, found(world).numbers.size]).toEqual([[], 0]);
 });

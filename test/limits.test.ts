@@ -17,6 +17,7 @@ import type { WebhookOptions } from "../src/styles/plain/hook.ts";
 import { createWorld, type World } from "./harness.ts";
 import { doorRows, type Row } from "./limit-door.ts";
 import { keptRows } from "./limit-kept.ts";
+import { streamRows } from "./limit-stream.ts";
 
 const x = (length: number): string => "x".repeat(length);
 const told = (call: Promise<unknown> | (() => unknown)): Promise<string> =>
@@ -77,6 +78,7 @@ const posted = (world: World, init: RequestInit): Promise<Response> => world.eng
 const table: { readonly [name in Limit]: Row } = {
   ...doorRows,
   ...keptRows,
+  ...streamRows,
   bodyBytes: {
     refused: 413,
     taken: 202,

@@ -14,6 +14,7 @@ import { ask, type Database, type Driver, loadDriver, prepare, type Statement } 
 import { commitGroup } from "../src/store/sqlite/group.ts";
 import * as read from "../src/store/sqlite/read.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
+import { readStream } from "../src/store/sqlite/stream.ts";
 import { Tables } from "../src/store/sqlite/table.ts";
 import { createManualClock, type ManualClock } from "../src/testing/manual-clock.ts";
 import { deliver, hookCreated, minted, newRun, runEnded, start } from "../src/testing/law/world.ts";
@@ -162,7 +163,23 @@ test("a file of a later version is left alone", async () => {
   const database = new (await loadDriver())(path);
   database.exec("pragma user_version=99");
   database.close();
-  await expect(openStore(path)).rejects.toMatchObject({ code: "store_newer", details: { found: 99, known: 4 } });
+  await expect(openStore(path)).rejects.toMatchObject({ code: "store_newer", details: { found: 99, known: 5 } });
+});
+
+test("a file from before runs had streams is brought up to date, with what is in it", async () => {
+  const path = newPath();
+  const earlier = await openStore(path);
+  const [outcome] = await earlier.commit([start("old")]);
+  await earlier.close();
+  const database = new (await loadDriver())(path);
+  database.exec("drop table chunks; drop table streams; drop table streamed_on; pragma user_version=4");
+  database.close();
+  const store = await openStore(path);
+  const { run, fence } = (outcome as { row: { run: number; fence: number } }).row;
+  await store.commit([{ op: "write", run, fence, stream: "=", chunks: ["=1"], isLast: false }]);
+  expect(await store.stream({ run, stream: "=", from: 0, bytes: 9 })).toMatchObject({ chunks: ["=1"], length: 1 });
+  expect((await store.describe()).versions["format"]).toBe("5");
+  await store.close();
 });
 
 test("a file that is no database, or a damaged one, is called so", async () => {
@@ -289,6 +306,7 @@ test("no statement of a callback or of a worker's rounds reads a whole table", a
     deliver(minted("run-1"), { key: "k" }),
     deliver({ token: "t" }),
     { op: "claim", run: 2, worker: "A" },
+    { op: "write", run: 1, fence: 1, stream: "=", chunks: ["=1"], isLast: false },
     { op: "park", run: 1, fence: 1, seen: 4 },
   );
   commit({ op: "fire", run: 1, position: 1, early: true }, { op: "cancel", run: 2, graceMs: 5 }, append(2, runEnded()), {
@@ -298,6 +316,7 @@ test("no statement of a callback or of a worker's rounds reads a whole table", a
     by: "workflow",
   });
   tables.forget();
+  readStream(tables, { run: 1, stream: "=", from: -1, bytes: 9 });
   read.readRunnable(tables, "A", ["w"], 10);
   read.readBlocked(tables, "w", "c", 10);
   read.readDue(tables, 1, 10);

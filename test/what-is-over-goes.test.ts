@@ -179,7 +179,10 @@ describe.each(modes)("%s", (mode) => {
     await w.engine.ingress(new Request(url, { method: "POST", body: "the body" }));
     await w.settled();
     await run.returnValue;
-    await expect(run.delete()).rejects.toMatchObject({ code: "run_open", message: expect.stringContaining("passed a request on to run") });
+    await expect(run.delete()).rejects.toMatchObject({
+      code: "run_open",
+      message: expect.stringContaining("passed a request or a stream on to run"),
+    });
     await w.advance(2 * day);
     await w.restart();
     for (const [id, token] of [

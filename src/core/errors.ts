@@ -55,6 +55,7 @@ export interface ErrorDetails {
   schema_unavailable: { run: string };
   no_public_url: { token: string };
   base_url_required: Record<never, never>;
+  stream_closed: { run: string; namespace: string; by: "closed" | "ended" | "attempt" };
   step_timeout: { step: string; timeoutMs: number; attempt: number };
   store_in_use: { path: string; pid: number | null };
   store_not_found: { store: string };

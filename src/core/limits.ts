@@ -44,7 +44,10 @@ export type Limit =
   | "keysMs"
   | "purgedRows"
   | "warnings"
-  | "warningCharacters";
+  | "warningCharacters"
+  | "streamChunkBytes"
+  | "streamChunks"
+  | "streamBufferedBytes";
 
 export const limits: {
   readonly [name in Limit]: number;
@@ -126,6 +129,12 @@ export const limits: {
   warnings: 100,
   /** One warning, and why one delivery was refused. They quote what was thrown, or sent, and that may be anything. */
   warningCharacters: 1_000,
+  /** One chunk of a stream, serialised: a commit that callbacks wait for writes it whole. Files come in pieces of 64 KiB. */
+  streamChunkBytes: 1024 * 1024,
+  /** Chunks of one stream: a day and more of ten in a second. */
+  streamChunks: 1_000_000,
+  /** What one attempt of a step has written to a stream and is not committed, and what `start` reads of streams: it is in memory. */
+  streamBufferedBytes: 16 * 1024 * 1024,
 };
 
 /** `what` is over a limit, in bytes. */

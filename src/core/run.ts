@@ -35,22 +35,25 @@ import { Pending } from "./pending.ts";
 import { createRandom, type Random } from "./random.ts";
 import { type Reading, whenSettled } from "./reader.ts";
 import { Recording } from "./replay.ts";
-import { comparable, type Unfinished } from "./serialise.ts";
+import { comparable, type Serialiser } from "./serialise.ts";
 import type { Given, SignalData } from "./signal.ts";
+import type { StreamReference } from "./stream.ts";
 import { textOf } from "./thrown.ts";
 
 /** What a run needs of its surroundings; none of it may depend on time, chance or other runs. */
 export interface RunHost {
-  serialise(value: unknown, what: string): Serialised;
+  serialise(value: unknown, what: string, limitBytes?: number): Serialised;
   /**
    * As `serialise`, where a value may hold requests and responses of the author's, whose bodies are read as they come, and where `signals`
-   * are asked for, signals that may still be aborted: these are added there.
+   * are asked for, signals that may still be aborted: these are added there. Streams go to `takeStream`.
    */
-  serialiseWithBodies(value: unknown, what: string, limitBytes?: number, signals?: AbortSignal[]): Serialised | Unfinished;
+  serialiseWithBodies: Serialiser["serialiseWithBodies"];
   /** Something thrown; never refuses. */
   serialiseThrown(thrown: unknown, what: string): Serialised;
   /** `revive` makes the signals in it. */
   parse(text: Serialised, revive?: (signal: SignalData) => AbortSignal): unknown;
+  /** A stream of a run, as whoever asks may use it: workflow code may pass it on, a step may read it, or write to it. */
+  reviveStream(reference: StreamReference): object;
   /** 64 bits of a text's hash, 16 hex digits. */
   digest(text: string): string;
   /** Where the outside reaches this engine. Throws `base_url_required`. */

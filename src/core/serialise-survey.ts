@@ -7,6 +7,7 @@ import { limits } from "./limits.ts";
 import { bodyOf, CapturedRequest, flatten, type ResponseRecord } from "./request.ts";
 import { type AnyFunction, referenceOf, type References } from "./reference.ts";
 import { SecretReference } from "./secret.ts";
+import { type StreamReference, streamReferenceOf, writeReference } from "./stream.ts";
 import type { Classes } from "./serialise-class.ts";
 import { errorData, isError } from "./serialise-error.ts";
 import type { SignalData } from "./signal.ts";
@@ -23,6 +24,7 @@ export type Tag =
   | "Response"
   | "Delivery"
   | "Secret"
+  | "Stream"
   | "Body";
 
 interface StandIn {
@@ -54,7 +56,11 @@ export interface Looking {
   readonly store: object | undefined;
   /** Paths are shown, and a key may be a URL with a token. */
   readonly sealText: (text: string) => string;
+  /** Takes a stream of the author's, to be read into the one that is referred to. */
+  readonly takeStream?: TakeStream | undefined;
 }
+
+export type TakeStream = (stream: ReadableStream) => StreamReference;
 
 interface State extends Looking {
   readonly what: string;
@@ -251,6 +257,8 @@ function lookIntoInstance(state: State, value: object, prototype: object, depth:
   if (className !== undefined && registered?.serialise) {
     return lookIntoRegistered(state, value, { name: className, data: registered.serialise(value) }, depth);
   }
+  const reference = streamReferenceOf(value);
+  if (reference !== null) return standIn(state, value, "Stream", writeReference(reference));
   if (value instanceof SecretReference) return standIn(state, value, "Secret", value.name);
   if (CapturedRequest.isCaptured(value)) return standInForCaptured(state, value);
   if (isError(value)) return lookIntoError(state, value, depth);
@@ -266,6 +274,7 @@ function lookIntoInstance(state: State, value: object, prototype: object, depth:
   if (tag === "Headers") return standIn(state, value, "Headers", flatten(value as Headers));
   if (tag === "Request") return standInForRequest(state, value as Request);
   if (tag === "Response") return standInForResponse(state, value as Response);
+  if (tag === "ReadableStream") return standInForStream(state, value as ReadableStream);
   if (Object.getPrototypeOf(prototype) === null && tag === "Object") return lookIntoPlain(state, value as Record<string, unknown>, depth);
   throw refusal(state.what, pathOf(state), nameOf(value, prototype, tag));
 }
@@ -344,6 +353,14 @@ function standInForResponse(state: State, response: Response): void {
   standIn(state, response, "Response", { ...record, body: body(state, response) });
 }
 
+/** A stream of the author's. What takes it reads it; elsewhere there is nobody to. */
+function standInForStream(state: State, stream: ReadableStream): void {
+  const path = pathOf(state);
+  if (state.takeStream === undefined) throw streamNotInHand(state.what, path);
+  if (stream.locked) throw refusal(state.what, path, "ReadableStream that somebody is reading already");
+  standIn(state, stream, "Stream", writeReference(state.takeStream(stream)));
+}
+
 /** The place of a body in its stand-in. Bytes come in microtasks at best, so they are filled in afterwards. */
 function body(state: State, owner: Request | Response): object | null {
   if (owner.body === null) return null;
@@ -359,6 +376,11 @@ function body(state: State, owner: Request | Response): object | null {
 export function bodyNotInHand(what: string, path: string, cause?: unknown): RingbackError<"body_not_in_hand"> {
   const message = `${what} cannot be stored: the body of ${path} is not in hand. Read it first (await response.text()) and pass the result, or make the response in a step.`;
   return new RingbackError("body_not_in_hand", message, { details: { path }, ...(cause === undefined ? {} : { cause }) });
+}
+
+function streamNotInHand(what: string, path: string): RingbackError<"body_not_in_hand"> {
+  const message = `${what} cannot be stored: ${path} is a stream, which cannot be read here. Read it first and pass what it holds, or make it in a step and return it from there.`;
+  return new RingbackError("body_not_in_hand", message, { details: { path } });
 }
 
 function standIn(state: State, value: object, tag: Tag, data: unknown): void {

@@ -19,8 +19,9 @@ import { type Reference, References } from "./reference.ts";
 import { SecretReference } from "./secret.ts";
 import { type Classes, createClasses } from "./serialise-class.ts";
 import { bareError, createError, type ErrorData, fillError } from "./serialise-error.ts";
-import { bodyNotInHand, isJson, protoKey, refusal, type Survey, survey } from "./serialise-survey.ts";
+import { bodyNotInHand, isJson, protoKey, refusal, type Survey, survey, type Tag, type TakeStream } from "./serialise-survey.ts";
 import type { SignalData } from "./signal.ts";
+import { readReference, type StreamReference } from "./stream.ts";
 import { textOf } from "./thrown.ts";
 
 /** A value whose bodies are still being read. */
@@ -36,9 +37,15 @@ export interface Serialiser {
   serialise(value: unknown, what: string, limitBytes?: number): Serialised;
   /**
    * As `serialise`, but bodies are cloned now and read as they come; `Unfinished` only where there is one. Signals that may still be aborted
-   * are added to `signals`, in the order of their places; without it they are refused.
+   * are added to `signals`, in the order of their places; without it they are refused. Streams go to `takeStream`.
    */
-  serialiseWithBodies(value: unknown, what: string, limitBytes?: number, signals?: AbortSignal[]): Serialised | Unfinished;
+  serialiseWithBodies(
+    value: unknown,
+    what: string,
+    limitBytes?: number,
+    signals?: AbortSignal[],
+    takeStream?: TakeStream,
+  ): Serialised | Unfinished;
   /** Something thrown; never refuses it. What cannot be stored of it is left out. */
   serialiseThrown(thrown: unknown, what: string): Serialised;
   /** A new value at each call. Throws `unknown_class`, `delivery_not_loaded`, `missing_key`, `value_corrupt`. */
@@ -53,10 +60,12 @@ export interface SerialiserOptions {
   readonly revive?: (delivery: number) => CapturedRequest | undefined;
   /** Whose deliveries may be referred to. */
   readonly store?: object;
+  /** A stream of a run, for whoever asks for the value. */
+  readonly reviveStream?: (reference: StreamReference) => object;
 }
 
 export function createSerialiser(options: SerialiserOptions): Serialiser {
-  const { seal, classes = createClasses(), references = new References(), revive = () => undefined, store } = options;
+  const { seal, classes = createClasses(), references = new References(), store } = options;
   const looking = { classes, references, store, sealText: seal.sealText };
   const sealBytes = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(seal.sealBytes(bytes)).buffer;
   const write = (value: unknown, what: string, found: Survey): string => {
@@ -71,7 +80,7 @@ export function createSerialiser(options: SerialiserOptions): Serialiser {
     if (bytes > limitBytes) throw tooLarge(what, limitBytes, bytes);
     return seal.sealText(text);
   };
-  const names = { classes, references, revive };
+  const names = { classes, references, revive: options.revive ?? noRequests, reviveStream: options.reviveStream ?? noStreams };
   const revivers = createRevivers(names, []);
   const operations = {
     fromArrayBuffer: (buffer: ArrayBuffer): ArrayBuffer => new Uint8Array(seal.revealBytes(new Uint8Array(buffer))).buffer,
@@ -82,10 +91,10 @@ export function createSerialiser(options: SerialiserOptions): Serialiser {
     finish(asJson(value) ?? write(value, what, survey(value, what, {}, looking)), what, limitBytes);
   return {
     serialise,
-    serialiseWithBodies(value, what, limitBytes = limits.valueBytes, signals) {
+    serialiseWithBodies(value, what, limitBytes = limits.valueBytes, signals, takeStream) {
       const json = asJson(value);
       if (json !== null) return finish(json, what, limitBytes);
-      const found = survey(value, what, { mayWait: true, signals }, looking);
+      const found = survey(value, what, { mayWait: true, signals }, { ...looking, takeStream });
       const text = write(value, what, found);
       const { coming } = found;
       const [first] = coming;
@@ -136,11 +145,29 @@ export function comparable(text: Serialised): string {
 export function deliveriesIn(text: Serialised): number[] {
   const envelope = text.startsWith("#") ? envelopeOf(text) : null;
   if (envelope !== null) return envelope.deliveries === "" ? [] : envelope.deliveries.split(",").map(Number);
-  if (text.startsWith("=") || !text.includes('["Delivery",')) return [];
+  return taggedIn<number>(text, "Delivery");
+}
+
+/** The ids of the runs whose streams a text gives to read, each once, in order. */
+export function streamOwnersIn(text: Serialised): string[] {
+  const references = taggedIn<string>(text, "Stream").map(readReference);
+  return [...new Set(references.filter(({ kind }) => kind === "readable").map(({ run }) => run))];
+}
+
+function taggedIn<T>(text: Serialised, tag: Tag): T[] {
+  if (text.startsWith("=") || !text.includes(`["${tag}",`)) return [];
   const entries = JSON.parse(comparable(text)) as unknown[];
-  const found = new Set<number>();
-  for (const entry of entries) if (Array.isArray(entry) && entry[0] === "Delivery") found.add(entries[entry[1] as number] as number);
+  const found = new Set<T>();
+  for (const entry of entries) if (Array.isArray(entry) && entry[0] === tag) found.add(entries[entry[1] as number] as T);
   return [...found];
+}
+
+function noRequests(): undefined {
+  return undefined;
+}
+
+function noStreams({ run }: StreamReference): never {
+  throw new TypeError(`A stored value refers to a stream of run ${run}, and nobody here knows of streams.`);
 }
 
 function partsOf(text: string): [values: string, stacks: string | null] {
@@ -247,7 +274,7 @@ function instanceOf(classes: Classes, name: string, data: unknown): object {
 }
 
 function createRevivers(
-  { classes, references, revive }: Required<Pick<SerialiserOptions, "classes" | "references" | "revive">>,
+  { classes, references, revive, reviveStream }: Required<Pick<SerialiserOptions, "classes" | "references" | "revive" | "reviveStream">>,
   stacks: readonly string[],
   reviveSignal: (signal: SignalData) => AbortSignal = signalOf,
 ): NonNullable<Parameters<typeof parseText>[1]> {
@@ -265,6 +292,7 @@ function createRevivers(
     Reference: ({ kind, name, closure }: Reference) => references.find({ kind, name }, closure),
     AbortSignal: reviveSignal,
     Secret: (name: string) => new SecretReference(name),
+    Stream: (text: string) => reviveStream(readReference(text)),
     Headers: (headers: readonly string[]) => new Headers(pairs(headers)),
     Request: ({ method, url, headers, body }: RequestData) => new CapturedRequest({ method, url, headers, body: bytesOf(body) }),
     Response: ({ body, ...record }: ResponseRecord & { readonly body: ArrayBuffer | null }) => storedResponse(record, body),

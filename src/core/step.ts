@@ -10,7 +10,7 @@ import { toDue } from "./duration.ts";
 const defaults = { maxRetries: 3, backoff: 1_000, maxBackoff: 300_000 } as const;
 
 /** What the next attempt would meet again. */
-const hopeless: ReadonlySet<ErrorCode> = new Set(["unserialisable", "too_large", "bad_argument"]);
+const hopeless: ReadonlySet<ErrorCode> = new Set(["unserialisable", "too_large", "bad_argument", "stream_closed"]);
 
 export type AfterFailure = { readonly type: "give_up" } | { readonly type: "retry"; readonly dueAt: number };
 

@@ -44,6 +44,10 @@ export function answerPlace(delivery: number): string {
 }
 /** Of a hook's static answer: it outlives run and hook, with the keys of what they took. */
 export const staticPlace = "answer:static";
+/** Of every chunk of a stream: which number it gets is known once it is committed. */
+export function chunkPlace(runKey: string, stream: string): string {
+  return `stream:${runKey}:${stream}`;
+}
 export function outcomePlace(runId: string): string {
   return `outcome:${runId}`;
 }

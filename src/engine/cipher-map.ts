@@ -1,7 +1,7 @@
 // What is made of each value on its way into a store, and out of it.
 
 import type { RandomBytes } from "../core/clock.ts";
-import { asSpoiled, encryptedHead, envelopeOf, isEncrypted, unreadText } from "../core/envelope.ts";
+import { asSpoiled, encryptedHead, envelopeOf, isEncrypted, unreadable, unreadText } from "../core/envelope.ts";
 import type { Answer, Payload } from "../core/event.ts";
 import { deliveriesIn } from "../core/serialise.ts";
 import type { ValueMap } from "../core/value-map.ts";
@@ -156,4 +156,13 @@ export class Decrypting implements ValueMap {
 
 function unread(headers: readonly string[]): string[] {
   return headers.map((text) => unreadText(text) ?? text);
+}
+
+/** An answer that could not be opened as it was tried. */
+export function isSpoiled({ headers }: Answer): boolean {
+  return unreadable(encryptedHead(headers) ?? "")?.code === "value_corrupt";
+}
+
+export function isSealed(payload: Payload): boolean {
+  return payload.type === "value" ? isEncrypted(payload.value) : encryptedHead(payload.head.headers) !== null;
 }

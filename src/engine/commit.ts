@@ -153,9 +153,10 @@ function passCrashPoints(group: readonly Member[], when: "before_commit" | "afte
   }
 }
 
-function committedBy(command: Command): "deliver" | "append" | "step" | "answer" | "continue" | "end" | null {
+function committedBy(command: Command): "deliver" | "append" | "step" | "write" | "answer" | "continue" | "end" | null {
   if (command.op === "deliver") return "deliver";
   if (command.op === "decide") return "answer";
+  if (command.op === "write") return "write";
   if (command.op !== "append") return null;
   const kind = command.events.at(-1)?.kind;
   if (kind === "run_continued") return "continue";

@@ -12,6 +12,8 @@ export type CrashPoint =
   | "step.before_body"
   | "step.before_commit"
   | "step.after_commit"
+  | "write.before_commit"
+  | "write.after_commit"
   | "answer.before_commit"
   | "answer.after_commit"
   | "continue.before_commit"

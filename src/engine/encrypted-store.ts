@@ -5,8 +5,7 @@
 // ES3. A repeat is a repeat whatever key is current: what a store compares is tried in the forms it has under the other keys, too.
 
 import type { RandomBytes } from "../core/clock.ts";
-import { encryptedHead, isEncrypted, unreadable } from "../core/envelope.ts";
-import type { Answer, Payload, Recorded } from "../core/event.ts";
+import type { Payload, Recorded } from "../core/event.ts";
 import { hookScope, keyScope } from "../core/run-row.ts";
 import {
   answerPlace,
@@ -40,9 +39,12 @@ import type {
   StartOutcome,
   StartRun,
   Store,
+  StreamPart,
+  StreamPlace,
 } from "../store/port.ts";
 import { encryptArgs, fingerprintOf, keyedDigest } from "./cipher.ts";
-import { Decrypting, Encrypting, Restoring } from "./cipher-map.ts";
+import { Decrypting, Encrypting, isSealed, isSpoiled, Restoring } from "./cipher-map.ts";
+import { openPart, sealStreams, sealWrite } from "./encrypted-stream.ts";
 import { type EncryptionKeys, mismatch } from "./encryption-keys.ts";
 import { StoreAround } from "./store-around.ts";
 import { Places, type RunEventPlaces } from "./place.ts";
@@ -104,6 +106,7 @@ export class EncryptedStore extends StoreAround implements Store {
   async commit(group: readonly Command[]): Promise<readonly Outcome[]> {
     const children = new Map<AppendEvent, string>();
     for (const command of group) {
+      if (command.op === "write") await this.#places.identify(command.owner ?? command.run);
       if (command.op !== "append") continue;
       if (this.#places.known(command.run) === null) await this.#places.identify(command.run);
       for (const event of command.events) if (event.kind === "child_scheduled") await this.#findChild(command.run, event, children);
@@ -167,6 +170,8 @@ export class EncryptedStore extends StoreAround implements Store {
         return this.#sealDeliver(command);
       case "append":
         return this.#sealAppend(command, children);
+      case "write":
+        return { command: sealWrite(command, this.#places.known(command.owner ?? command.run), () => this.#encrypting()), opened: null };
       case "hold":
         return { command: this.#sealHold(command), opened: null };
       case "decide":
@@ -201,7 +206,11 @@ export class EncryptedStore extends StoreAround implements Store {
       return { ...outcome, event: { ...outcome.event, args: run.args } };
     };
     return {
-      command: { ...start, run: { ...run, args } },
+      command: {
+        ...start,
+        run: { ...run, args },
+        ...(start.streams && { streams: sealStreams(start.streams, run.key, () => this.#encrypting()) }),
+      },
       opened: (outcome: StartOutcome) =>
         outcome.type === "conflict" && outcome.row.workflow === run.workflow ? this.#startAgain(start, outcome).then(told) : told(outcome),
     };
@@ -400,6 +409,12 @@ export class EncryptedStore extends StoreAround implements Store {
     return this.#opened((map) => mapOutcome(outcome, () => outcomePlace(place.id), map));
   }
 
+  async stream(place: StreamPlace): Promise<StreamPart | null> {
+    const part = await this.inner.stream(place);
+    const owner = part && (await this.#places.identify(place.run));
+    return part && owner && this.#opened((map) => openPart(part, owner, place.stream, map));
+  }
+
   async hook(address: Address): Promise<HookRow | null> {
     const row = await this.inner.hook(address);
     return row && this.#hook(row);
@@ -445,15 +460,7 @@ export class EncryptedStore extends StoreAround implements Store {
 
 /** Whether it may hold values. */
 function isWriting({ op }: Command): boolean {
-  return op === "start" || op === "deliver" || op === "append" || op === "hold" || op === "decide";
-}
-
-function isSpoiled({ headers }: Answer): boolean {
-  return unreadable(encryptedHead(headers) ?? "")?.code === "value_corrupt";
-}
-
-function isSealed(payload: Payload): boolean {
-  return payload.type === "value" ? isEncrypted(payload.value) : encryptedHead(payload.head.headers) !== null;
+  return op === "start" || op === "deliver" || op === "append" || op === "write" || op === "hold" || op === "decide";
 }
 
 function unknownCommand(command: never): never {

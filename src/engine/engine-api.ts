@@ -13,10 +13,10 @@ import type { Sending } from "./deliver.ts";
 import type { EngineCore } from "./engine.ts";
 import { type HookInfo, hookId, hookInfo, metadataOf, type RefusedDelivery, type RunInfo, refusedInfo, runInfo } from "./info.ts";
 import { callingRun, callingStep, durably } from "./realm.ts";
-import { refusal } from "./refusal.ts";
+import { refusal, runNotFound } from "./refusal.ts";
 import type { Purged } from "./retention.ts";
 import type { StartWith } from "./run-control.ts";
-import { RunHandle, runNotFound } from "./run-handle.ts";
+import { RunHandle } from "./run-handle.ts";
 import { definitionOf, type WorkflowFunction } from "./workflow.ts";
 
 /** How a run is started. */

@@ -169,6 +169,7 @@ export class EngineCore {
     return new Sweep(store, this.worker, registry, clock, {
       look: () => {
         void this.door.takeClaimed(); // schemas think as long as they like: runs do not wait for them
+        this.host.streams.look();
         return Promise.all([this.timers.look(), this.waiters.look(), this.answers.look(), this.#lookForKeys()]);
       },
       orphaned: (workflow) => this.logger.orphaned(workflow),
@@ -194,8 +195,9 @@ export class EngineCore {
   }
 
   #createSteps(): Steps {
-    const { clock, concurrency, random } = this.parts;
+    const { store, clock, concurrency, random } = this.parts;
     return new Steps(this.committer, this.host, {
+      store,
       clock,
       concurrency,
       chance: () => Buffer.from(random(4)).readUInt32LE() / 2 ** 32,
@@ -308,6 +310,7 @@ export class EngineCore {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     this.waiters.close(closedError());
     this.answers.close(closedError());
+    this.host.streams.close(closedError());
     await this.parts.store.close();
   }
 
@@ -377,6 +380,10 @@ export class EngineCore {
         break;
       case "ended":
         this.waiters.ended(notice.id);
+        this.host.streams.came(notice.id);
+        break;
+      case "streamed":
+        this.host.streams.came(notice.id);
         break;
       case "decided":
         void this.answers.heard(notice.delivery);
@@ -392,6 +399,7 @@ export class EngineCore {
         if (this.parts.role === "worker") void this.timers.look();
         void this.waiters.look();
         void this.answers.look();
+        this.host.streams.look();
     }
   }
 }

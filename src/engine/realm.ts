@@ -10,7 +10,7 @@ import { patchGlobals } from "./realm/globals.ts";
 import { watchErrors } from "./realm/stray.ts";
 import { holdTicks } from "./realm/turn.ts";
 
-export { afresh, callingRun, callingStep, inStep } from "./realm/context.ts";
+export { afresh, callingRun, callingStep, inStep, type StepContext } from "./realm/context.ts";
 export { durably, here, onMisuse } from "./realm/guard.ts";
 export { asMisuse, takeTurn, takeTurns } from "./realm/turn.ts";
 

@@ -1,6 +1,6 @@
-// What became of a delivery that was not taken, as the error its caller gets.
+// What became of a delivery that was not taken, and a run that is not there, as the error its caller gets.
 
-import { HookClosedError, HookNotFoundError, InvalidPayloadError, type RingbackError } from "../core/errors.ts";
+import { HookClosedError, HookNotFoundError, InvalidPayloadError, type RingbackError, RunNotFoundError } from "../core/errors.ts";
 import { shortened } from "../core/json.ts";
 import type { ClosedBy, Receipt } from "../core/receipt.ts";
 import type { RunHost } from "../core/run.ts";
@@ -29,4 +29,8 @@ export function refusal(host: Pick<RunHost, "sealText">, token: string, receipt:
   }
   const message = `No hook has the token "${shown}". Check the token, and that the run has come to the hook.`;
   return new HookNotFoundError(message, { details: { token: shown } });
+}
+
+export function runNotFound(run: string): RingbackError {
+  return new RunNotFoundError(`No run "${run}" in this store.`, { details: { run } });
 }

@@ -8,6 +8,7 @@ import { checkClaim, tokenTaken } from "../core/custom-token.ts";
 import { checkRunId, operationId } from "../core/run-id.ts";
 import type { RunRow } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
+import { PassedStreams } from "./stream-pass.ts";
 
 /** How a run is to begin. */
 export interface StartWith {
@@ -36,8 +37,10 @@ export class RunControl {
     checkRunId(runId, host.sealText);
     if (token !== undefined) checkClaim(token, host.sealText);
     const isHere = parts.role === "worker" && parts.registry.workflow(workflow.name) !== null;
-    const text = host.serialiseWithBodies(args, `the arguments of workflow ${workflow.name}`);
+    const passed = new PassedStreams(host, runId);
+    const text = host.serialiseWithBodies(args, `the arguments of workflow ${workflow.name}`, undefined, undefined, passed.take);
     const serialised = typeof text === "string" ? text : await text.text;
+    const streams = passed.isEmpty ? {} : { streams: await passed.read() };
     const run = {
       id: runId,
       workflow: workflow.name,
@@ -48,7 +51,14 @@ export class RunControl {
       ...(attributes && { attributes }),
     };
     return new Promise((resolve, reject) => {
-      committer.put({ op: "start", run, worker: isHere ? worker.id : null, ...(parent === undefined ? {} : { parent }) }, (outcome) => {
+      const command = {
+        op: "start",
+        run,
+        worker: isHere ? worker.id : null,
+        ...(parent === undefined ? {} : { parent }),
+        ...streams,
+      } as const;
+      committer.put(command, (outcome) => {
         if (outcome.type === "broken") return reject(outcome.error);
         if (outcome.type === "conflict") return reject(conflict(outcome.row, workflow.name));
         if (outcome.type === "taken") return reject(tokenTaken(token as string, outcome.holder));
@@ -94,7 +104,7 @@ export class RunControl {
     const message =
       outcome.type === "open"
         ? `Run "${id}" has not ended. Cancel it first, then delete it.`
-        : `Run "${id}" has passed a request on to run "${outcome.by}", which reads it here. Delete that one first.`;
+        : `Run "${id}" has passed a request or a stream on to run "${outcome.by}", which reads it here. Delete that one first.`;
     throw new RingbackError("run_open", message, { details: { run: id } });
   }
 }

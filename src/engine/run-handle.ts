@@ -5,16 +5,19 @@ import type { Attributes } from "../core/attribute.ts";
 import { callOutcome } from "../core/call.ts";
 import { legible } from "../core/envelope.ts";
 import { endingOf, type RunEnding } from "../core/ending.ts";
-import { type RingbackError, RunNotFoundError } from "../core/errors.ts";
+import type { RingbackError } from "../core/errors.ts";
 import type { Recorded } from "../core/event.ts";
 import { outcomeError } from "../core/pending.ts";
 import type { RunHost } from "../core/run.ts";
 import { type RunStateName, runStateName } from "../core/run-row.ts";
+import { nameOfNamespace } from "../core/stream.ts";
 import { textOf } from "../core/thrown.ts";
 import { type Difference, differenceOf, type TimelineEntry, timelineOf } from "../core/timeline.ts";
 import type { RunRow } from "../store/port.ts";
 import type { EngineCore } from "./engine.ts";
 import { callingRun, durably } from "./realm.ts";
+import { runNotFound } from "./refusal.ts";
+import { readableOf, type WorkflowReadableStream } from "./stream-value.ts";
 
 /** How far a run is, in Workflow DevKit's words: waiting and blocked runs read `running`. */
 export type RunStatus = "pending" | "running" | "completed" | "failed" | "cancelled";
@@ -41,6 +44,16 @@ export interface StopSleepResult {
   /** Sleeps that were ended. */
   readonly stoppedCount: number;
 }
+
+/** Which stream of a run, and from where. */
+export interface WorkflowReadableStreamOptions {
+  /** As given to `getWritable`; without it, the run's own. */
+  readonly namespace?: string;
+  /** The number of the first chunk wanted; below 0: so many from the end, as it is when reading begins. Default 0. */
+  readonly startIndex?: number;
+}
+
+const readableOptions: OptionNames<WorkflowReadableStreamOptions> = { namespace: true, startIndex: true };
 
 /** A run, by its id. Every property asks the store anew, and rejects `RunNotFoundError` where there is no such run. */
 export class RunHandle<R = unknown> {
@@ -115,6 +128,27 @@ export class RunHandle<R = unknown> {
   get returnValue(): Promise<R> {
     if (callingRun()) return durably("run.returnValue", (run) => callOutcome(run, this.runId)) as Promise<R>;
     return this.#outcome();
+  }
+
+  /** What its steps write to `getWritable()`, from the first chunk on: see `getReadable`. */
+  get readable(): WorkflowReadableStream {
+    return this.getReadable();
+  }
+
+  /**
+   * One of its streams: what is there, then what comes, as it is committed; it ends when it is closed or the run has ended. Reads nothing
+   * before it is read. A chunk's place is its number from 0: whoever has read `n` goes on with `startIndex: n`, here or elsewhere.
+   */
+  // oxlint-disable-next-line typescript/no-explicit-any -- as in Workflow DevKit: what is written for it type-checks
+  getReadable<C = any>(options: WorkflowReadableStreamOptions = {}): WorkflowReadableStream<C> {
+    checkOptions("getReadable()", options, readableOptions);
+    const { namespace, startIndex = 0 } = options;
+    if (!Number.isSafeInteger(startIndex))
+      throw badArgument("startIndex", startIndex, `getReadable({ startIndex }) takes a whole number, got ${String(startIndex)}.`);
+    const name = nameOfNamespace("getReadable()", namespace, (text) => text);
+    const reference = { kind: "readable", run: this.runId, name, from: startIndex } as const;
+    const engine = this.#engine;
+    return readableOf(reference, async () => (await engine()).host.streams) as WorkflowReadableStream<C>;
   }
 
   /**
@@ -205,8 +239,4 @@ function wordsOf(error: string, host: Pick<RunHost, "parse" | "sealText">): stri
   } catch (unreadable) {
     return `an error that cannot be read here (${textOf(unreadable)})`;
   }
-}
-
-export function runNotFound(run: string): RingbackError {
-  return new RunNotFoundError(`No run "${run}" in this store.`, { details: { run } });
 }

@@ -10,12 +10,15 @@ import { Recent } from "../core/recent.ts";
 import type { Run, RunHost } from "../core/run.ts";
 import { createSerialiser, deliveriesIn } from "../core/serialise.ts";
 import type { Classes } from "../core/serialise-class.ts";
+import type { StreamReference } from "../core/stream.ts";
 import { type Seal, sealAnswer, type TokenPurpose } from "../core/seal.ts";
 import { digest, hashToken, type Tokens } from "../ingress/token.ts";
 import type { DeliveryNumber, Store } from "../store/port.ts";
 import type { Answers } from "./answers.ts";
 import { callingStep } from "./realm.ts";
 import { processReferences } from "./registry.ts";
+import { readableOf, writableOf } from "./stream-value.ts";
+import { Streams } from "./streams.ts";
 
 type Received = Recorded & { readonly kind: "hook_received" };
 
@@ -43,6 +46,7 @@ export class EngineRunHost implements RunHost {
   readonly #options: RunHostOptions;
   /** Requests that values refer to, by delivery; a few stay in memory, all are in the store. */
   readonly #requests: Recent<DeliveryNumber, KeptRequest> = new Recent(requestsKept);
+  readonly streams: Streams;
   readonly sealText: (text: string) => string;
   readonly revealText: (text: string) => string;
   readonly sealAnswer: RunHost["sealAnswer"];
@@ -56,12 +60,14 @@ export class EngineRunHost implements RunHost {
   constructor(options: RunHostOptions) {
     this.#options = options;
     const { seal, classes, store } = options;
+    this.streams = new Streams(store, this);
     const serialiser = createSerialiser({
       seal,
       classes,
       references: processReferences,
       store,
       revive: (delivery) => this.#revive(delivery),
+      reviveStream: (reference) => this.reviveStream(reference),
     });
     this.serialise = serialiser.serialise;
     this.serialiseWithBodies = serialiser.serialiseWithBodies;
@@ -113,6 +119,10 @@ export class EngineRunHost implements RunHost {
     const delivery = received.delivery as DeliveryNumber;
     this.#keep(delivery, hook.url, hook.created, received);
     return this.#revive(delivery);
+  }
+
+  reviveStream(reference: StreamReference): object {
+    return reference.kind === "readable" ? readableOf(reference, () => this.streams) : writableOf(reference);
   }
 
   /** Does a serialised value refer to requests that are not in memory? */

@@ -14,14 +14,15 @@ import { limits } from "../core/limits.ts";
 import type { OpenStep } from "../core/open-step.ts";
 import type { RunHost, RunIdentity } from "../core/run.ts";
 import { type AfterFailure, afterFailure, idempotencyKey } from "../core/step.ts";
-import type { Append, RunNumber } from "../store/port.ts";
+import type { Append, RunNumber, Store, Write } from "../store/port.ts";
 import type { Committer } from "./commit.ts";
 import { crashPoint } from "./crash-point.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import type { Live } from "./live.ts";
-import { inStep } from "./realm.ts";
+import { inStep, type StepContext } from "./realm.ts";
 import type { Report } from "./report.ts";
 import { StepSignals } from "./step-signal.ts";
+import { AttemptStreams } from "./stream-write.ts";
 
 interface Execution {
   readonly run: RunNumber;
@@ -41,6 +42,7 @@ interface Execution {
 }
 
 export interface StepsOptions {
+  readonly store: Store;
   readonly clock: Clock;
   /** Bodies at a time; others wait in line. */
   readonly concurrency: number;
@@ -229,28 +231,64 @@ export class Steps {
   }
 
   async #attempt(execution: Execution, attempt: number): Promise<void> {
-    const args = await this.#input(execution, attempt);
+    const streams = this.#streams(execution, attempt);
+    const context = this.#context(execution, attempt, streams);
+    const args = await this.#input(execution, attempt, context);
     if (!args) return;
     execution.startedAt = this.#options.clock.now();
     try {
-      const result = await this.#body(execution, attempt, args);
-      const text = this.#host.serialiseWithBodies(result, `the result of step ${this.#host.sealText(execution.step.name)}`);
-      const serialised = typeof text === "string" ? text : await text.text;
-      await this.#outcome(execution, attempt, { kind: "step_completed", position: execution.position, attempt, result: serialised });
+      const result = await this.#body(execution, context, streams, args);
+      const { position } = execution;
+      await this.#outcome(execution, attempt, { kind: "step_completed", position, attempt, result }, streams.end());
     } catch (error) {
+      if (!context.signal.aborted) await streams.settled();
+      streams.end();
       if (this.#isCurrent(execution, attempt)) await this.#failed(execution, attempt, error);
     }
   }
 
+  #streams(execution: Execution, attempt: number): AttemptStreams {
+    const { run, fence, position, identity, abort } = execution;
+    return new AttemptStreams({
+      store: this.#options.store,
+      committer: this.#committer,
+      host: this.#host,
+      run,
+      runId: identity.id,
+      fence,
+      position,
+      attempt,
+      signal: abort.signal,
+      isCurrent: () => this.#isCurrent(execution, attempt),
+    });
+  }
+
+  #context(execution: Execution, attempt: number, streams: AttemptStreams): StepContext {
+    const { step, identity, position, abort } = execution;
+    return {
+      name: step.name,
+      position,
+      attempt,
+      startedAt: this.#options.clock.now(),
+      now: () => this.#options.clock.now(),
+      idempotencyKey: idempotencyKey(identity.id, position),
+      signal: abort.signal,
+      run: identity,
+      host: this.#host,
+      setAttributes: (changes) => this.#setAttributes(execution, attempt, changes),
+      streams,
+    };
+  }
+
   /** The step's arguments; null where nothing is to be begun with them. */
-  async #input(execution: Execution, attempt: number): Promise<never[] | null> {
+  async #input(execution: Execution, attempt: number, context: StepContext): Promise<never[] | null> {
     const { run, position, input } = execution;
     let isLoaded = false;
     try {
       await this.#options.prepare(input);
       isLoaded = true;
       execution.signals?.begin();
-      return this.#host.parse(input, (data) => (execution.signals ??= this.#signals()).take(data)) as never[];
+      return inStep(context, () => this.#host.parse(input, (data) => (execution.signals ??= this.#signals()).take(data))) as never[];
     } catch (error) {
       if (!this.#isCurrent(execution, attempt)) return null;
       this.#known.delete(`${run}:${position}`);
@@ -260,23 +298,13 @@ export class Steps {
     }
   }
 
-  async #body(execution: Execution, attempt: number, args: never[]): Promise<unknown> {
-    const { step, identity, position, abort } = execution;
+  /** Runs the body, and takes its result and all it has written into the store. */
+  async #body(execution: Execution, context: StepContext, streams: AttemptStreams, args: never[]): Promise<Serialised> {
+    const { step } = execution;
+    const { attempt } = context;
     const startedAt = this.#options.clock.now();
-    const context = {
-      name: step.name,
-      position,
-      attempt,
-      startedAt,
-      now: () => this.#options.clock.now(),
-      idempotencyKey: idempotencyKey(identity.id, position),
-      signal: abort.signal,
-      run: identity,
-      host: this.#host,
-      setAttributes: (changes: AttributeChanges) => this.#setAttributes(execution, attempt, changes),
-    };
     crashPoint("step.before_body");
-    const running = inStep(context, async () => step.body(...args));
+    const running = inStep(context, async () => this.#result(context.name, await step.body(...args), streams));
     if (step.options.timeout === undefined) return running;
     const timeoutMs = parseDuration(step.options.timeout, "timeout");
     return new Promise((resolve, reject) => {
@@ -289,6 +317,19 @@ export class Steps {
       });
       running.then(resolve, reject).finally(takeBack);
     });
+  }
+
+  async #result(name: string, value: unknown, streams: AttemptStreams): Promise<Serialised> {
+    const text = this.#host.serialiseWithBodies(
+      value,
+      `the result of step ${this.#host.sealText(name)}`,
+      undefined,
+      undefined,
+      streams.take,
+    );
+    const result = typeof text === "string" ? text : await text.text;
+    await streams.flush();
+    return result;
   }
 
   async #failed(execution: Execution, attempt: number, thrown: unknown): Promise<void> {
@@ -314,8 +355,9 @@ export class Steps {
     if (this.#isCurrent(execution, attempt + 1)) this.#startAt(execution, after.dueAt);
   }
 
-  async #outcome(execution: Execution, attempt: number, event: Append["events"][number]): Promise<void> {
+  async #outcome(execution: Execution, attempt: number, event: Append["events"][number], closing: readonly Write[] = []): Promise<void> {
     if (!this.#isCurrent(execution, attempt)) return;
+    for (const write of closing) this.#committer.put(write, () => {}); // into the same group (SW3)
     await this.#append(execution, event);
   }
 

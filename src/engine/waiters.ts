@@ -1,7 +1,7 @@
 // Host code that waits for a run to end: woken by the commit that ends it, here or elsewhere, never by polling.
 
 import type { RunOutcome } from "../core/event.ts";
-import { runNotFound } from "./run-handle.ts";
+import { runNotFound } from "./refusal.ts";
 import type { Store } from "../store/port.ts";
 
 interface Waiter {

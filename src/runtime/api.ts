@@ -16,7 +16,15 @@ export type {
 } from "../engine/engine-api.ts";
 export type { HookInfo, RefusedDelivery, RunInfo } from "../engine/info.ts";
 export type { Purged } from "../engine/retention.ts";
-export { type Blocked, RunHandle as Run, type RunStatus, type StopSleepOptions, type StopSleepResult } from "../engine/run-handle.ts";
+export {
+  type Blocked,
+  type WorkflowReadableStreamOptions,
+  RunHandle as Run,
+  type RunStatus,
+  type StopSleepOptions,
+  type StopSleepResult,
+} from "../engine/run-handle.ts";
+export type { WorkflowReadableStream } from "../engine/stream-value.ts";
 export type { Diagnosis, KeyState, StandingRun } from "../engine/diagnosis.ts";
 export type { Disposition, Receipt } from "../core/receipt.ts";
 export type { RunEnding, UnreadPayload } from "../core/ending.ts";

@@ -22,6 +22,7 @@ export {
 } from "../styles/plain/hook.ts";
 export { getStepMetadata, getWorkflowMetadata, random, type StepMetadata, uuid, type WorkflowMetadata } from "../styles/plain/metadata.ts";
 export { patched } from "../styles/plain/patch.ts";
+export { getWritable, type WorkflowWritableStreamOptions } from "../styles/plain/stream.ts";
 export { type Step, step } from "../styles/plain/step.ts";
 export { branch, race, sleep } from "../styles/plain/wait.ts";
 export { type ContinueOptions, continueAsNew } from "../styles/plain/chapter.ts";

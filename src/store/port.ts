@@ -12,7 +12,7 @@
 // P9. What the store answers to an event (a token's holder, a child's start or end, what came early) is appended right behind it.
 //     A child that the run has begun and that is removed since has no end to tell: it is refused to whoever awaits it.
 // P10. Keys outlive runs: a purge leaves of a run its deliveries' keys and answers, and nothing else. A run whose request is in the hands
-//     of another run goes after that one.
+//     of another run goes after that one, and one whose stream an open run may read not before that has ended.
 // P11. A chapter's end (`run_continued`) raises the fence, closes the hooks it names, and drops the run's timers but for the deadlines of
 //     the hooks it carries and a cancelled run's grace, and what it awaits. A cancel that the old chapter's code has not seen is told again
 //     behind it. A `hook_created` at a position that was used opens that address again.
@@ -22,6 +22,8 @@
 //     comes before the hook is held as early, whatever the sender asked, and does not grow old; at the run's end it is as if its time were over.
 // P14. A run's attributes are a fold of its events (AT1). One that the code of another run has begun, or a step of it, has in its `run_started`
 //     which (AT2).
+// P15. A stream's chunks are numbered from 0, without gaps, in the order of the members, and none changes. One that is closed, or whose
+//     run has ended, takes nothing more. Streams go with their run.
 
 import type { Attributes } from "../core/attribute.ts";
 import type {
@@ -35,6 +37,7 @@ import type {
   Recorded,
   RunEvent,
   RunOutcome,
+  Serialised,
 } from "../core/event.ts";
 import type { ClosedBy } from "../core/receipt.ts";
 import type { HookState, JudgedFor, RunRow } from "../core/run-row.ts";
@@ -74,6 +77,13 @@ export interface StartRun {
   readonly worker: string | null;
   /** The id of the run whose step begins it. */
   readonly parent?: string;
+  /** Streams it has from the start, closed. */
+  readonly streams?: readonly PassedStream[];
+}
+/** A whole stream. */
+export interface PassedStream {
+  readonly stream: string;
+  readonly chunks: readonly Serialised[];
 }
 export type StartOutcome =
   | { readonly type: "created"; readonly row: RunRow; readonly event: Recorded<InputEvent> }
@@ -136,6 +146,29 @@ export interface Append {
 export type AppendOutcome =
   | { readonly type: "appended" /** All of them, with what the store added, in `seq` order. */; readonly events: readonly Recorded[] }
   | { readonly type: "fenced" };
+
+/**
+ * Appends chunks, all or none, to a stream of `run`, under its fence; `owner`: the stream is that run's, and `run` only writes to it. The
+ * first write makes it. `isLast` closes it, behind the chunks.
+ */
+export interface Write {
+  readonly op: "write";
+  readonly run: RunNumber;
+  readonly fence: number;
+  readonly owner?: RunNumber;
+  /** Of the owner's streams, the one of this name. */
+  readonly stream: string;
+  readonly chunks: readonly Serialised[];
+  readonly isLast: boolean;
+}
+export type WriteOutcome =
+  /** `length`: how many chunks the stream has now. */
+  | { readonly type: "written"; readonly length: number }
+  | { readonly type: "fenced" }
+  /** It takes nothing more (P15), or its run is gone. */
+  | { readonly type: "closed" }
+  /** It would have more than `limits.streamChunks`. */
+  | { readonly type: "full" };
 
 /** The run's code has drained its journal and waits: clears `wake` when `seen` is the last event's `seq` or later, and zeroes `loads`. */
 export interface Park {
@@ -251,7 +284,7 @@ export interface Hold {
 }
 export type HoldOutcome = { readonly type: "held"; readonly delivery: DeliveryNumber } | { readonly type: "gone" };
 
-/** Removes a run that has ended, as a purge does (P10). Its id is free at once. `needed`: it has passed a request on to the run `by`. */
+/** Removes a run that has ended, as a purge does (P10). Its id is free at once. `needed`: the run `by` has a request of it, or may read a stream of it. */
 export interface Delete {
   readonly op: "delete";
   readonly run: RunNumber;
@@ -291,6 +324,7 @@ export type Command =
   | StartRun
   | Deliver
   | Append
+  | Write
   | Park
   | Fire
   | Cancel
@@ -308,6 +342,7 @@ interface Outcomes {
   start: StartOutcome;
   deliver: DeliverOutcome;
   append: AppendOutcome;
+  write: WriteOutcome;
   park: ParkOutcome;
   fire: FireOutcome;
   cancel: CancelOutcome;
@@ -346,6 +381,8 @@ export type Notice =
   | { readonly type: "woken"; readonly run: RunNumber; readonly worker: string | null; readonly seq: number }
   | { readonly type: "ended"; readonly run: RunNumber; readonly id: string }
   | { readonly type: "decided"; readonly delivery: DeliveryNumber }
+  /** Chunks came to a stream of this run, or it was closed. */
+  | { readonly type: "streamed"; readonly run: RunNumber; readonly id: string }
   /** A timer was set that is due at this instant, or earlier ones exist. */
   | { readonly type: "due"; readonly at: number }
   /** A hook has claimed a token at which deliveries are held that must be judged. */
@@ -362,6 +399,27 @@ export interface Chapter {
    * as unread, and every input of those hooks behind its `seen`.
    */
   readonly inherited: readonly Recorded[];
+}
+
+/** Where to read a stream from. */
+export interface StreamPlace {
+  readonly run: RunNumber;
+  readonly stream: string;
+  /** The number of the first chunk wanted; below 0: so many from the end. */
+  readonly from: number;
+  /** At most about so many bytes, but one chunk where there is one. 0: none. */
+  readonly bytes: number;
+}
+
+/** A part of a stream, as it is now. */
+export interface StreamPart {
+  /** The number of the first chunk of these, or of the one to come. */
+  readonly from: number;
+  readonly chunks: readonly Serialised[];
+  /** How many chunks the stream has. */
+  readonly length: number;
+  /** Nothing comes any more: it is closed, or its run has ended. */
+  readonly isOver: boolean;
 }
 
 export interface RunFilter {
@@ -418,6 +476,8 @@ export interface Store {
   chapter(run: RunNumber): Promise<Chapter>;
   /** How the run ended; null while it has not. */
   outcome(run: RunNumber): Promise<RunOutcome | null>;
+  /** A stream that nobody has written to is empty. Null where there is no such run. */
+  stream(place: StreamPlace): Promise<StreamPart | null>;
   hook(address: Address): Promise<HookRow | null>;
   /** The event of an accepted delivery, and its hook. */
   delivery(

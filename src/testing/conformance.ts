@@ -9,6 +9,7 @@ import { heldLaws } from "./law/held-law.ts";
 import { compareWithOracle } from "./law/oracle.ts";
 import { purgeLaws } from "./law/purge-law.ts";
 import { readLaws } from "./law/read-law.ts";
+import { streamLaws } from "./law/stream-law.ts";
 import { appendLaws, leaseLaws, startLaws } from "./law/run-law.ts";
 import { childLaws, timeLaws } from "./law/time-law.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
@@ -38,6 +39,7 @@ const laws: readonly Law[] = [
   ...readLaws,
   ...attributeLaws,
   ...heldLaws,
+  ...streamLaws,
   ...purgeLaws,
 ];
 

@@ -17,6 +17,7 @@ import {
   createWebhook,
   getStepMetadata,
   getWorkflowMetadata,
+  getWritable,
   type RequestWithResponse,
   sleep,
   step,
@@ -122,7 +123,17 @@ const relay = workflow("relay", async (count: number, taken: readonly string[] =
   return next.length === count ? seal(next) : continueAsNew([count, next], { carry: [hook] });
 });
 
-const workflows = { trade, single, poison, stubborn, relay };
+const say = step("say", async (n: number) => {
+  note(n);
+  await getWritable().getWriter().write({ n, attempt: getStepMetadata().attempt });
+});
+
+/** Writes `count` chunks, each in a step of its own. */
+const speak = workflow("speak", async (count: number) => {
+  for (let n = 0; n < count; n++) await say(n);
+});
+
+const workflows = { speak, trade, single, poison, stubborn, relay };
 const shortSighted: Clock = {
   now: systemClock.now,
   alarm: (at, wake) => (at - systemClock.now() > 1_000 ? () => {} : systemClock.alarm(at, wake)),

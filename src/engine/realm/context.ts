@@ -6,6 +6,7 @@
 import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import type { AttributeChanges } from "../../core/attribute.ts";
 import type { Run, RunHost } from "../../core/run.ts";
+import type { StreamReference } from "../../core/stream.ts";
 import { current } from "../../core/turn.ts";
 
 const owner = new AsyncLocalStorage<Run>();
@@ -27,6 +28,8 @@ export interface StepContext {
   readonly host: RunHost;
   /** Resolves when it is committed. */
   readonly setAttributes: (changes: AttributeChanges) => Promise<void>;
+  /** What the attempt writes. */
+  readonly streams: { writable(reference: StreamReference): WritableStream<unknown> };
 }
 
 /** The run whose code makes this call, or null where no run is around: a durable call there is plain host code, or an error. */

@@ -18,7 +18,7 @@ import {
   startedBy,
   unborn,
 } from "../../core/run-row.ts";
-import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
+import type { Append, AppendOutcome, PassedStream, RunNumber, StartOutcome } from "../port.ts";
 import { leaveClaim, takeEarly } from "./held.ts";
 import { type Change, claimant, type Place, runRow, storedHook, unopened } from "./state.ts";
 
@@ -184,7 +184,13 @@ function endRun(change: Change, run: RunNumber, end: Recorded & { kind: "run_end
 }
 
 /** Begins a run, or finds the one that has the id. Used by callers and, for children, by `append`. `parent`: whose code begins it. */
-export function startRun(change: Change, start: NewRun, worker: string | null, parent?: RunNumber): StartOutcome {
+export function startRun(
+  change: Change,
+  start: NewRun,
+  worker: string | null,
+  parent?: RunNumber,
+  streams: readonly PassedStream[] = [],
+): StartOutcome {
   const { state, now } = change;
   const used = state.runById.get(start.id);
   if (used !== undefined) {
@@ -205,6 +211,8 @@ export function startRun(change: Change, start: NewRun, worker: string | null, p
   change.set(state.runById, start.id, run);
   change.set(state.runByKey, start.key, run);
   change.set(state.runs, run, { origin: originOf(run, start, now), progress: unborn(worker) });
+  if (streams.length > 0)
+    change.set(state.streams, run, new Map(streams.map(({ stream, chunks }) => [stream, { chunks: [...chunks], isClosed: true }])));
   if (token !== undefined) change.set(state.tokens, token, { run, position: unopened });
   const from =
     parent === undefined ? {} : lineageOf({ id: state.runs.get(parent)!.origin.id, attributes: state.attributes.get(parent) ?? {} });

@@ -24,6 +24,7 @@ import { append, startRun } from "./append.ts";
 import { cancel, deliver, fire } from "./deliver.ts";
 import { hold } from "./held.ts";
 import { deleteRun, purge } from "./purge.ts";
+import { write } from "./stream.ts";
 import { Change, isDead, type MemoryState, runRow } from "./state.ts";
 
 export function apply<C extends Command>(
@@ -43,11 +44,13 @@ export function apply<C extends Command>(
 function run(change: Change, command: Command): OutcomeOf<Command> {
   switch (command.op) {
     case "start":
-      return startRun(change, command.run, command.worker, change.state.runById.get(command.parent ?? ""));
+      return startRun(change, command.run, command.worker, change.state.runById.get(command.parent ?? ""), command.streams);
     case "deliver":
       return deliver(change, command);
     case "append":
       return append(change, command);
+    case "write":
+      return write(change, command);
     case "park":
       return park(change, command);
     case "fire":

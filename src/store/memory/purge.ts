@@ -1,7 +1,7 @@
 // What goes: runs that ended long ago, or that somebody deletes; keys that outlived them; held deliveries past their time (P10).
 
 import { type Recorded, valueIn } from "../../core/event.ts";
-import { deliveriesIn } from "../../core/serialise.ts";
+import { deliveriesIn, streamOwnersIn } from "../../core/serialise.ts";
 import { hasEnded, hookScope, isReserved } from "../../core/run-row.ts";
 import type { Delete, DeleteOutcome, Purge, PurgeOutcome, RunNumber } from "../port.ts";
 import { endHeld } from "./held.ts";
@@ -52,8 +52,24 @@ export function purge(change: Change, { runsMs, keysMs, unclaimedMs, from, rows:
   return { type: "purged", runs, rows, next: null };
 }
 
+function neededBy(change: Change, run: RunNumber): string | null {
+  return requestUser(change, run) ?? streamUser(change, run);
+}
+
+/** An open run that may read a stream of this one. Of those that have ended two may have streams of each other. */
+function streamUser({ state }: Change, run: RunNumber): string | null {
+  if (!state.streams.has(run)) return null;
+  const { id } = state.runs.get(run)!.origin;
+  const refers = (event: Recorded): boolean => streamOwnersIn(valueIn(event) ?? "").includes(id);
+  for (const [other, journal] of state.journals) {
+    const { origin, progress } = state.runs.get(other)!;
+    if (other !== run && !hasEnded(progress) && journal.some(refers)) return origin.id;
+  }
+  return null;
+}
+
 /** A run that this one has passed a request on to, which stands in this one's journal alone. */
-function neededBy({ state }: Change, run: RunNumber): string | null {
+function requestUser({ state }: Change, run: RunNumber): string | null {
   const isRequest = (event: Recorded): boolean => event.kind === "hook_received" && event.payload.type === "request";
   const own = new Set(state.journals.get(run)!.flatMap((event) => (isRequest(event) ? [(event as { delivery: number }).delivery] : [])));
   if (own.size === 0) return null;
@@ -78,7 +94,7 @@ function removeRun(change: Change, run: RunNumber): void {
     else if (event.kind === "child_awaited") dropWatchers(change, run, event.runId);
     else if (event.kind === "run_blocked") change.delete(state.setAside, JSON.stringify([run, event.codeId]));
   }
-  for (const table of [state.runs, state.journals, state.hooks, state.timers, state.attributes])
+  for (const table of [state.runs, state.journals, state.streams, state.hooks, state.timers, state.attributes])
     change.delete(table as Map<RunNumber, unknown>, run);
   change.delete(state.runById, origin.id);
   change.delete(state.runByKey, origin.key);

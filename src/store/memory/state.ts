@@ -4,7 +4,7 @@
 //     half-way leaves nothing behind (P1).
 
 import type { Attributes } from "../../core/attribute.ts";
-import { type HookCreated, type InputEvent, payloadSize, type Recorded, type RunEvent } from "../../core/event.ts";
+import { type HookCreated, type InputEvent, payloadSize, type Recorded, type RunEvent, type Serialised } from "../../core/event.ts";
 import type { HookMark, RunOrigin, RunProgress } from "../../core/run-row.ts";
 import { advance, hookScope, hookState, keyScope, recorded, rowOf } from "../../core/run-row.ts";
 import type { Address, AnswerRow, DeliveryNumber, DueRow, HeldRow, HookRow, Notice, RunNumber, RunRow } from "../port.ts";
@@ -21,6 +21,12 @@ export interface StoredHook {
 
 export interface StoredTimer extends DueRow {
   readonly isDeadline: boolean;
+}
+
+export interface StoredStream {
+  /** Only ever appended to, by `Change`. */
+  readonly chunks: Serialised[];
+  readonly isClosed: boolean;
 }
 
 /** The place of an operation. */
@@ -48,6 +54,8 @@ export interface MemoryState {
   readonly runById: Map<string, RunNumber>;
   readonly runByKey: Map<string, RunNumber>;
   readonly journals: Map<RunNumber, Recorded[]>;
+  /** By run and name. */
+  readonly streams: Map<RunNumber, Map<string, StoredStream>>;
   readonly hooks: Map<RunNumber, Map<number, StoredHook>>;
   /** The hook that took a custom token last, or the run that was started with it. It is free unless that hook is open, or keeps it. */
   readonly tokens: Map<string, Place>;
@@ -77,6 +85,7 @@ export function emptyState(isExclusive: boolean): MemoryState {
     runById: new Map(),
     runByKey: new Map(),
     journals: new Map(),
+    streams: new Map(),
     hooks: new Map(),
     tokens: new Map(),
     keys: new Map(),
@@ -180,9 +189,15 @@ export class Change {
     this.setProgress(run, advance(progress, entry));
     const journal = this.state.journals.get(run) ?? [];
     this.set(this.state.journals, run, journal);
-    journal.push(entry);
-    this.#undo.push(() => journal.pop());
+    this.extend(journal, [entry]);
     return { event: entry, number };
+  }
+
+  /** Appends to a list that is only ever appended to. */
+  extend<T>(list: T[], items: readonly T[]): void {
+    const { length } = list;
+    this.#undo.push(() => void (list.length = length));
+    for (const item of items) list.push(item);
   }
 
   /** A fact from outside: as `record`, and the run's worker is told. */

@@ -21,6 +21,8 @@ import type {
   RunRow,
   Store,
   StoreReport,
+  StreamPart,
+  StreamPlace,
 } from "../port.ts";
 import { apply } from "./apply.ts";
 import { readChapter } from "./chapter.ts";
@@ -39,6 +41,7 @@ import {
   storedHook,
   type StoredTimer,
 } from "./state.ts";
+import { readStream } from "./stream.ts";
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -113,6 +116,10 @@ class MemoryStore implements Store {
   async outcome(run: RunNumber): ReturnType<Store["outcome"]> {
     const last = this.#state.journals.get(run)?.at(-1);
     return last?.kind === "run_ended" ? last.outcome : null;
+  }
+
+  async stream(place: StreamPlace): Promise<StreamPart | null> {
+    return readStream(this.#state, place);
   }
 
   async hook(address: Address): Promise<HookRow | null> {

@@ -23,10 +23,11 @@ import {
   takesUnjudged,
   unborn,
 } from "../../core/run-row.ts";
-import type { Append, AppendOutcome, RunNumber, StartOutcome } from "../port.ts";
+import type { Append, AppendOutcome, PassedStream, RunNumber, StartOutcome } from "../port.ts";
 import type { SqlRow, SqlValue } from "./driver.ts";
 import { claimOf, holderOf, unopened } from "./claim.ts";
 import { dropHeld, earlyAt } from "./held.ts";
+import { keepStream } from "./stream.ts";
 import { draftOf, flag, type Progress } from "./table.ts";
 import type { Work } from "./work.ts";
 
@@ -270,7 +271,13 @@ class Author {
 }
 
 /** Begins a run, or finds the one that has the id. Used by callers and, for children, by `append`. `parent`: whose code begins it. */
-export function startRun(work: Work, start: NewRun, worker: string | null, parent?: RunNumber): StartOutcome {
+export function startRun(
+  work: Work,
+  start: NewRun,
+  worker: string | null,
+  parent?: RunNumber,
+  streams: readonly PassedStream[] = [],
+): StartOutcome {
   const { tables, now } = work;
   const used = tables.origin("id", start.id);
   if (used !== null) {
@@ -304,6 +311,7 @@ export function startRun(work: Work, start: NewRun, worker: string | null, paren
   progress.keyed = progress.head;
   tables.write("insert into origins values (?, ?, ?, ?, ?, ?, ?)", run, progress.head, id, key, workflow, codeId, now);
   tables.insertProgress(run, progress);
+  for (const passed of streams) keepStream(tables, run, passed);
   // Whoever begins a run for a worker is that worker, and has the outcome.
   if (worker === null) work.notices.push({ type: "woken", run, worker, seq: event.seq });
   return { type: "created", row: rowOf(origin, progress), event };

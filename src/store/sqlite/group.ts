@@ -10,6 +10,7 @@ import { storeError } from "./error.ts";
 import { hold } from "./held.ts";
 import { beat, claim, decide, look, park, release, rememberKey } from "./lease.ts";
 import { deleteRun, purge } from "./purge.ts";
+import { write } from "./stream.ts";
 import type { Tables } from "./table.ts";
 import { Work } from "./work.ts";
 
@@ -64,11 +65,13 @@ function applyAlone(work: Work, command: Command, store: string): Outcome {
 function apply(work: Work, command: Command): OutcomeOf<Command> {
   switch (command.op) {
     case "start":
-      return startRun(work, command.run, command.worker, runOf(work, command.parent));
+      return startRun(work, command.run, command.worker, runOf(work, command.parent), command.streams);
     case "deliver":
       return deliver(work, command);
     case "append":
       return append(work, command);
+    case "write":
+      return write(work, command);
     case "park":
       return park(work, command);
     case "fire":

@@ -1,6 +1,7 @@
 // What goes: runs that ended long ago, or that somebody deletes; keys that outlived them; held deliveries past their time (P10).
 //
-// SP1. A run is gone for everyone when its row is; its events, which may be many, go behind that in portions, the last first.
+// SP1. A run is gone for everyone when its row is; its streams and its events, which may be many, go behind that in portions, the events
+//     from the last on.
 // SP2. A portion costs a commit a few milliseconds: callbacks go on between two of them.
 
 import type { Answer, HookCreated } from "../../core/event.ts";
@@ -10,6 +11,7 @@ import type { AnswerRow, Delete, DeleteOutcome, DeliveryNumber, Purge, PurgeOutc
 import type { SqlValue } from "./driver.ts";
 import { endHeld, isOpenAt } from "./held.ts";
 import { leadBack, openingAt, openingBefore } from "./opening.ts";
+import { removeStreams } from "./stream.ts";
 import { eventColumns, flag, readEvent, type Tables } from "./table.ts";
 import type { Work } from "./work.ts";
 
@@ -24,6 +26,11 @@ const portion = 1_000;
 const endedBefore = `
   select r.run from runs r join journal j on j.id = r.head
   where r.run >= ? and r.run < ? and r.status >= 4 and j.at <= ? order by r.run`;
+const requestUser = "select o.id from passed_on p join origins o on o.run = p.run where p.owner = ? limit 1";
+/** Of those that have ended two may have streams of each other. */
+const streamUser = `
+  select o.id from streamed_on p join runs r on r.run = p.run join origins o on o.run = p.run
+  where p.owner = ? and r.status < 4 limit 1`;
 const oneLink = `select ${eventColumns}, j.prev, j.scope, j.digest from journal j where j.id = ?`;
 const purgedDelivery =
   "select j.run, j.position, j.at from journal j join purging p on p.run = j.run where j.id = ? and j.scope is not null";
@@ -83,9 +90,9 @@ function shrink(tables: Tables): boolean {
   return free() < before; // a file that was made without it stays as it is
 }
 
-/** A run that this one has passed a request on to, which stands in this one's journal alone. */
+/** A run that this one has passed a request on to, which stands in this one's journal alone, or an open one that may read a stream of it. */
 function neededBy(tables: Tables, run: RunNumber): string | null {
-  const [id] = tables.row("select o.id from passed_on p join origins o on o.run = p.run where p.owner = ? limit 1", run) ?? [];
+  const [id] = tables.row(requestUser, run) ?? tables.row(streamUser, run) ?? [];
   return (id as string | undefined) ?? null;
 }
 
@@ -113,6 +120,8 @@ function removeRun(work: Work, origin: RunOrigin): void {
   if (progress.flags & flag.attributes) tables.write("delete from attributes where run = ?", run);
   tables.write("delete from passed_on where run = ?", run);
   tables.write("delete from passed_on where owner = ?", run);
+  tables.write("delete from streamed_on where run = ?", run);
+  tables.write("delete from streamed_on where owner = ?", run);
   for (const table of ["runs", "origins", "run_details", "set_aside", "timers"]) tables.write(`delete from ${table} where run = ?`, run);
   tables.write("insert into purging values (?, ?)", run, progress.head);
   tables.forgetEnded(origin);
@@ -124,6 +133,7 @@ function removeEvents(tables: Tables, limit: number): number {
   while (rows < limit) {
     const [run, head] = (tables.row("select run, head from purging order by run limit 1") as [number, number] | undefined) ?? [];
     if (run === undefined) break;
+    rows += removeStreams(tables, run, limit - rows);
     let next: SqlValue = head!;
     for (; next !== null && rows < limit; rows++) next = removeEvent(tables, run, next as number);
     if (next !== null) tables.write("update purging set head = ? where run = ?", next, run);

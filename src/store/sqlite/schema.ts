@@ -201,4 +201,30 @@ create table attributes(          -- of runs that are flagged
 ) without rowid;
 create index attributes_value on attributes(name, value, run);
 `,
+  // Streams of runs. No callback writes them. A chunk dirties its stream's row and last page.
+  `
+create table streams(
+  stream integer primary key,
+  run integer not null,
+  name text not null,
+  chunks integer not null,        -- how many it has
+  bytes integer not null,         -- of all of them
+  is_closed integer not null
+);
+create unique index streams_name on streams(run, name);
+
+create table chunks(
+  stream integer not null,
+  number integer not null,        -- from 0
+  body text not null,
+  primary key (stream, number)
+) without rowid;
+
+create table streamed_on(         -- a value in the journal of \`run\` gives a stream of \`owner\` to read
+  owner integer not null,
+  run integer not null,
+  primary key (owner, run)
+) without rowid;
+create index streamed_on_run on streamed_on(run);
+`,
 ];

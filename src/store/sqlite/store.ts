@@ -27,6 +27,8 @@ import type {
   RunRow,
   Store,
   StoreReport,
+  StreamPart,
+  StreamPlace,
 } from "../port.ts";
 import { readChapter } from "./chapter.ts";
 import { busyMs, connect, describeConnection, disconnect } from "./connection.ts";
@@ -53,6 +55,7 @@ import {
   readTimers,
 } from "./read.ts";
 import { readAnswer } from "./purge.ts";
+import { readStream } from "./stream.ts";
 import { Tables } from "./table.ts";
 
 export interface SqliteStoreOptions {
@@ -153,6 +156,10 @@ class SqliteStore implements Store {
 
   async outcome(run: RunNumber): ReturnType<Store["outcome"]> {
     return this.#read((tables) => readOutcome(tables, run));
+  }
+
+  async stream(place: StreamPlace): Promise<StreamPart | null> {
+    return this.#read((tables) => readStream(tables, place));
   }
 
   async hook(address: Address): Promise<HookRow | null> {

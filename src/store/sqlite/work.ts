@@ -2,7 +2,7 @@
 
 import { type InputEvent, type Recorded, type RunEvent, valueIn } from "../../core/event.ts";
 import { type Draft, fold, recorded } from "../../core/run-row.ts";
-import { deliveriesIn } from "../../core/serialise.ts";
+import { deliveriesIn, streamOwnersIn } from "../../core/serialise.ts";
 import type { DeliveryNumber, Notice, RunNumber } from "../port.ts";
 import { draftOf, type Progress, type Tables } from "./table.ts";
 
@@ -91,13 +91,19 @@ export class Work {
     return entry;
   }
 
-  /** The run that received a request is kept as long as one it was passed on to (P10). */
+  /** The run that received a request, or whose stream it is, is kept for one it was passed on to (P10). */
   #notePassedOn(run: RunNumber, event: Recorded): void {
     const text = valueIn(event);
     for (const delivery of text === null ? [] : deliveriesIn(text))
       this.tables.write(
         "insert into passed_on select run, ?2 from journal where id = ?1 and run <> ?2 on conflict do nothing",
         delivery,
+        run,
+      );
+    for (const owner of text === null ? [] : streamOwnersIn(text))
+      this.tables.write(
+        "insert into streamed_on select run, ?2 from origins where id = ?1 and run <> ?2 on conflict do nothing",
+        owner,
         run,
       );
   }

@@ -109,6 +109,10 @@ class Side {
       hooks: await store.hooks({ run, limit: 100 }),
       timers: await store.timers(run),
       attributes: await store.attributes(run),
+      streams: [
+        await store.stream({ run, stream: "=", from: -2, bytes: 1 }),
+        await store.stream({ run, stream: "=a", from: 0, bytes: 1_000_000 }),
+      ],
     });
     const keys = await store.keys();
     return this.#named({
@@ -142,6 +146,8 @@ class Side {
     if (command.op === "decide") return { ...command, delivery: this.#deliveries[command.delivery] ?? 1_000_000 };
     if (command.op === "release") return command.runs === undefined ? command : { ...command, runs: command.runs.map(number) };
     if (!("run" in command) || command.op === "start") return command;
+    if (command.op === "write" && command.owner !== undefined)
+      return { ...command, run: number(command.run), owner: number(command.owner) };
     return { ...command, run: number(command.run) };
   }
 

@@ -64,7 +64,7 @@ export class CommandSource {
 
   #command(): Command {
     const random = this.#random;
-    switch (random(23)) {
+    switch (random(25)) {
       case 0:
       case 1:
       case 2:
@@ -106,9 +106,20 @@ export class CommandSource {
       }
       case 17:
         return random(2) === 0 ? { op: "delete", run: this.#run() } : this.#purge();
+      case 18:
+      case 19:
+        return this.#write();
       default:
         return this.#append();
     }
+  }
+
+  #write(): Command {
+    const random = this.#random;
+    const run = this.#run();
+    const chunks = Array.from({ length: random(3) }, () => `=${random(99)}`);
+    const own = { op: "write", run, fence: this.#fence(run), stream: this.#pick("=", "=a"), chunks, isLast: random(9) === 0 } as const;
+    return random(5) === 0 ? { ...own, owner: this.#run() } : own;
   }
 
   /** Enough rows for all there is: how a purge is cut into portions is a store's own. */

@@ -24,6 +24,10 @@ import type {
   RunNumber,
   RunRow,
   Store,
+  StreamPart,
+  StreamPlace,
+  Write,
+  WriteOutcome,
 } from "../../store/port.ts";
 import type { ManualClock } from "../manual-clock.ts";
 
@@ -115,6 +119,16 @@ export class World {
     const { run } = await this.begin(id);
     await this.append(run, hookCreated(1, hook));
     return this.row(run);
+  }
+
+  /** Writes to a stream under the writer's current fence. */
+  async write(by: Reader, write: Partial<Write> = {}): Promise<WriteOutcome> {
+    const { run, fence } = await this.row(by);
+    return this.do({ op: "write", run, fence, stream: "=", chunks: [], isLast: false, ...write });
+  }
+
+  async stream(of: Reader, place: Partial<StreamPlace> = {}): Promise<StreamPart | null> {
+    return this.store.stream({ run: typeof of === "number" ? of : of.run, stream: "=", from: 0, bytes: 1_000, ...place });
   }
 
   async row(of: Reader): Promise<RunRow> {
