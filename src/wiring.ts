@@ -398,6 +398,20 @@ export function defaultEngine(): Engine {
   return standing;
 }
 
+/** What an app starts at boot that was written for another engine's World. */
+export interface World {
+  /** Opens the default engine: what an earlier process left goes on. */
+  start(): Promise<void>;
+  /** Closes it, as `engine.close()` does. */
+  close(): Promise<void>;
+}
+
+/** The default engine, for `instrumentation` and server files that start the World of the Workflow DevKit. */
+export function getWorld(): World {
+  const engine = defaultEngine();
+  return { start: () => engine.open(), close: () => engine.close() };
+}
+
 useSecrets((name) => process.env[name]);
 useDefaultApi(defaultEngine);
 

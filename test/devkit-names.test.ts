@@ -32,7 +32,12 @@ const names: { readonly [entry: string]: readonly string[] } = {
   ],
 };
 
-const reports: { readonly [entry: string]: string } = { workflow: "index", "workflow/api": "api", "workflow/errors": "errors" };
+const reports: { readonly [entry: string]: string } = {
+  workflow: "index",
+  "workflow/api": "api",
+  "workflow/errors": "errors",
+  "workflow/runtime": "runtime",
+};
 const text = (path: string): string => readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), "utf8");
 const page = text("docs/coming-from-workflow-devkit.md");
 

@@ -13,6 +13,7 @@ import * as ownApi from "./api.ts";
 import * as ownCompiled from "./compiled.ts";
 import * as ownErrors from "./errors.ts";
 import * as ownIndex from "./index.ts";
+import * as ownRuntime from "./runtime.ts";
 
 /** What entries hand on, by entry. */
 interface Parts {
@@ -20,6 +21,7 @@ interface Parts {
   readonly api: typeof ownApi;
   readonly errors: typeof ownErrors;
   readonly compiled: typeof ownCompiled;
+  readonly runtime: typeof ownRuntime;
 }
 
 /** What stands on the global. Every version to come finds it at this place, and in it `protocol` and `describe` with these meanings. */
@@ -32,13 +34,18 @@ interface Runtime {
 }
 
 const place: unique symbol = Symbol.for("ringback/1") as never;
-const own: Runtime = { protocol: 1, describe, parts: { index: ownIndex, api: ownApi, errors: ownErrors, compiled: ownCompiled } };
+const own: Runtime = {
+  protocol: 1,
+  describe,
+  parts: { index: ownIndex, api: ownApi, errors: ownErrors, compiled: ownCompiled, runtime: ownRuntime },
+};
 const first: Runtime = takeFirst();
 
 export const index: typeof ownIndex = part("index");
 export const api: typeof ownApi = part("api");
 export const errors: typeof ownErrors = part("errors");
 export const compiled: typeof ownCompiled = part("compiled");
+export const runtime: typeof ownRuntime = part("runtime");
 
 function takeFirst(): Runtime {
   const there = (globalThis as { readonly [place]?: Runtime })[place];

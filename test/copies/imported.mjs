@@ -2,7 +2,7 @@
 
 import { differences, mix, realm } from "./mix.mjs";
 
-const entries = ["api", "errors", "compiled", "testing", "node", "express", "fastify", "hono", "transform"];
+const entries = ["api", "errors", "compiled", "runtime", "testing", "node", "express", "fastify", "hono", "transform"];
 const copies = {};
 const seen = [];
 const untouched = realm(process.getBuiltinModule);

@@ -1,6 +1,6 @@
 // The app as a CommonJS module. Its arguments are the names of the copies, in the order in which they are loaded.
 
-const entries = ["api", "errors", "compiled", "testing", "node", "express", "fastify", "hono", "transform"];
+const entries = ["api", "errors", "compiled", "runtime", "testing", "node", "express", "fastify", "hono", "transform"];
 void import("./mix.mjs").then(async ({ differences, mix, realm }) => {
   const copies = {};
   const seen = [];
