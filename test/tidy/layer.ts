@@ -51,6 +51,14 @@ export const layers: readonly Layer[] = [
     packages: ["unplugin"],
     node: { not: servers },
   },
+  // Compiles what Node loads: it runs beside the app, and knows nothing of engines.
+  {
+    files: "src/styles/directives/register/",
+    imports: ["src/styles/directives/transform/", "src/styles/directives/transform.ts"],
+    packages: ["esbuild", "oxc-parser"],
+    node: { not: servers },
+  },
+  { files: "src/styles/directives/register.ts", imports: ["src/styles/directives/register/"], packages: [], node: { not: servers } },
   { files: "src/styles/*/", imports: ["src/core/", "src/engine/"], packages: [], node: { not: servers } },
 
   {
@@ -75,6 +83,7 @@ export const layers: readonly Layer[] = [
   { files: "src/wiring.ts", imports: ["src/"], packages: [], node: anyNode },
   // The compile step runs in build tools, which need no engine.
   { files: "src/transform.ts", imports: ["src/styles/directives/"], packages: [], node: "none" },
+  { files: "src/register.ts", imports: ["src/runtime/first.ts", "src/styles/directives/register.ts"], packages: [], node: "none" },
   { files: "src/runtime/first.ts", imports: ["src/runtime/", "src/core/", "src/engine/"], packages: [], node: { not: servers } },
   { files: "src/runtime/", imports: ["src/wiring.ts"], types: ["src/"], packages: [], node: "none", isEntry: true },
   { files: "src/*.ts", imports: ["src/runtime/first.ts"], types: ["src/"], packages: [], node: "none", isEntry: true },

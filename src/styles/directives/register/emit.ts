@@ -1,0 +1,128 @@
+// From an author's file to the JavaScript that the running Node takes: directives first, then types, JSX and `using`, by a real compiler.
+//
+// RG1. A position in what Node runs leads, through one map, to the author's own file, line and column.
+
+import { existsSync, readFileSync, writeSync } from "node:fs";
+import { basename, dirname, extname, join } from "node:path";
+import { clearTimeout, setTimeout } from "node:timers";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import * as esbuild from "esbuild";
+import { mayConcern } from "../transform/directive.ts";
+import { Identities } from "../transform/identity.ts";
+import { placeText, type Warning } from "../transform/notice.ts";
+import { compile } from "../transform.ts";
+import { type Format, isInstalled, type Language } from "./language.ts";
+
+/** The compiler is a process of its own, which ends when nothing has been loaded for so long; an entry in the process table stays. */
+const idleMs = 1_000;
+const inlineMap = "//# sourceMappingURL=data:application/json;base64,";
+/** Where compiled code finds its runtime in a file that imports nothing of the package: the copy that this is part of. */
+const runtime: URL = new URL(`../../../compiled${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
+
+export class Emitter {
+  readonly #identities = new Identities();
+  readonly #configs = new Map<string, string | null>();
+  readonly #told = new Set<string>();
+  #idle: NodeJS.Timeout | null = null;
+
+  /** Whether JavaScript needs more than Node: it may hold directives, or what this Node does not know yet. Costs a search of the text. */
+  concerns(file: string, text: string): boolean {
+    return mayConcern(text) || (!isInstalled(file) && /\busing\s+[\w$[{]/.test(text));
+  }
+
+  /** Throws `bad_directive`, or a `SyntaxError`; each message begins with the place. */
+  emit(file: string, text: string, format: Format, { loader }: Language): string {
+    return this.#lower(file, this.#withDirectives(file, text, format), format, loader);
+  }
+
+  #withDirectives(file: string, text: string, format: Format): string {
+    if (!mayConcern(text)) return text;
+    // What the package or the ending makes a module may have no syntax that shows it.
+    const code = format === "module" ? `${text}\nexport {};` : text;
+    const compiled = compile({
+      code,
+      file,
+      ...this.#identities.of(file),
+      runtime: format === "module" ? runtime.href : fileURLToPath(runtime),
+    });
+    if (!compiled) return text;
+    for (const warning of compiled.warnings) this.#tell(warning);
+    return `${compiled.code}\n${inlineMap}${Buffer.from(JSON.stringify(compiled.map)).toString("base64")}`;
+  }
+
+  #lower(file: string, contents: string, format: Format, loader: Language["loader"]): string {
+    const config = isInstalled(file) ? null : this.#configFor(dirname(file));
+    const [map, code] = build({
+      stdin: { contents, sourcefile: basename(file), resolveDir: dirname(file), loader },
+      outfile: file,
+      absWorkingDir: dirname(file),
+      ...(config === null ? { tsconfigRaw: {} } : { tsconfig: config }),
+      format: format === "module" ? "esm" : "cjs",
+      target: `node${process.versions.node}`,
+    });
+    this.#rest();
+    const { mappings, names } = JSON.parse(map) as { readonly mappings: string; readonly names: readonly string[] };
+    const chained = JSON.stringify({ version: 3, sources: [pathToFileURL(file).href], names, mappings });
+    return `${code}${inlineMap}${Buffer.from(chained).toString("base64")}`;
+  }
+
+  /** The author's `tsconfig.json`: how JSX, decorators and class fields are meant. */
+  #configFor(folder: string): string | null {
+    const known = this.#configs.get(folder);
+    if (known !== undefined) return known;
+    const own = join(folder, "tsconfig.json");
+    const parent = dirname(folder);
+    const found = existsSync(own) ? own : parent === folder ? null : this.#configFor(parent);
+    this.#configs.set(folder, found);
+    return found;
+  }
+
+  /** Once for each place, whichever way its file is loaded. */
+  #tell(warning: Warning): void {
+    const line = `ringback: ${placeText(warning)}: ${warning.message}\n`;
+    if (this.#told.has(line)) return;
+    this.#told.add(line);
+    try {
+      writeSync(2, line); // at once: the thread that loads modules has no stderr of its own
+    } catch {
+      process.stderr.write(line);
+    }
+  }
+
+  #rest(): void {
+    if (this.#idle) clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => void esbuild.stop(), idleMs).unref();
+  }
+}
+
+/** The map and the code. */
+function build(options: esbuild.BuildOptions): readonly [string, string] {
+  try {
+    const { outputFiles } = esbuild.buildSync({
+      ...options,
+      write: false,
+      bundle: false,
+      platform: "node",
+      charset: "utf8",
+      sourcemap: "external",
+      sourcesContent: false,
+      logLevel: "silent",
+    });
+    const [map, code] = outputFiles;
+    return [map?.text ?? "{}", code?.text ?? ""];
+  } catch (error) {
+    throw readable(error, options.outfile ?? "");
+  }
+}
+
+/** One line with the place, in place of the compiler's own trace. */
+function readable(error: unknown, file: string): unknown {
+  const [first] = (error as Partial<esbuild.BuildFailure>).errors ?? [];
+  if (!first) return error;
+  const place = first.location ? `${file}:${first.location.line}:${first.location.column + 1}` : file;
+  return new SyntaxError(`${place}: ${first.text}`);
+}
+
+export function read(file: string): string {
+  return readFileSync(file, "utf8");
+}
