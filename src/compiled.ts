@@ -8,6 +8,7 @@ export type * from "./runtime/compiled.ts";
 export const allowReloading: typeof own.allowReloading = compiled.allowReloading;
 export const branch: typeof own.branch = compiled.branch;
 export const callsOf: typeof own.callsOf = compiled.callsOf;
+export const goOn: typeof own.goOn = compiled.goOn;
 export const instanceStep: typeof own.instanceStep = compiled.instanceStep;
 export const registerClass: typeof own.registerClass = compiled.registerClass;
 export const schema: typeof own.schema = compiled.schema;

@@ -1,6 +1,8 @@
 // Joins what layers may not know of each other: the store for a URL, the handlers onto an engine, the default engine from the environment.
 
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setImmediate } from "node:timers";
 import { badArgument, checkOptions, type OptionNames } from "./core/argument.ts";
 import type { Clock, RandomBytes } from "./core/clock.ts";
 import { RingbackError } from "./core/errors.ts";
@@ -238,8 +240,18 @@ class WiredEngine extends EngineApi implements Engine {
  */
 export function createEngine(options: EngineOptions = {}): Engine {
   checkOptions("createEngine()", options, engineOptions);
+  const left = isUnasked ? standing : null;
+  const engine = wire(options, left?.close({ graceMs: 0 }).catch(() => {}) ?? null);
+  if (left) standing = null;
+  isUnasked = false;
+  hasOwn = true;
+  return engine;
+}
+
+/** `opensAfter`: an engine that must be gone before. */
+function wire(options: EngineOptions, opensAfter: Promise<void> | null): WiredEngine {
   const keys = keysFrom(options);
-  const core = createCore(options, keys);
+  const core = createCore(options, keys, opensAfter);
   const gate = createGate(options.admin, process.env["RINGBACK_ADMIN_TOKEN"]);
   const { registry } = core.parts;
   const unfollow = [processHooks.follow((declared) => registry.addHook(declared))];
@@ -253,7 +265,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   });
 }
 
-function createCore(options: EngineOptions, keys: KeySource): EngineCore {
+function createCore(options: EngineOptions, keys: KeySource, opensAfter: Promise<void> | null): EngineCore {
   for (const [name, least] of [
     ["hotRuns", 0],
     ["concurrency", 1],
@@ -291,6 +303,7 @@ function createCore(options: EngineOptions, keys: KeySource): EngineCore {
     rateLimit: createIngressLimit(options.rateLimit ?? {}),
     isEarly: earlyTokens(options.early ?? []),
     retention: retentionFrom(options.retention ?? {}),
+    opensAfter,
   });
   for (const [name, registered] of Object.entries(options.classes ?? {})) core.classes.register(name, registered);
   return core;
@@ -390,11 +403,16 @@ function sinkFor(logger: LogSink | false | undefined): LogSink | null {
   return { warn: line, error: line };
 }
 
-let standing: Engine | null = null;
+let standing: WiredEngine | null = null;
+/** Whether the default engine stands open though nobody has asked for it. */
+let isUnasked = false;
+/** Whether the app has made an engine. */
+let hasOwn = false;
 
 /** The engine that the functions of `ringback/api` speak to outside runs; the environment configures it, the first call opens it. */
 export function defaultEngine(): Engine {
-  standing ??= createEngine();
+  isUnasked = false;
+  standing ??= wire({}, null);
   return standing;
 }
 
@@ -410,6 +428,40 @@ export interface World {
 export function getWorld(): World {
   const engine = defaultEngine();
   return { start: () => engine.open(), close: () => engine.close() };
+}
+
+/**
+ * Lets the runs that an earlier process left go on though nobody asks for an engine: once modules have declared workflows, the default engine
+ * is opened where its store is there. It holds no process. An engine that the app makes later takes its place, and opens when it is closed.
+ */
+export function goOn(): void {
+  let isFollowed = false;
+  processWorkflows.follow(() => {
+    if (isFollowed) return;
+    isFollowed = true;
+    // What was imported together is evaluated by then, and may have made an engine.
+    setImmediate(() => void openUnasked());
+  });
+}
+
+async function openUnasked(): Promise<void> {
+  try {
+    if (hasOwn || !isLeftWork()) return;
+    isUnasked = standing === null;
+    standing ??= wire({}, null);
+    await standing.core.open();
+  } catch (error) {
+    // Another process goes on with them; or the app has made an engine meanwhile.
+    if (hasOwn || RingbackError.is(error, "store_in_use")) return;
+    sinkFor(undefined)?.warn(`ringback: the runs that were left do not go on: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Whether there may be runs that this process is to go on with. */
+function isLeftWork(): boolean {
+  const url = storeUrl({}) as string;
+  const isThere = url.startsWith("sqlite:") ? existsSync(sqlitePath(url)) : !url.startsWith("memory");
+  return isThere && roleFrom(undefined, process.env["RINGBACK_ROLE"]) === "worker";
 }
 
 useSecrets((name) => process.env[name]);

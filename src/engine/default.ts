@@ -5,9 +5,8 @@ import type { EngineApi } from "./engine-api.ts";
 import { callingRun, callingStep } from "./realm.ts";
 
 let make: (() => EngineApi) | null = null;
-let made: EngineApi | null = null;
 
-/** Says how the default engine is made, on first use. */
+/** Says which engine is the default one. */
 export function useDefaultApi(maker: () => EngineApi): void {
   make = maker;
 }
@@ -25,8 +24,7 @@ export function defaultApi(): EngineApi {
   const bound = host && own.get(host);
   if (bound) return bound;
   if (!make) throw new Error('The default engine comes with "ringback" and "ringback/api"; import one of them.');
-  made ??= make();
-  return made;
+  return make();
 }
 
 /** `call` on that engine. Where it cannot be made (`base_url_required`, `bad_keys`) the promise says so: its caller may have a `catch` alone. */

@@ -66,6 +66,8 @@ export interface EngineParts {
   readonly isEarly: (token: string) => boolean;
   /** How long what is over is kept. */
   readonly retention: RetentionPolicy;
+  /** The end of an engine that this one takes the place of. */
+  readonly opensAfter?: Promise<void> | null;
 }
 
 export class EngineCore {
@@ -231,7 +233,8 @@ export class EngineCore {
 
   async #open(): Promise<void> {
     this.#state = "opening";
-    const { store, role, registry } = this.parts;
+    const { store, role, registry, opensAfter } = this.parts;
+    if (opensAfter) await opensAfter;
     try {
       await store.open({ role });
     } catch (error) {
