@@ -22,6 +22,8 @@ export interface CallOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** The Node to run it with; this one unless told. */
+  readonly node?: string;
 }
 
 /** Compiles the package once for a test file. */
@@ -62,7 +64,10 @@ export class Project {
     const folder = join(this.folder, `f${++this.#folders}`);
     mkdirSync(folder);
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true });
+      writeFileSync(join(folder, name), text);
+    }
     return folder;
   }
 
@@ -74,8 +79,13 @@ export class Project {
   }
 
   /** Runs `ringback …` to its end. */
-  async run(args: readonly string[], options: CallOptions = {}): Promise<Ended> {
-    const child = spawn(process.execPath, [this.#program, ...args], {
+  run(args: readonly string[], options: CallOptions = {}): Promise<Ended> {
+    return this.runNode([this.#program, ...args], options);
+  }
+
+  /** Runs `node …` to its end. */
+  async runNode(args: readonly string[], options: CallOptions = {}): Promise<Ended> {
+    const child = spawn(options.node ?? process.execPath, args, {
       cwd: options.cwd ?? this.folder,
       env: { ...cleanEnvironment(), ...options.env },
     });
@@ -115,8 +125,8 @@ export class Running {
   output = "";
   stdout = "";
 
-  constructor(args: readonly string[], { cwd, env }: CallOptions) {
-    const child = spawn(process.execPath, args, {
+  constructor(args: readonly string[], { cwd, env, node = process.execPath }: CallOptions) {
+    const child = spawn(node, args, {
       cwd,
       env: { ...cleanEnvironment(), ...env },
       detached: true,

@@ -77,7 +77,7 @@ export class Emitter {
     return found;
   }
 
-  /** Once for each place, whichever way its file is loaded. */
+  /** Once for each place, however often its file is loaded. */
   #tell(warning: Warning): void {
     const line = `ringback: ${placeText(warning)}: ${warning.message}\n`;
     if (this.#told.has(line)) return;
