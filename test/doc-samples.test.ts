@@ -18,6 +18,7 @@ const files = [
   "CONTRIBUTING.md",
   "bench/README.md",
   "examples/checkout/README.md",
+  "examples/register/README.md",
   ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
     .filter((path) => path.endsWith(".md"))
     .map((path) => `docs/${path.replaceAll("\\", "/")}`)
@@ -203,6 +204,9 @@ describe("the checker", () => {
     ["npm run demo && npm test # both", []],
     ["npm run nothing", ["package.json has no script nothing"]],
     ["npm install other", ["npm install other: this package is ringback"]],
+    ["npm install workflow@npm:ringback", []],
+    ["node --import ringback/register src/server.ts", []],
+    ["node --import ringback/register test/gone.ts", ["test/gone.ts is not there"]],
     ["RINGBACK_ROLE=ingress node server.js", []],
     ["RINGBACK_ROLL=ingress node server.js", ["nothing reads RINGBACK_ROLL"]],
     ["node script/gone.mjs", ["script/gone.mjs is not there"]],

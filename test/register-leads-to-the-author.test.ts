@@ -80,7 +80,7 @@ function placeOf(text: string): string {
   return `${before.length}:${(before.at(-1) ?? "").length + 1}`;
 }
 
-describe.each(nodes())("on $name", ({ program }) => {
+describe.each(nodes())("on $name", { timeout: 120_000 }, ({ program }) => {
   test.each([
     ["alone", register],
     ["after tsx", [...tsx, ...register]],

@@ -20,7 +20,7 @@ const register = ["--import", "ringback/register"];
 const tsx = ["--import", "tsx"];
 const env = { RINGBACK_DATABASE_URL: "memory:" };
 
-describe.each(nodes())("on $name", ({ program }) => {
+describe.each(nodes())("on $name", { timeout: 120_000 }, ({ program }) => {
   const run = (files: Readonly<Record<string, string>>, args: readonly string[], loaders: readonly string[] = register): Promise<Ended> =>
     project.runNode([...loaders, ...args], { cwd: project.newFolder(files), env, node: program });
 

@@ -14,8 +14,8 @@ export interface Surroundings {
 
 const packageName = "ringback";
 const foreign = new Set(["curl", "df", "sqlite3", "docker", "mkdir", "openssl"]);
-const ownFile = /^[\w-]+\.[cm]?[jt]s$/;
-const npmCommands = new Set(["ci", "i", "install", "test", "run", "pkg", "ls", "dedupe"]);
+const ownFile = /^(?:src\/)?[\w-]+\.[cm]?[jt]s$/;
+const npmCommands = new Set(["ci", "i", "install", "start", "test", "run", "pkg", "ls", "dedupe"]);
 
 /** What is wrong with the lines of a block: index of the line, and why. */
 export function checkShell(lines: readonly string[], around: Surroundings): { readonly index: number; readonly message: string }[] {
@@ -93,6 +93,7 @@ function checkNode(words: readonly string[], { hasFile }: Surroundings): string 
       return `node -e: ${String(error)}`;
     }
   }
-  const [path = ""] = words.filter((word) => !word.startsWith("-"));
+  // What is preloaded is a module, by its name.
+  const [path = ""] = words.filter((word, index) => !word.startsWith("-") && words[index - 1] !== "--import");
   return ownFile.test(path) || hasFile(path) ? null : `${path} is not there`;
 }
