@@ -1,11 +1,11 @@
-// `ringback dev` where something is in the way: a hung process, a taken port or store, TypeScript without a runner, an app that never loads.
+// `ringback dev` where something is in the way: a hung process, a taken port or store, an app that never loads.
 
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { createProject, freePort, isAlive, link, type Project } from "./cli/project.ts";
+import { createProject, freePort, isAlive, type Project } from "./cli/project.ts";
 
 let project: Project;
 beforeAll(async () => {
@@ -34,28 +34,6 @@ test("a port or a store that somebody else has is told in a line, and ends it", 
   });
   expect(second.stderr).toMatch(/has a worker already: process \d+, since .*\(store_in_use\)/);
   expect(second.code).toBe(3);
-});
-
-test("TypeScript runs by the project's own tsx, and what it imports is watched; without tsx the line says what to install", async () => {
-  const cwd = project.newFolder({
-    "app.ts": `import { workflow } from "ringback";\nimport { Colour } from "./colour.ts";\nexport const w = workflow("w", async (id: string) => id);\nconsole.log("colour", Colour.Red as string);\n`,
-    "colour.ts": 'export enum Colour { Red = "red" }\n',
-  });
-  if (!("typescript" in process.features) || process.features.typescript === false) {
-    const { code, stderr } = await project.run(["dev", "app.ts"], { cwd });
-    expect([code, stderr]).toEqual([
-      1,
-      expect.stringMatching(/^ringback: app\.ts is TypeScript, and Node .* Run "npm install --save-dev tsx"/),
-    ]);
-  }
-  mkdirSync(join(cwd, "node_modules"));
-  link("tsx", join(cwd, "node_modules"));
-  const dev = project.start(["dev", "app.ts"], { cwd, env: { PORT: await freePort() } });
-  await dev.shows("colour red");
-  await dev.shows("callbacks come in");
-  writeFileSync(join(cwd, "colour.ts"), 'export enum Colour { Red = "rouge" }\n');
-  await dev.shows("colour rouge");
-  await dev.shows(/colour\.ts has changed: starts again/);
 });
 
 test("a process whose event loop does not answer is killed and replaced, and its run goes on", async () => {

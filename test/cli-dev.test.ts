@@ -3,7 +3,7 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { createProject, freePort, isAlive, type Project } from "./cli/project.ts";
+import { createProject, freePort, isAlive, link, type Project } from "./cli/project.ts";
 
 let project: Project;
 beforeAll(async () => {
@@ -130,3 +130,50 @@ test("an engine that the file exports is the one that is served; a server of the
     expect(readdirSync(cwd).sort()).toEqual(["app.mjs", "data", "package.json"]);
   }
 });
+
+test.each([["alone"], ["beside the project's tsx"]])(
+  "TypeScript with directives runs, %s: a file that changes is loaded again and parked runs go on in its code; what is wrong is shown with its place",
+  async (how) => {
+    const flow = (greeting: string): string => `
+      import { createHook } from "ringback";
+      export enum Colour { Red = "red" }
+      async function greet(name: string): Promise<string> {
+        "use step";
+        return ${JSON.stringify(greeting)} + name;
+      }
+      export async function order(id: string): Promise<void> {
+        "use workflow";
+        using approval = createHook<string>({ token: id });
+        console.log(await greet(await approval), Colour.Red as string);
+      }
+    `;
+    const cwd = project.newFolder({
+      "app.ts": 'import { start } from "ringback/api";\nimport { order } from "./flow.js";\nawait start(order, ["o-1"], { id: "o-1" });\n',
+      "flow.ts": flow("hello "),
+    });
+    if (how !== "alone") link("tsx", join(cwd, "node_modules"));
+    const port = await freePort();
+    const dev = project.start(["dev", "app.ts", "--json"], { cwd, env: { PORT: port } });
+    expect(await dev.news("hook")).toMatchObject({ runId: "o-1", workflowName: "flow//order", token: "o-1" });
+
+    let before = dev.output.length;
+    writeFileSync(join(cwd, "flow.ts"), flow("moin ").replace("use step", "use stap"));
+    await dev.news("ended", before);
+    expect(dev.output.slice(before)).toMatch(/flow\.ts:5:9: "use stap" is no directive\. Did you mean "use step"\?/);
+
+    before = dev.output.length;
+    writeFileSync(join(cwd, "flow.ts"), `import "./more.js";${flow("moin ")}`);
+    await dev.news("ended", before);
+    before = dev.output.length;
+    writeFileSync(join(cwd, "more.ts"), "export {};");
+    expect(await dev.news("changed", before)).toMatchObject({ file: join(cwd, "more.ts") });
+    await dev.news("serving", before);
+
+    before = dev.output.length;
+    writeFileSync(join(cwd, "flow.ts"), flow("moin "));
+    expect(await dev.news("changed", before)).toMatchObject({ file: join(cwd, "flow.ts") });
+    await dev.news("serving", before);
+    await project.json(["resume", "o-1", '"Kiel"'], { cwd });
+    await dev.shows("moin Kiel red", before);
+  },
+);

@@ -24,7 +24,7 @@ export const declareDev: Declare = (root, { action }) => {
       "after",
       `
 Callbacks are served on PORT (3000), through the engine that the file exports, else through the default engine, which RINGBACK_DATABASE_URL,
-RINGBACK_BASE_URL and RINGBACK_KEYS configure. TypeScript needs tsx in your project, or a Node that runs it by itself (22.18 or newer).
+RINGBACK_BASE_URL and RINGBACK_KEYS configure. TypeScript, and functions with "use workflow" or "use step", are compiled as they are loaded.
 Ctrl-C stops; what waits goes on at the next start.
 
 Examples:

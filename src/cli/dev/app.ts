@@ -30,13 +30,13 @@ process.on("message", (message: ToApp) => {
 });
 process.once("disconnect", () => void stop());
 tell({ type: "pong", isDebugged: inspector.url() !== undefined });
-followLoads((loaded) => tell({ type: "loaded", file: loaded }));
+const missed = followLoads((loaded) => tell({ type: "loaded", file: loaded }));
 void begin();
 
 async function begin(): Promise<void> {
   // What the app throws while it loads ends this process as it would end any: Node prints it, with the line.
   const slow = setTimeout(() => tell({ type: "loading" }), loadMs).unref();
-  const app = (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>;
+  const app = await load();
   clearTimeout(slow);
   try {
     engine = exportedEngine(app) ?? (await library<typeof import("../../api.ts")>("ringback/api", "../../api.js")).defaultEngine();
@@ -45,6 +45,15 @@ async function begin(): Promise<void> {
   } catch (error) {
     if (isStopping) return;
     await fail(error);
+  }
+}
+
+async function load(): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>;
+  } catch (error) {
+    missed(error);
+    throw error;
   }
 }
 

@@ -15,14 +15,20 @@ const { registerHooks } = module as Hooks;
 /** What the environment of the process needs, where it is Node that reports. */
 export const reportingEnvironment: NodeJS.ProcessEnv = registerHooks ? {} : { WATCH_REPORT_DEPENDENCIES: "1" };
 
-/** In the process itself: tells each file, once. */
-export function followLoads(loaded: (file: string) => void): void {
+/** In the process itself: tells each file, once. What it gives is told of an error in loading, for the file that was not there. */
+export function followLoads(loaded: (file: string) => void): (error: unknown) => void {
   const known = new Set<string>();
   const note = (url: unknown): void => {
     const file = typeof url === "string" ? fileOf(url) : null;
     if (file === null || known.has(file)) return;
     known.add(file);
     loaded(file);
+  };
+  // It may come, and as what it is compiled from.
+  const missed = (error: unknown): void => {
+    const { url } = error as { readonly url?: unknown };
+    if (typeof url !== "string") return;
+    for (const each of [url, url.replace(/\.([cm]?)js$/, ".$1ts"), `${url}.ts`]) note(each);
   };
   registerHooks?.({
     resolve(specifier, context, next) {
@@ -31,12 +37,12 @@ export function followLoads(loaded: (file: string) => void): void {
         note(found.url);
         return found;
       } catch (error) {
-        // A file that is not there may come.
-        note((error as { readonly url?: unknown }).url);
+        missed(error);
         throw error;
       }
     },
   });
+  return missed;
 }
 
 /** Beside the process: the files of Node's own report, paths of what was required and URLs of what was imported. */

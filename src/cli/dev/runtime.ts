@@ -1,11 +1,12 @@
-// How a file is run: JavaScript as it is, TypeScript by the user's own tsx, else by a Node that strips types.
+// How a file is run: compiled as it is loaded, by the app's own copy of ringback, so that this one is not the first (RT1); beside the
+// user's own tsx, where there is one, which knows the paths of a tsconfig.json.
 
 import { existsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { plain } from "../columns.ts";
-import { CliError, exitCode, usage } from "../failure.ts";
+import { usage } from "../failure.ts";
 
 export interface Runtime {
   /** The file, in full. */
@@ -14,24 +15,20 @@ export interface Runtime {
   readonly nodeOptions: readonly string[];
 }
 
-const typeScript: ReadonlySet<string> = new Set([".ts", ".mts", ".cts", ".tsx"]);
-
 export function runtimeFor(given: string): Runtime {
   const file = resolve(given);
   if (!existsSync(file)) throw usage(`There is no file ${plain(given)}. Give the file that declares your workflows.`);
   if (!statSync(file).isFile()) throw usage(`${plain(given)} is a folder. Give the file that declares your workflows.`);
-  if (!typeScript.has(extname(file))) return { file, nodeOptions: [] };
-  const tsx = tsxFor(file);
-  if (tsx !== null) return { file, nodeOptions: ["--import", pathToFileURL(tsx).href] };
-  if ("typescript" in process.features && process.features.typescript !== false) return { file, nodeOptions: [] };
-  const message = `${plain(given)} is TypeScript, and Node ${process.versions.node} cannot run it by itself. Run "npm install --save-dev tsx", or use Node 22.18 or newer.`;
-  throw new CliError(message, exitCode.failed);
+  const tsx = /\.[cm]?tsx?$/.test(file) ? foundFrom(file, "tsx") : null;
+  const own = new URL(`../../register${extname(new URL(import.meta.url).pathname)}`, import.meta.url).href;
+  const register = foundFrom(file, "ringback/register") ?? foundFrom(file, "workflow/register") ?? own;
+  return { file, nodeOptions: [...(tsx === null ? [] : ["--import", tsx]), "--import", register] };
 }
 
 /** As the app itself would find it. */
-function tsxFor(file: string): string | null {
+function foundFrom(file: string, name: string): string | null {
   try {
-    return createRequire(file).resolve("tsx");
+    return pathToFileURL(createRequire(file).resolve(name)).href;
   } catch {
     return null;
   }
