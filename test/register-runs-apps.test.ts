@@ -156,4 +156,16 @@ describe.each(nodes())("on $name", { timeout: 120_000 }, ({ program }) => {
     const broken = await run({ "app.ts": "const a: number = ;\n" }, ["app.ts"]);
     expect(broken.stderr).toMatch(/app\.ts:1:19: /);
   });
+
+  test("without it, start() of what was not compiled says so with the author's file and line, under plain Node and under tsx", async () => {
+    const raw = (type: string): string =>
+      `// a comment\n\ninterface Gone {}\nexport async function raw(id${type}) {\n  "use workflow";\n  return id;\n}\n`;
+    const app = (file: string): string =>
+      `import { start } from "workflow/api"; import { raw } from "./${file}"; await start(raw, ["a"]).catch((error) => console.log(error.code, error.message));`;
+    const untyped = raw("").replace("interface Gone {}", "");
+    const plain = await run({ "app.js": app("raw.js"), "raw.js": untyped }, ["app.js"], []);
+    const typed = await run({ "app.ts": app("raw.ts"), "raw.ts": raw(": string") }, ["app.ts"], tsx);
+    expect(plain.stdout).toMatch(/^not_compiled Function raw of \/.*\/raw\.js:4 says "use workflow", .*ringback\/register/);
+    expect(typed.stdout).toMatch(/^not_compiled Function raw of \/.*\/raw\.ts:4 says/);
+  });
 });

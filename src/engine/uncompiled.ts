@@ -1,6 +1,8 @@
 // Functions with a directive that came to run time as their author wrote them: no tool has compiled their file.
 
 import { Session } from "node:inspector";
+import { findSourceMap } from "node:module";
+import { fileURLToPath } from "node:url";
 import { RingbackError } from "../core/errors.ts";
 
 const head = /^[^{]*\{(?:\s|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*(["'])use (workflow|step)\1/;
@@ -35,10 +37,10 @@ function placeOf(value: unknown): string | null {
       if (objectId === undefined) return;
       session.post("Runtime.getProperties", { objectId, ownProperties: true }, (_error, { internalProperties = [] }) => {
         const at = internalProperties.find(({ name }) => name === "[[FunctionLocation]]")?.value?.value as
-          | { readonly scriptId: string; readonly lineNumber: number }
+          | { readonly scriptId: string; readonly lineNumber: number; readonly columnNumber: number }
           | undefined;
         const url = at && urls.get(at.scriptId);
-        if (at && url) place = `${url.replace("file://", "")}:${at.lineNumber + 1}`;
+        if (at && url) place = authored(url, at);
       });
     });
     return place;
@@ -48,4 +50,11 @@ function placeOf(value: unknown): string | null {
     Reflect.deleteProperty(globalThis, slot);
     session.disconnect();
   }
+}
+
+/** Another tool may have compiled the file, and left a map. */
+function authored(url: string, { lineNumber, columnNumber }: { readonly lineNumber: number; readonly columnNumber: number }): string {
+  const file = url.startsWith("file:") ? fileURLToPath(url) : url;
+  const entry = findSourceMap(url)?.findEntry(lineNumber, columnNumber) as { readonly originalLine?: number } | undefined;
+  return `${file}:${(entry?.originalLine ?? lineNumber) + 1}`;
 }
