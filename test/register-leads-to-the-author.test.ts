@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { realpathSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createProject, link, type Project } from "./cli/project.ts";
 import { Debugged, type Stop } from "./register/debugged.ts";
@@ -80,6 +81,19 @@ function placeOf(text: string): string {
   return `${before.length}:${(before.at(-1) ?? "").length + 1}`;
 }
 
+/** Of each error: its label, and its first frame. */
+function framesIn(stdout: string): unknown[] {
+  const lines = stdout.split("\n").filter(Boolean);
+  return lines.map((line) => (JSON.parse(line) as string[]).slice(0, 2).map((text) => text.replace("file://", "")));
+}
+
+function authored(folder: string): unknown[] {
+  const labels = ["inWorkflow", "oneLine", "inStep", "closure", "method", "plain"];
+  return ["unix.ts", "dos.ts"].flatMap((file) =>
+    labels.map((label) => [label, `${join(folder, file)}:${placeOf(`new Error("${label}"`)}`]),
+  );
+}
+
 describe.each(nodes())("on $name", { timeout: 120_000 }, ({ program }) => {
   test.each([
     ["alone", register],
@@ -90,21 +104,19 @@ describe.each(nodes())("on $name", { timeout: 120_000 }, ({ program }) => {
     const cwd = project.newFolder({ "app.ts": app, "unix.ts": shapes, "dos.ts": shapes.replaceAll("\n", "\r\n") });
     const args = loaders ?? [realpathSync(join(project.folder, "node_modules/tsx/dist/cli.mjs")), ...register];
     const { stdout, stderr } = await project.runNode([...args, "app.ts"], { cwd, env: { ...env, NODE_ENV: "test" }, node: program });
-    const found = stdout
-      .split("\n")
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as string[]);
-    const expected = ["unix.ts", "dos.ts"].flatMap((file) =>
-      ["inWorkflow", "oneLine", "inStep", "closure", "method", "plain"].map((label) => [
-        label,
-        `${join(cwd, file)}:${placeOf(`new Error("${label}"`)}`,
-      ]),
-    );
-    expect(
-      found.map(([label, frame]) => [label, frame?.replace("file://", "")]),
-      stderr,
-    ).toEqual(expected);
-    expect(found.at(-1)?.[2]).toBe(`${join(cwd, "dos.ts")}:${placeOf("deep({")}`);
+    expect(framesIn(stdout), stderr).toEqual(authored(cwd));
+    const caller = (JSON.parse(stdout.trim().split("\n").at(-1) as string) as string[])[2];
+    expect(caller).toBe(`${join(cwd, "dos.ts")}:${placeOf("deep({")}`);
+  });
+
+  test("errors lead through what tsc has made to the author's file", async () => {
+    const cwd = project.newFolder({ "src/app.ts": app, "src/unix.ts": shapes, "src/dos.ts": shapes.replaceAll("\n", "\r\n") });
+    const tsc = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", import.meta.url));
+    const options = ["--noCheck", "--sourceMap", "--target", "ES2022", "--module", "NodeNext", "--rewriteRelativeImportExtensions"];
+    const built = await project.runNode([tsc, ...options, "--rootDir", "src", "--outDir", "dist", "src/app.ts"], { cwd });
+    expect(built.code, built.stdout).toBe(0);
+    const { stdout } = await project.runNode([...register, "dist/app.js"], { cwd, env: { ...env, NODE_ENV: "test" }, node: program });
+    expect(framesIn(stdout)).toEqual(authored(join(cwd, "src")));
   });
 
   test("a breakpoint at a line of a workflow stops the run there, at each of its turns, with its variables", async () => {

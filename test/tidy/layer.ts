@@ -55,7 +55,7 @@ export const layers: readonly Layer[] = [
   {
     files: "src/styles/directives/register/",
     imports: ["src/styles/directives/transform/", "src/styles/directives/transform.ts"],
-    packages: ["esbuild", "oxc-parser"],
+    packages: ["@jridgewell/remapping", "esbuild", "oxc-parser"],
     node: { not: servers },
   },
   { files: "src/styles/directives/register.ts", imports: ["src/styles/directives/register/"], packages: [], node: { not: servers } },

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, writeSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import { clearTimeout, setTimeout } from "node:timers";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import remapping, { type EncodedSourceMap } from "@jridgewell/remapping";
 import * as esbuild from "esbuild";
 import { mayConcern } from "../transform/directive.ts";
 import { Identities } from "../transform/identity.ts";
@@ -16,6 +17,7 @@ import { type Format, isInstalled, type Language } from "./language.ts";
 /** The compiler is a process of its own, which ends when nothing has been loaded for so long; an entry in the process table stays. */
 const idleMs = 1_000;
 const inlineMap = "//# sourceMappingURL=data:application/json;base64,";
+const ownMap = /\/\/# sourceMappingURL=(\S+)\s*$/;
 /** Where compiled code finds its runtime in a file that imports nothing of the package: the copy that this is part of. */
 const runtime: URL = new URL(`../../../compiled${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
 
@@ -32,7 +34,12 @@ export class Emitter {
 
   /** Throws `bad_directive`, or a `SyntaxError`; each message begins with the place. */
   emit(file: string, text: string, format: Format, { loader }: Language): string {
-    return this.#lower(file, this.#withDirectives(file, text, format), format, loader);
+    const given = ownMap.exec(text);
+    const plain = given ? text.slice(0, given.index) : text;
+    const [map, code] = this.#lower(file, this.#withDirectives(file, plain, format), format, loader);
+    const { mappings, names } = JSON.parse(map) as EncodedSourceMap;
+    const chained = withGiven({ version: 3, sources: [pathToFileURL(file).href], names, mappings }, given?.[1]);
+    return `${code}${inlineMap}${Buffer.from(chained).toString("base64")}`;
   }
 
   #withDirectives(file: string, text: string, format: Format): string {
@@ -50,9 +57,11 @@ export class Emitter {
     return `${compiled.code}\n${inlineMap}${Buffer.from(JSON.stringify(compiled.map)).toString("base64")}`;
   }
 
-  #lower(file: string, contents: string, format: Format, loader: Language["loader"]): string {
+  /** The map and the code. */
+  #lower(file: string, contents: string, format: Format, loader: Language["loader"]): readonly [string, string] {
     const config = isInstalled(file) ? null : this.#configFor(dirname(file));
-    const [map, code] = build({
+    this.#rest();
+    return build({
       stdin: { contents, sourcefile: basename(file), resolveDir: dirname(file), loader },
       outfile: file,
       absWorkingDir: dirname(file),
@@ -60,10 +69,6 @@ export class Emitter {
       format: format === "module" ? "esm" : "cjs",
       target: `node${process.versions.node}`,
     });
-    this.#rest();
-    const { mappings, names } = JSON.parse(map) as { readonly mappings: string; readonly names: readonly string[] };
-    const chained = JSON.stringify({ version: 3, sources: [pathToFileURL(file).href], names, mappings });
-    return `${code}${inlineMap}${Buffer.from(chained).toString("base64")}`;
   }
 
   /** The author's `tsconfig.json`: how JSX, decorators and class fields are meant. */
@@ -95,7 +100,19 @@ export class Emitter {
   }
 }
 
-/** The map and the code. */
+/** A file that another tool has made leads on to what it was made of, by the map that it names. */
+function withGiven(map: EncodedSourceMap, address: string | undefined): string {
+  if (address === undefined) return JSON.stringify(map);
+  const [file] = map.sources as [string];
+  try {
+    const data = /^data:[^,]*;base64,(.*)$/.exec(address)?.[1];
+    const text = data === undefined ? read(fileURLToPath(new URL(address, file))) : Buffer.from(data, "base64").toString("utf8");
+    return remapping(map, (source) => (source === file ? text : null), true).toString();
+  } catch {
+    return JSON.stringify(map); // there is none
+  }
+}
+
 function build(options: esbuild.BuildOptions): readonly [string, string] {
   try {
     const { outputFiles } = esbuild.buildSync({
