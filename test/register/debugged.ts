@@ -6,7 +6,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { request } from "node:http";
 import { SourceMap, type SourceMapPayload } from "node:module";
-import type { Duplex } from "node:stream";
+import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 
@@ -26,7 +26,7 @@ interface Message {
 
 export class Debugged {
   output = "";
-  readonly #socket: Duplex;
+  readonly #socket: Socket;
   readonly #answers = new Map<number, (message: Message) => void>();
   readonly #maps = new Map<string, SourceMap>();
   readonly #wanted = new Map<string, number>();
@@ -50,20 +50,18 @@ export class Debugged {
       "sec-websocket-key": "a".repeat(22) + "==",
     };
     const asked = request({ hostname, port, path, headers }).end();
-    const [, socket, head] = (await once(asked, "upgrade")) as [unknown, Duplex, Buffer];
+    const [, socket, head] = (await once(asked, "upgrade")) as [unknown, Socket, Buffer];
     const debugged = new Debugged(socket, child);
     debugged.#received(head);
     await debugged.#ask("Runtime.enable");
     await debugged.#ask("Debugger.enable");
-    // Before anything of a script runs, its breakpoints can be set.
-    await debugged.#ask("Debugger.setInstrumentationBreakpoint", { instrumentation: "beforeScriptWithSourceMapExecution" });
     return debugged;
   }
 
-  private constructor(socket: Duplex, child: ChildProcess) {
+  private constructor(socket: Socket, child: ChildProcess) {
     this.#socket = socket;
     socket.on("data", (bytes: Buffer) => this.#received(bytes));
-    socket.on("error", () => {});
+    socket.setNoDelay(true).on("error", () => {});
     child.stdout!.setEncoding("utf8").on("data", (text: string) => (this.output += text));
     child.once("close", () => {
       this.#isOver = true;
@@ -77,6 +75,9 @@ export class Debugged {
     await this.#ask("Runtime.runIfWaitingForDebugger");
     for (let pause = await this.#paused(); pause !== null; pause = await this.#paused()) {
       if (pause.reason === "instrumentation") await this.#setWanted(pause.data);
+      // From the app's first line on: before anything of a script runs, its breakpoints can be set.
+      else if (pause.reason === "Break on start")
+        await this.#ask("Debugger.setInstrumentationBreakpoint", { instrumentation: "beforeScriptWithSourceMapExecution" });
       else if (pause.hitBreakpoints?.length > 0) yield await this.#stopOf(pause.callFrames[0]);
       await this.#ask("Debugger.resume");
     }
