@@ -101,14 +101,18 @@ interface Link {
 
 const named = /`((?:src|test|docs|bench|examples|script)\/[\w./-]+)`/g;
 
-/** Links of a page to places in the project, with the line; addresses elsewhere are not looked at. Paths named in code marks, from the root. */
+/**
+ * Links of a page to places in the project, with the line; addresses elsewhere are not looked at. Paths named in code marks, from the root;
+ * what has `//` in it is the id of a workflow.
+ */
 export function linksOf(text: string): Link[] {
   const found: Link[] = [];
   let isCode = false;
   for (const [index, line] of text.split("\n").entries()) {
     if (fence.test(line)) isCode = !isCode;
     if (isCode) continue;
-    for (const [, path = ""] of line.matchAll(named)) found.push({ at: index + 1, path, anchor: null, isFromRoot: true });
+    for (const [, path = ""] of line.matchAll(named))
+      if (!path.includes("//")) found.push({ at: index + 1, path, anchor: null, isFromRoot: true });
     for (const [, target = ""] of line.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(target)) continue;
       const [path = "", anchor = null] = target.split("#");

@@ -1,5 +1,6 @@
 // Where blocks become programs: a folder that has the package installed as a user has it (its own build, found through `exports`), and
-// each block as a module there. One compiler call checks and emits all; each module then runs in a process of its own.
+// each block as a module there. One compiler call checks and emits all; each module then runs in a process of its own, with
+// what compiles directives where it has some.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -51,6 +52,7 @@ export async function openWorkshop(root: string): Promise<Workshop> {
   for (const name of readdirSync(join(root, "node_modules")))
     if (name !== "ringback") symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name), "junction");
   cpSync(join(root, "package.json"), join(installed, "package.json"));
+  symlinkSync(installed, join(folder, "node_modules", "workflow"), "junction");
   mkdirSync(join(folder, "src"));
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, include: ["src"] }));
@@ -86,7 +88,9 @@ export async function openWorkshop(root: string): Promise<Workshop> {
     run(...blocks) {
       const modules = blocks.map((block) => `./${names.get(block)}${block.proof ? ".proof" : ""}.js`);
       const home = mkdtempSync(join(folder, "run-"));
-      return execute(["--enable-source-maps", join(folder, "out", "main.js"), ...modules], home, running);
+      const hasDirectives = blocks.some(({ lines }) => lines.some(({ text }) => /^\s*"use (?:workflow|step)";/.test(text)));
+      const loader = hasDirectives ? ["--import", "ringback/register"] : [];
+      return execute(["--enable-source-maps", ...loader, join(folder, "out", "main.js"), ...modules], home, running);
     },
     over() {
       for (const child of running) child.kill("SIGKILL");
