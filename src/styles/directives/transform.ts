@@ -1,11 +1,14 @@
 // The compile step: turns functions with a directive into calls of `ringback/compiled`, and says what in workflow code will not replay.
 //
-// TR1. Only text is put in; every character of the author's keeps its line, and the map leads from each token to its own.
+// TR1. Only text is put in; every character of the author's keeps its line, and the map leads from each token to its own. Only the form for
+//     browsers leaves out (transform/browser.ts).
 // TR2. The same module gives the same text, in whatever build: ids depend on the module's path and names alone.
 
+import { browserForm } from "./transform/browser.ts";
 import { mayConcern } from "./transform/directive.ts";
 import { Edits } from "./transform/edit.ts";
 import { Frames } from "./transform/frame.ts";
+import { defaultPackages } from "./transform/import.ts";
 import { Linter } from "./transform/lint.ts";
 import type { Warning } from "./transform/notice.ts";
 import { Rewriter } from "./transform/rewrite.ts";
@@ -28,6 +31,8 @@ export interface ModuleToCompile {
   readonly packages?: readonly string[];
   /** The module may be loaded again with other code, as dev servers do. */
   readonly isReloading?: boolean;
+  /** For a browser, which runs no workflows: functions with directives throw there, and what only they use is left out. Default false. */
+  readonly isForBrowser?: boolean;
 }
 
 /** What a module declares, by id. */
@@ -50,9 +55,13 @@ export interface Compiled {
  * a directive that is misspelt, stands where it does nothing, or marks what cannot be a workflow or a step.
  */
 export function compile(given: ModuleToCompile): Compiled | null {
-  if (!mayConcern(given.code)) return null;
+  if (!mayConcern(given.code) || isCompiled(given)) return null;
   const source = parse(given.code, given.file);
   if (!source) return null;
+  if (given.isForBrowser === true) {
+    const { text, warnings } = browserForm(source, given.packages ?? defaultPackages);
+    return text.hasChanged() ? { ...output(text, given), declared: { workflows: [], steps: [], hooks: [] }, warnings } : null;
+  }
   const frames = new Frames(source);
   const edits = new Edits(source);
   const rewriter = new Rewriter(source, frames, edits, given);
@@ -72,6 +81,16 @@ export function compile(given: ModuleToCompile): Compiled | null {
     },
   });
   if (!edits.text.hasChanged()) return null;
-  const map = edits.text.generateMap({ source: given.file, includeContent: true, hires: "boundary" });
-  return { code: edits.text.toString(), map, declared: rewriter.declared, warnings: [...rewriter.warnings, ...linter.warnings] };
+  return { ...output(edits.text, given), declared: rewriter.declared, warnings: [...rewriter.warnings, ...linter.warnings] };
+}
+
+/** What a tool has put out may come to the next, with its directives still in it. */
+function isCompiled({ code, packages = defaultPackages, runtime }: ModuleToCompile): boolean {
+  return [...packages.map((name) => `${name}/compiled`), ...(runtime === undefined ? [] : [runtime])].some(
+    (name) => code.includes(`"${name}"`) || code.includes(`'${name}'`),
+  );
+}
+
+function output(text: Edits["text"], { file }: ModuleToCompile): Pick<Compiled, "code" | "map"> {
+  return { code: text.toString(), map: text.generateMap({ source: file, includeContent: true, hires: "boundary" }) };
 }

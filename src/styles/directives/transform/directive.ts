@@ -15,15 +15,14 @@ const kinds: ReadonlyMap<string, Kind> = new Map([
 ]);
 
 /** A file without this is passed through as it is, at the cost of the search. Nearly every slip of the pen in a directive fits it, too. */
-const mark = /["'`]\s*use.{0,3}(?:w|st(?!rict|ate))|["'`]workflow-serialize|WORKFLOW_SERIALIZE/i;
-const hookMark = "defineHook";
+export const concern: RegExp = /["'`]\s*use.{0,3}(?:w|st(?!rict|ate))|["'`]workflow-serialize|WORKFLOW_SERIALIZE|defineHook/i;
 
 /** What every compiled module begins with, in one module syntax or the other: nothing is compiled twice. */
 const done = /(?:import \* as|const) __ringback /;
 
 /** Whether the file may hold anything for the transform. */
 export function mayConcern(code: string): boolean {
-  return (mark.test(code) || code.includes(hookMark)) && !done.test(code);
+  return concern.test(code) && !done.test(code);
 }
 
 export function isFunction(node: Node): node is AnyFunction {

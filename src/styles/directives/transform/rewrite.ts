@@ -13,7 +13,7 @@ import { nameHook, nameSchema, type NamedSchema, type Naming } from "./definitio
 import { type AnyFunction, isFunction, type Kind } from "./directive.ts";
 import type { Edits } from "./edit.ts";
 import type { Frame, Frames } from "./frame.ts";
-import { isRuntimeModule } from "./import.ts";
+import { defaultPackages, isRuntimeModule } from "./import.ts";
 import { anonymous, keyText, nameIn } from "./name.ts";
 import { refused, type Warning } from "./notice.ts";
 import { sidesToBranch } from "./race.ts";
@@ -47,7 +47,7 @@ export class Rewriter {
     this.#frames = frames;
     this.#edits = edits;
     this.#given = given;
-    this.#packages = given.packages ?? ["workflow", "ringback"];
+    this.#packages = given.packages ?? defaultPackages;
     for (const { value, end } of source.comments) {
       const id = idMark.exec(value)?.[1];
       if (id !== undefined) this.#givenIds.set(startAfter(source.code, end), id);
