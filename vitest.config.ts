@@ -3,7 +3,7 @@
 
 import { fileURLToPath } from "node:url";
 import type { ViteUserConfigFnObject } from "vitest/config";
-import { unplugin } from "./src/styles/directives/plugin.ts";
+import { workflow } from "./src/vite.ts";
 
 const modes = ["hot", "evict", "two-workers"];
 const report = process.env["RINGBACK_TEST_REPORT"];
@@ -12,7 +12,7 @@ const config: ViteUserConfigFnObject = ({ mode }) => {
   const isLong = mode === "long" || process.env["RINGBACK_LONG"] === "1";
   return {
     // Tests may hold directives, and import the package by the names that its users have for it.
-    plugins: [unplugin.vite()],
+    plugins: [workflow()],
     resolve: {
       alias: [
         { find: /^(?:ringback|workflow)$/, replacement: source("index") },

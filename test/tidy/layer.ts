@@ -46,8 +46,15 @@ export const layers: readonly Layer[] = [
   },
   { files: "src/styles/directives/transform.ts", imports: ["src/styles/directives/transform/"], packages: [], node: "none" },
   {
-    files: "src/styles/directives/plugin.ts",
+    files: "src/styles/directives/plugin/",
     imports: ["src/styles/directives/transform/", "src/styles/directives/transform.ts"],
+    packages: [],
+    typePackages: ["unplugin", "esbuild"],
+    node: { not: servers },
+  },
+  {
+    files: "src/styles/directives/plugin.ts",
+    imports: ["src/styles/directives/plugin/", "src/styles/directives/transform/", "src/styles/directives/transform.ts"],
     packages: ["unplugin"],
     node: { not: servers },
   },
@@ -59,6 +66,12 @@ export const layers: readonly Layer[] = [
     node: { not: servers },
   },
   { files: "src/styles/directives/register.ts", imports: ["src/styles/directives/register/"], packages: [], node: { not: servers } },
+  {
+    files: "src/styles/directives/bundler.ts",
+    imports: ["src/styles/directives/plugin/", "src/styles/directives/plugin.ts"],
+    packages: [],
+    node: "none",
+  },
   { files: "src/styles/*/", imports: ["src/core/", "src/engine/"], packages: [], node: { not: servers } },
 
   {

@@ -1,40 +1,40 @@
 // The compile step as a plugin: one, for every bundler that unplugin knows.
 
-import { extname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { createUnplugin, type UnpluginInstance } from "unplugin";
-import { Identities } from "./transform/identity.ts";
+import { CompileStep } from "./plugin/compile-step.ts";
+import type { PluginOptions } from "./plugin/option.ts";
+import { esbuild, rolldown, rollup, type Tool, type ToolOptions, vite, webpack } from "./plugin/tool.ts";
+import { concern } from "./transform/directive.ts";
 import { placeText } from "./transform/notice.ts";
-import { compile } from "./transform.ts";
 
-/** How the compile step is set. */
-export interface PluginOptions {
-  /** Names under which the package is installed, beside `workflow` and `ringback`. */
-  readonly packages?: readonly string[];
-}
+const tools: { readonly [framework: string]: (options: ToolOptions) => Tool } = {
+  vite,
+  rollup,
+  rolldown,
+  esbuild,
+  webpack,
+  rspack: webpack,
+};
 
-/** Where compiled code finds its runtime in a file that imports nothing of the package: the copy that the plugin is of. */
-const runtime: string = fileURLToPath(new URL(`../../compiled${extname(new URL(import.meta.url).pathname)}`, import.meta.url));
-const compilable = /\.[cm]?[jt]sx?$/;
-
-export const unplugin: UnpluginInstance<PluginOptions | undefined> = createUnplugin((options) => {
-  const identities = new Identities();
-  const packages = ["workflow", "ringback", ...(options?.packages ?? [])];
+export const unplugin: UnpluginInstance<PluginOptions | undefined, false> = createUnplugin((options, { framework }) => {
+  const step = new CompileStep(options);
+  const tool = (tools[framework] ?? rollup)(step);
   return {
     name: "ringback",
+    // It takes the author's text: other compilers would have moved what is in it, and minifiers leave directives out.
     enforce: "pre",
-    transformInclude: (id) => compilable.test(plain(id)),
-    transform(code, id) {
-      const file = plain(id);
-      const compiled = compile({ code, file, ...identities.of(file), runtime, packages });
-      if (!compiled) return null;
-      for (const warning of compiled.warnings) this.warn(`${placeText(warning)}: ${warning.message}`);
-      return { code: compiled.code, map: compiled.map };
+    transform: {
+      filter: { id: /^[^\0?#]+\.[cm]?[jt]sx?(?:$|[?#])/, code: concern },
+      handler(code, id, ...more: unknown[]) {
+        const build = tool.build(this, more[0]);
+        const compiled = step.compile(code, id, build);
+        if (!compiled) return null;
+        for (const warning of compiled.warnings) this.warn(`${placeText(warning)}: ${warning.message}`);
+        const { map } = compiled;
+        // A module that does nothing but declare workflows is used, whatever its package says.
+        return step.isForBrowser(build.isForBrowser) ? { code: compiled.code, map } : { code: compiled.code, map, moduleSideEffects: true };
+      },
     },
+    ...tool.hooks,
   };
 });
-
-/** A module's file, without what a bundler puts behind it. */
-function plain(id: string): string {
-  return id.replace(/[?#].*$/, "");
-}
