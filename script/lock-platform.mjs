@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 const file = "package-lock.json";
 const lock = JSON.parse(readFileSync(file, "utf8"));
 const systems = ["aix", "android", "darwin", "freebsd", "linux", "netbsd", "openbsd", "openharmony", "sunos", "win32"];
-const processors = ["arm", "arm64", "ia32", "loong64", "mips64el", "ppc64", "riscv64", "s390x", "x64"];
+const processors = ["arm", "arm64", "ia32", "loong64", "mips64el", "ppc64", "riscv64", "s390x", "wasm32", "x64"];
 
 const added = Object.entries(lock.packages).flatMap(([path, { optionalDependencies = {}, dev }]) =>
   Object.entries(optionalDependencies).flatMap(([name, version]) => {
@@ -15,7 +15,14 @@ const added = Object.entries(lock.packages).flatMap(([path, { optionalDependenci
     const beside = `node_modules/${name}`;
     const place = lock.packages[beside] === undefined ? beside : `${path}/${beside}`;
     const { os, cpu, libc } = platformOf(name);
-    lock.packages[place] = { version, cpu: [cpu], ...(dev ? { dev } : {}), ...(libc ? { libc: [libc] } : {}), optional: true, os: [os] };
+    lock.packages[place] = {
+      version,
+      cpu: [cpu],
+      ...(dev ? { dev } : {}),
+      ...(libc ? { libc: [libc] } : {}),
+      optional: true,
+      ...(os ? { os: [os] } : {}),
+    };
     return [`${name}@${version}`];
   }),
 );
@@ -36,7 +43,8 @@ function platformOf(name) {
   const words = name.split("/").at(-1).split("-");
   const os = words.find((word) => systems.includes(word));
   const cpu = words.find((word) => processors.includes(word));
-  if (os === undefined || cpu === undefined) throw new Error(`${name} does not tell its platform: add it to package-lock.json by hand.`);
+  if (cpu === undefined || (os === undefined && cpu !== "wasm32"))
+    throw new Error(`${name} does not tell its platform: add it to package-lock.json by hand.`);
   const ending = words.at(-1);
   if (os !== "linux") return { os, cpu, libc: null };
   return { os, cpu, libc: ending.startsWith("musl") ? "musl" : ending.startsWith("gnu") ? "glibc" : null };

@@ -1,0 +1,4 @@
+import { plugin } from "bun";
+import { workflow } from "workflow/bun";
+
+await plugin(workflow());
