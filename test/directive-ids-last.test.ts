@@ -120,6 +120,10 @@ test("compiled text comes from the package that the module imports, by the synta
   expect(from(`import { start } from "ringback/api"; ${step}`)).toBe('import * as __ringback from "ringback/compiled"');
   expect(from(`import type { Hook } from "workflow"; export ${step}`)).toBe('import * as __ringback from "/copy/compiled.js"');
   expect(from(`export ${step}`)).toBe('import * as __ringback from "/copy/compiled.js"');
+  expect(from(`${step}\nawait f();`, "a.js")).toMatch(/^import/);
+  expect(from(`const { start } = require("workflow/api"); ${step}`, "a.js")).toMatch(/^const/);
+  expect(from(`module.exports = { f, old: 010 }; ${step}`, "a.js")).toMatch(/^const/);
+  expect(compile({ code: step, file: "a.js", module: "a", isEsm: false })?.code).toMatch(/^const/);
   expect(from(`exports.f = f; ${step}`, "a.cjs")).toBe('const __ringback = require("/copy/compiled.js")');
 });
 

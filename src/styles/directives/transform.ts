@@ -21,6 +21,8 @@ export interface ModuleToCompile {
   readonly code: string;
   /** Its path, for messages and the map; the ending tells the language. */
   readonly file: string;
+  /** Whether it is loaded by `import` or by `require`, where its host knows. Else its text shows it. */
+  readonly isEsm?: boolean;
   /** What ids begin with: its path within its package, without the ending, such as `src/order`. */
   readonly module: string;
   /** Ids to use in place of those that would be derived: so a function that was moved or renamed keeps its runs. */
@@ -56,7 +58,7 @@ export interface Compiled {
  */
 export function compile(given: ModuleToCompile): Compiled | null {
   if (!mayConcern(given.code) || isCompiled(given)) return null;
-  const source = parse(given.code, given.file);
+  const source = parse(given.code, given.file, given.isEsm ?? null);
   if (!source) return null;
   if (given.isForBrowser === true) {
     const { text, warnings } = browserForm(source, given.packages ?? defaultPackages);

@@ -44,11 +44,10 @@ export class Emitter {
 
   #withDirectives(file: string, text: string, format: Format): string {
     if (!mayConcern(text)) return text;
-    // What the package or the ending makes a module may have no syntax that shows it.
-    const code = format === "module" ? `${text}\nexport {};` : text;
     const compiled = compile({
-      code,
+      code: text,
       file,
+      isEsm: format === "module",
       ...this.#identities.of(file),
       runtime: format === "module" ? runtime.href : fileURLToPath(runtime),
     });

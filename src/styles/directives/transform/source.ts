@@ -1,7 +1,7 @@
 // A module as the transform sees it: parsed once, with every name resolved to its declaration.
 
 import { isReferenceIdentifier, ScopeTracker, type ScopeTrackerNode, walk } from "oxc-walker";
-import { type Comment, type Node, type ParserOptions, parseSync, type Program } from "oxc-parser";
+import { type Comment, type Node, type ParseResult, type ParserOptions, parseSync, type Program } from "oxc-parser";
 import { refused, Text } from "./notice.ts";
 
 export interface Source extends Text {
@@ -13,13 +13,30 @@ export interface Source extends Text {
 
 const directive = /(["'])use (?:workflow|step)\1/;
 
-/** Reads a module; null where it cannot be parsed, which its compiler will tell. Throws `bad_directive` where a directive stands in it. */
-export function parse(code: string, file: string): Source | null {
-  const { program, comments, errors, module } = parseSync(file, code, { lang: languageOf(file), sourceType: "unambiguous" });
-  const [error] = errors;
+/** What only code that is loaded by `require` writes. */
+const commonJs = /\brequire\s*\(|\bmodule\.exports\b|\bexports\.\w/;
+
+/**
+ * Reads a module; null where it cannot be parsed, which its compiler will tell. Throws `bad_directive` where a directive stands in it. Where
+ * nobody says which module syntax counts, and the file shows none, it is an ES module.
+ */
+export function parse(code: string, file: string, isEsm: boolean | null): Source | null {
+  const found = parsed(code, file, isEsm === false || /\.c[jt]s$/.test(file));
+  const [error] = found.errors;
   if (error && !directive.test(code)) return null;
   if (error) throw refused(new Text(code, file), error.labels[0]?.start ?? 0, `The file cannot be parsed: ${error.message}`);
-  return Object.assign(new Text(code, file), { program, comments, isEsm: module.hasModuleSyntax || /\.m[jt]s$/.test(file) });
+  const { program, comments, module } = found;
+  const isOpen = !/\.c[jt]s$/.test(file) && !commonJs.test(code);
+  return Object.assign(new Text(code, file), { program, comments, isEsm: module.hasModuleSyntax || (isEsm ?? isOpen) });
+}
+
+/** One may be taken for the other: what is no strict code is loaded by `require`, and hosts have `require` load ES modules. */
+function parsed(code: string, file: string, isCommonJs: boolean): ParseResult {
+  const read = (sourceType: "module" | "commonjs"): ParseResult => parseSync(file, code, { lang: languageOf(file), sourceType });
+  const found = read(isCommonJs ? "commonjs" : "module");
+  if (found.errors.length === 0) return found;
+  const other = read(isCommonJs ? "module" : "commonjs");
+  return other.errors.length === 0 ? other : found;
 }
 
 /** `.js` files may hold JSX, as bundlers take them. */
