@@ -95,6 +95,14 @@ export const layerCanaries: readonly Canary[] = [
     'import { Module } from "@nestjs/common"; import { Context } from "../../styles/context/context.ts";',
   ),
 
+  bad(layerRule, "src/adapters/framework/next.ts", 'import { createEngine } from "../../wiring.ts";'),
+  bad(layerRule, "src/adapters/framework/next.ts", 'import type { NextConfig } from "next";'),
+  good(
+    layerRule,
+    "src/adapters/framework/nitro.ts",
+    'import { unplugin } from "../../styles/directives/plugin.ts"; import { b } from "./b.ts";',
+  ),
+
   bad(statusRule, "src/adapters/node.ts", "response.writeHead(413, {});"),
   bad(statusRule, "src/adapters/node.ts", "response.statusCode = 413;"),
   bad(statusRule, "src/http/ingress.ts", "const gone = { status: 410 };"),

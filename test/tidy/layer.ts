@@ -81,6 +81,8 @@ export const layers: readonly Layer[] = [
     packages: ["@nestjs/common", "@nestjs/core"],
     node: "none",
   },
+  // What a framework's build is given runs in the build, beside no engine; what it makes imports the package by its name.
+  { files: "src/adapters/framework/", imports: ["src/styles/directives/"], packages: [], node: { not: servers } },
   {
     files: "src/adapters/",
     imports: [],
