@@ -46,6 +46,9 @@ export const sizeCanaries: readonly Canary[] = [
   bad(fileNameRule, "src/core/hook_reader.ts", ""),
   good(fileNameRule, "src/core/hook-reader.test.ts", ""),
   good(fileNameRule, "src/engine/delivery.ts", ""),
+  bad(fileNameRule, "examples/next/app/[runId]/route.ts", ""),
+  good(fileNameRule, "examples/next/app/[run]/route.ts", ""),
+  good(fileNameRule, "examples/sveltekit/src/routes/+server.js", ""),
 
   bad(headerRule, "src/core/a.ts", "export const a = 1; // late"),
   bad(headerRule, "src/core/a.ts", "export const a = 1;"),

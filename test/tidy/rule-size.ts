@@ -105,7 +105,9 @@ export const fileNameRule: Rule = {
       const parts = file.split("/");
       const empty = parts.flatMap((part) => part.split(/[-._]/)).find((word) => emptyWords.has(word));
       if (empty !== undefined) return [{ file, line: 1, message: `"${empty}" says nothing: name it after its main export` }];
-      const odd = /\.(ts|mts|tsx|js|mjs)$/.test(file) ? parts.find((part) => !kebab.test(part)) : undefined;
+      // Frameworks make routes of names such as `[run].ts` and `+server.js`.
+      const plain = parts.map((part) => part.replace(/^\+|[[\]]/g, ""));
+      const odd = /\.(ts|mts|tsx|js|mjs)$/.test(file) ? plain.find((part) => !kebab.test(part)) : undefined;
       return odd === undefined ? [] : [{ file, line: 1, message: `"${odd}" is not kebab-case` }];
     }),
 };
