@@ -249,4 +249,35 @@ ${main("return show(1);")}`,
     result: 2,
     steps: ["lib/steps//add"],
   },
+  {
+    what: "fields and methods that no semicolon ends",
+    files: {
+      "app.ts": `export class A { static async add(a: number) { "use step"; return a + 1 } static one = 1 }
+export class B {
+  static both = [A.add, B.sub];
+  static sub(a: number) { return B.minus(a) }
+  static minus = async (a: number) => { "use step"; return a - 1 }
+  ["other"]() { return 1 }
+  static async twice(a: number) { "use step"; return a * 2 } static all = [B.twice]}
+${main("return [await A.add(A.one), await B.minus(1), await B.all[0](4)];")}`,
+    },
+    result: [2, 0, 8],
+    steps: ["app//A.add", "app//B.minus", "app//B.twice"],
+  },
+  {
+    what: "functions where a semicolon would end too much, or the lack of one too little",
+    files: {
+      "app.ts": `let made = 0;
+for (let add = async (a: number) => { "use step"; return a + 1 } ; made < 1; made++) void add
+function make(more: boolean) {
+  if (more) return async (a: number) => { "use step"; return a * 2 }
+  (1)
+  return async (a: number) => { "use step"; return a * 3 }
+  [1]
+}
+${main("return [await make(true)(2), await make(false)(2)];")}`,
+    },
+    result: [4, 6],
+    steps: ["app//make/anonymous", "app//make/anonymous~2"],
+  },
 ];

@@ -11,6 +11,7 @@ export class Edits {
   readonly text: MagicString;
   readonly #source: Source;
   readonly #heads = new Map<Block, string[]>();
+  readonly #methods = new Map<Node, string[]>();
   readonly #tails = new Map<Node, string[]>();
 
   constructor(source: Source) {
@@ -30,15 +31,23 @@ export class Edits {
     else put(this.#heads, block, statement);
   }
 
-  /** The same where a class has been made, inside it. */
+  /** Has a statement run inside a class: as soon as its methods are there, before any static field. */
+  inClass(classBody: Node, statement: string): void {
+    put(this.#methods, classBody, statement);
+  }
+
+  /** The same where all of the class is there. */
   atTail(classBody: Node, statement: string): void {
     put(this.#tails, classBody, statement);
   }
 
   /** To be called as the walk leaves a node. */
   finish(node: Node): void {
+    const methods = this.#methods.get(node);
+    if (methods) this.text.appendLeft(node.start + 1, ` static { ${methods.join(" ")} }`);
     const tail = this.#tails.get(node);
-    if (tail) this.text.appendLeft(node.end - 1, ` static { ${tail.join(" ")} } `);
+    // Nothing but the brace may end the last field.
+    if (tail) this.text.appendLeft(node.end - 1, `; static { ${tail.join(" ")} } `);
     const head = this.#heads.get(node as Block);
     if (head) this.text.prependRight(this.#start(node as Block), `${head.join(" ")} `);
   }

@@ -135,7 +135,7 @@ export class Rewriter {
     const target = method.static ? "this" : "this.prototype";
     const call = kind === "workflow" ? "workflowMethod" : method.static ? "stepMethod" : "instanceStep";
     const options = kind === "workflow" ? `, ${this.#optionsOf(node)}` : "";
-    this.#edits.atTail(path.at(-2) as Node, `${runtime}.${call}(${target}, ${quote(key)}, ${quote(id)}${options});`);
+    this.#edits.inClass(path.at(-2) as Node, `${runtime}.${call}(${target}, ${quote(key)}, ${quote(id)}${options});`);
   }
 
   /** The method stays one, in an object of its own, so that it keeps its name. */
@@ -287,13 +287,22 @@ function isBlock(
   return node !== undefined && types.includes(node.type);
 }
 
+/** What an arrow function may end without a semicolon. */
+const endedByLine = new Set([
+  "VariableDeclaration",
+  "ExpressionStatement",
+  "ExportDefaultDeclaration",
+  "PropertyDefinition",
+  "AccessorProperty",
+  "ReturnStatement",
+  "ThrowStatement",
+]);
+
 /** Whether a call made of the node would swallow the next line, since no semicolon stands between them. */
 function endsStatement({ code }: Source, node: Node, path: Path): boolean {
-  const statement = path.findLast(
-    (ancestor) =>
-      ancestor.type === "VariableDeclaration" || ancestor.type === "ExpressionStatement" || ancestor.type === "ExportDefaultDeclaration",
-  );
-  return statement !== undefined && statement.end === node.end && code[node.end] !== ";";
+  const depth = path.findLastIndex(({ type }) => endedByLine.has(type));
+  const isHead = path[depth - 1]?.type === "ForStatement";
+  return !isHead && path[depth]?.end === node.end && code[node.end] !== ";";
 }
 
 const quote = JSON.stringify;
