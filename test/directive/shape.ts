@@ -280,4 +280,13 @@ ${main("return [await make(true)(2), await make(false)(2)];")}`,
     result: [4, 6],
     steps: ["app//make/anonymous", "app//make/anonymous~2"],
   },
+  {
+    what: "an import that may be nothing",
+    files: {
+      "app.ts": `import { audit } from "./audit";\n${main("await audit?.add(1); return audit === null;")}`,
+      "audit.ts": "export const audit: { add(a: number): Promise<void> } | null = null;",
+    },
+    result: true,
+    steps: [],
+  },
 ];

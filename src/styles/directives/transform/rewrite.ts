@@ -90,7 +90,7 @@ export class Rewriter {
     if (parent?.type === "CallExpression" && parent.callee === node) this.#called.add(name);
     const isMember =
       parent?.type === "MemberExpression" && parent.object === node && !parent.computed && parent.property.type === "Identifier";
-    if (isMember && outer?.type === "CallExpression" && outer.callee === parent) this.#called.add(`${name}.${keyText(parent.property)}`);
+    if (isMember && outer?.type === "CallExpression" && outer.callee === parent) this.#called.add(`${name}?.${keyText(parent.property)}`);
   }
 
   #mark(node: AnyFunction, kind: Kind, frame: Frame, path: Path): void {
