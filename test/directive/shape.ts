@@ -234,7 +234,7 @@ ${main("return show(1);")}`,
   {
     what: "a name in a comment",
     files: {
-      "app.ts": `/** Adds. @ringback id plus */\nexport const add = async (a: number) => { "use step"; return a + 1 };\n/* @ringback id main-v1 */\n${main("return add(1);")}`,
+      "app.ts": `/** Adds. @ringback id plus */\nexport const add = async (a: number) => { "use step"; return a + 1 };\n/* @ringback id main-v1 */ // and more\n/* of it */ ${main("return add(1);")}`,
     },
     workflow: "main-v1",
     result: 2,

@@ -48,10 +48,11 @@ export class Rewriter {
     this.#edits = edits;
     this.#given = given;
     this.#packages = given.packages ?? defaultPackages;
-    for (const { value, end } of source.comments) {
+    const { comments, code } = source;
+    comments.forEach(({ value }, index) => {
       const id = idMark.exec(value)?.[1];
-      if (id !== undefined) this.#givenIds.set(startAfter(source.code, end), id);
-    }
+      if (id !== undefined) this.#givenIds.set(startAfter(code, comments, index), id);
+    });
   }
 
   refer(name: string, node: Node, declared: ScopeTrackerNode | null, path: Path): void {
@@ -267,10 +268,13 @@ export class Rewriter {
   }
 }
 
-function startAfter(code: string, end: number): number {
-  let at = end;
-  while (/\s/.test(code.charAt(at))) at++;
-  return at;
+/** Where the code after a comment begins; other comments may stand between. */
+function startAfter(code: string, comments: Source["comments"], index: number): number {
+  for (let next = index; ; next++) {
+    let at = comments[next]?.end ?? code.length;
+    while (/\s/.test(code.charAt(at))) at++;
+    if (comments[next + 1]?.start !== at) return at;
+  }
 }
 
 /** Functions and classes of a function around are used as they are: no copy of them can be made. */
