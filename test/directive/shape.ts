@@ -289,4 +289,14 @@ ${main("return [await make(true)(2), await make(false)(2)];")}`,
     result: true,
     steps: [],
   },
+  {
+    what: "a type that is taken from a value which cannot be copied",
+    files: {
+      "app.ts": `${main(`const all = new WeakMap(); const by = { one: () => 1 };
+  const add = async (a: ReturnType<typeof by.one>) => { "use step"; type All = typeof all; return a + 1 as unknown as number };
+  return add(by.one());`)}`,
+    },
+    result: 2,
+    steps: ["app//main/add"],
+  },
 ];

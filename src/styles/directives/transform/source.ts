@@ -65,7 +65,7 @@ export function visit({ program }: Source, visitor: Visitor): void {
     scopeTracker: tracker,
     enter(node, parent) {
       visitor.enter(node, path);
-      if ((node.type === "Identifier" || node.type === "JSXIdentifier") && isReferenceIdentifier(node, parent))
+      if ((node.type === "Identifier" || node.type === "JSXIdentifier") && isReferenceIdentifier(node, parent) && !isInType(path))
         visitor.refer(node.name, node, tracker.getDeclaration(node.name), path);
       path.push(node);
     },
@@ -74,4 +74,9 @@ export function visit({ program }: Source, visitor: Visitor): void {
       visitor.leave(node, path);
     },
   });
+}
+
+/** Whether a name is that of a `typeof` in a type, which reads no value. */
+function isInType(path: Path): boolean {
+  return path.findLast(({ type }) => type !== "TSQualifiedName")?.type === "TSTypeQuery";
 }
