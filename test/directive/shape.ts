@@ -299,4 +299,15 @@ ${main("return [await make(true)(2), await make(false)(2)];")}`,
     result: 2,
     steps: ["app//main/add"],
   },
+  {
+    what: "names of its own that compiled code has, too",
+    files: {
+      "app.ts": `const __ringback = 1, __ringback_add = 2;
+export async function main(__ringback$1 = 3) { "use workflow"; const by = 4; return add(5);
+  async function add(a: number) { "use step"; return a + by + __ringback + __ringback_add + __ringback$1 }
+}`,
+    },
+    result: 15,
+    steps: ["app//main/add"],
+  },
 ];

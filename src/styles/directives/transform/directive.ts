@@ -18,7 +18,14 @@ const kinds: ReadonlyMap<string, Kind> = new Map([
 export const concern: RegExp = /["'`]\s*use.{0,3}(?:w|st(?!rict|ate))|["'`]workflow-serialize|WORKFLOW_SERIALIZE|defineHook/i;
 
 /** What every compiled module begins with, in one module syntax or the other: nothing is compiled twice. */
-const done = /(?:import \* as|const) __ringback /;
+const done = /(?:import \* as|const) __ringback(?:\$\d+)? (?:from|= require\()/;
+
+/** A name for the runtime that the module does not use. */
+export function runtimeName(code: string): string {
+  let name = "__ringback";
+  for (let count = 1; code.includes(name); count++) name = `__ringback$${count}`;
+  return name;
+}
 
 /** Whether the file may hold anything for the transform. */
 export function mayConcern(code: string): boolean {

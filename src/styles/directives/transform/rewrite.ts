@@ -10,7 +10,7 @@ import type { CallExpression, Class, MethodDefinition, Node, ObjectProperty } fr
 import type { ScopeTrackerNode } from "oxc-walker";
 import type { Declared, ModuleToCompile } from "../transform.ts";
 import { nameHook, nameSchema, type NamedSchema, type Naming } from "./definition.ts";
-import { type AnyFunction, isFunction, type Kind } from "./directive.ts";
+import { type AnyFunction, isFunction, type Kind, runtimeName } from "./directive.ts";
 import type { Edits } from "./edit.ts";
 import type { Frame, Frames } from "./frame.ts";
 import { defaultPackages, isRuntimeModule } from "./import.ts";
@@ -19,7 +19,6 @@ import { refused, type Warning } from "./notice.ts";
 import { sidesToBranch } from "./race.ts";
 import type { Path, Source } from "./source.ts";
 
-const runtime = "__ringback";
 const root = "";
 const idMark = /@ringback\s+id\s+(\S+)/;
 
@@ -40,6 +39,8 @@ export class Rewriter {
   /** What comments say, by where the code after them begins. */
   readonly #givenIds = new Map<number, string>();
   readonly #idCounts = new Map<string, number>();
+  /** What compiled code calls its runtime. */
+  readonly #name: string;
   #isNeeded = false;
 
   constructor(source: Source, frames: Frames, edits: Edits, given: ModuleToCompile) {
@@ -47,6 +48,7 @@ export class Rewriter {
     this.#frames = frames;
     this.#edits = edits;
     this.#given = given;
+    this.#name = runtimeName(source.code);
     this.#packages = given.packages ?? defaultPackages;
     const { comments, code } = source;
     comments.forEach(({ value }, index) => {
@@ -109,10 +111,10 @@ export class Rewriter {
 
   /** What stands around a function expression. */
   #around(kind: Kind, id: string, frame: Frame, node: AnyFunction): readonly [string, string] {
-    if (kind === "workflow") return [`${runtime}.workflow(${quote(id)}, `, `, ${this.#optionsOf(node)})`];
+    if (kind === "workflow") return [`${this.#name}.workflow(${quote(id)}, `, `, ${this.#optionsOf(node)})`];
     const names = [...frame.captured].join(", ");
-    if (names === "") return [`${runtime}.step(${quote(id)}, `, ")"];
-    return [`${runtime}.stepOf(${quote(id)}, (${names}) => `, `, () => [${names}])`];
+    if (names === "") return [`${this.#name}.step(${quote(id)}, `, ")"];
+    return [`${this.#name}.stepOf(${quote(id)}, (${names}) => `, `, () => [${names}])`];
   }
 
   #markDeclaration(node: AnyFunction, name: string, kind: Kind, id: string, frame: Frame, path: Path): void {
@@ -122,9 +124,9 @@ export class Rewriter {
       throw refused(this.#source, node.start, `A ${kind} cannot be declared here. Put the declaration into a block of its own.`);
     if (frame.captured.size > 0) {
       const names = [...frame.captured].join(", ");
-      const made = `${runtime}_${name}`;
+      const made = `${this.#name}_${name}`;
       this.#edits.wrap(node, `function ${made}(${names}) { return `, "; }");
-      return this.#edits.atHead(block, `const ${name} = ${runtime}.stepOf(${quote(id)}, ${made}, () => [${names}]);`);
+      return this.#edits.atHead(block, `const ${name} = ${this.#name}.stepOf(${quote(id)}, ${made}, () => [${names}]);`);
     }
     const [before, after] = this.#around(kind, id, frame, node);
     this.#edits.atHead(block, `${name} = ${before}${name}${after};`);
@@ -136,7 +138,7 @@ export class Rewriter {
     const target = method.static ? "this" : "this.prototype";
     const call = kind === "workflow" ? "workflowMethod" : method.static ? "stepMethod" : "instanceStep";
     const options = kind === "workflow" ? `, ${this.#optionsOf(node)}` : "";
-    this.#edits.inClass(path.at(-2) as Node, `${runtime}.${call}(${target}, ${quote(key)}, ${quote(id)}${options});`);
+    this.#edits.inClass(path.at(-2) as Node, `${this.#name}.${call}(${target}, ${quote(key)}, ${quote(id)}${options});`);
   }
 
   /** The method stays one, in an object of its own, so that it keeps its name. */
@@ -164,7 +166,7 @@ export class Rewriter {
     if (this.#frames.marked?.kind !== "step") {
       for (const side of sidesToBranch(node, this.#references)) {
         this.#isNeeded = true;
-        this.#edits.wrap(side, `${runtime}.branch(() => `, ")");
+        this.#edits.wrap(side, `${this.#name}.branch(() => `, ")");
       }
     }
     this.#nameDefinition(node, path);
@@ -181,7 +183,7 @@ export class Rewriter {
       const id = nameHook(node, path, naming);
       if (id !== null) this.declared.hooks.push(id);
     } else if (this.#frames.marked?.kind === "workflow") {
-      const schema = nameSchema(node, path, naming, runtime);
+      const schema = nameSchema(node, path, naming, this.#name);
       if (schema) this.#schemas.push(schema);
     }
   }
@@ -191,23 +193,23 @@ export class Rewriter {
     const text = this.#source.code.slice(node.body.start, node.body.end);
     if (!/WORKFLOW_SERIALIZE|workflow-serialize/.test(text) || !/WORKFLOW_DESERIALIZE|workflow-deserialize/.test(text)) return;
     this.#isNeeded = true;
-    this.#edits.atTail(node.body, `${runtime}.registerClass(${quote(this.#idOf(node, path, "class"))}, this);`);
+    this.#edits.atTail(node.body, `${this.#name}.registerClass(${quote(this.#idOf(node, path, "class"))}, this);`);
   }
 
   #leaveProgram(node: Extract<Node, { type: "Program" }>): void {
     const isDeclaring = Object.values(this.declared).some((ids) => ids.length > 0);
-    if (this.#given.isReloading && isDeclaring) this.#edits.atHead(node, `${runtime}.allowReloading();`, true);
+    if (this.#given.isReloading && isDeclaring) this.#edits.atHead(node, `${this.#name}.allowReloading();`, true);
     else if (!this.#isNeeded) return;
     for (const { id, expression } of this.#schemas) {
       this.declared.hooks.push(id);
       // At the end: what the expression reads of the module is there by then.
       const text = this.#source.code.slice(expression.start, expression.end);
-      this.#edits.text.append(`\n${runtime}.schema(${quote(id)}, ${text});`);
+      this.#edits.text.append(`\n${this.#name}.schema(${quote(id)}, ${text});`);
     }
     const from = quote(this.#runtime());
     const used = [...this.#called];
-    if (used.length > 0) this.#edits.atHead(node, `${runtime}.callsOf(${quote(this.#given.module)}, () => [${used.join(", ")}]);`);
-    const statement = this.#source.isEsm ? `import * as ${runtime} from ${from};` : `const ${runtime} = require(${from});`;
+    if (used.length > 0) this.#edits.atHead(node, `${this.#name}.callsOf(${quote(this.#given.module)}, () => [${used.join(", ")}]);`);
+    const statement = this.#source.isEsm ? `import * as ${this.#name} from ${from};` : `const ${this.#name} = require(${from});`;
     this.#edits.atHead(node, statement, true);
   }
 
