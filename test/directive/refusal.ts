@@ -40,6 +40,8 @@ export const refusals: readonly Refusal[] = [
     says: "stands at module level",
   },
   { what: "a workflow of an instance", code: 'class A { async a() { "use workflow" } }', at: "1:18", says: "would have no instance" },
+  { what: "a file that exports otherwise", code: '"use step";\nexports.f = async () => {};', at: "1:1", says: 'with "export"' },
+  { what: "a file that exports no function", code: '"use workflow";\nexport const a = 1;', at: "1:1", says: "there is none" },
   { what: "a file that cannot be parsed", code: 'async function f( { "use step" }', at: "", says: "cannot be parsed" },
   { what: "a declaration that is the body of an if", code: 'if (a) async function f() { "use step" }', at: "", says: "" },
 ];

@@ -205,12 +205,12 @@ ${main("let value = 1; for (const step of all) value = await apply(step, value);
   {
     what: "a directive at the head of the file, for all that it exports",
     files: {
-      "app.ts": `import { add, sub } from "./steps";\n${main("return [await add(1), await sub(1)];")}`,
-      "steps.ts": `"use step";\nimport { by } from "./by";\nexport async function add(a: number) { return a + by }\nexport const sub = async (a: number) => a - inner();\nfunction inner() { return by }`,
+      "app.ts": `import mul, { add, checks, sub } from "./steps";\n${main("return [await add(1), await sub(1), await mul(2), checks[0]!(1)];")}`,
+      "steps.ts": `"use step";\nimport { by } from "./by";\nexport async function add(a: number) { return a + by }\nexport const sub = async (a: number) => a - inner();\nfunction inner() { return by }\nexport const checks = [(a: number) => a > 0];\nasync function mul(a: number) { return a * by }\nexport default mul;`,
       "by.ts": "export const by = 1;",
     },
-    result: [2, 0],
-    steps: ["steps//add", "steps//sub"],
+    result: [2, 0, 2, true],
+    steps: ["steps//add", "steps//sub", "steps//mul"],
   },
   {
     what: "JSX in the file",

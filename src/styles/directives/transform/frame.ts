@@ -21,6 +21,7 @@ export class Frames {
   /** What the directive at the head of the file makes of every exported function. */
   readonly #ofFile: Kind | null;
   readonly #exported: ReadonlySet<string>;
+  #isFileMarking = false;
 
   constructor(source: Source) {
     this.#source = source;
@@ -55,12 +56,15 @@ export class Frames {
     if (!isFunction(node)) return;
     const body = node.body?.type === "BlockStatement" ? node.body.body : [];
     const own = directiveOf(this.#source, body);
-    const kind = own ?? (this.#isExported(node, path) ? this.#ofFile : null);
+    const isOfFile = this.#isExported(node, path);
+    const kind = own ?? (isOfFile ? this.#ofFile : null);
+    this.#isFileMarking ||= isOfFile;
     if (kind) this.#check(node, kind, path);
     this.#stack.push({ node, kind, captured: new Set() });
   }
 
   leave(node: Node): Frame | null {
+    if (node.type === "Program") this.#checkFile();
     return isFunction(node) ? (this.#stack.pop() ?? null) : null;
   }
 
@@ -76,18 +80,40 @@ export class Frames {
       refuse("A method of an instance cannot be a workflow: its runs would have no instance. Make it static, or a function.");
   }
 
+  /** Whether the module exports the function: declared so, or as the value of such a name. */
   #isExported(node: Node, path: Path): boolean {
-    if (this.#ofFile === null || this.#stack.length > 0) return false;
+    if (this.#ofFile === null || this.#stack.length > 0 || !path.every(({ type }) => carriers.has(type))) return false;
     const names = path.map((ancestor) =>
       ancestor.type === "VariableDeclarator" && ancestor.id.type === "Identifier" ? ancestor.id.name : "",
     );
-    if (path.some((ancestor) => ancestor.type === "Property" || ancestor.type === "ClassBody" || ancestor.type === "CallExpression"))
-      return false;
     if ("id" in node && node.id?.type === "Identifier") names.push(node.id.name);
     const isDirect = path.some((ancestor) => ancestor.type === "ExportNamedDeclaration" || ancestor.type === "ExportDefaultDeclaration");
     return isDirect || names.some((name) => this.#exported.has(name));
   }
+
+  /** Refuses a directive at the head of a file that marks nothing (DI1). */
+  #checkFile(): void {
+    if (this.#ofFile === null || this.#isFileMarking) return;
+    const what = `"use ${this.#ofFile}" at the head of a file marks each async function that it exports with "export", and there is none. Write it at the head of each function.`;
+    throw refused(this.#source, this.#source.program.body[0]?.start ?? 0, what);
+  }
 }
+
+/** What may stand between a module and a function that it exports: the function is the value, or one of two. */
+const carriers = new Set<string>([
+  "Program",
+  "ExportNamedDeclaration",
+  "ExportDefaultDeclaration",
+  "VariableDeclaration",
+  "VariableDeclarator",
+  "ParenthesizedExpression",
+  "ConditionalExpression",
+  "LogicalExpression",
+  "TSAsExpression",
+  "TSSatisfiesExpression",
+  "TSNonNullExpression",
+  "TSTypeAssertion",
+]);
 
 function isStatic(node: Node | undefined): boolean {
   return node !== undefined && "static" in node && node.static === true;
@@ -96,6 +122,7 @@ function isStatic(node: Node | undefined): boolean {
 function exportedNames({ program }: Source): ReadonlySet<string> {
   const names = new Set<string>();
   for (const statement of program.body) {
+    if (statement.type === "ExportDefaultDeclaration" && statement.declaration.type === "Identifier") names.add(statement.declaration.name);
     if (statement.type !== "ExportNamedDeclaration" || statement.source) continue;
     for (const { local } of statement.specifiers) if (local.type === "Identifier") names.add(local.name);
   }
