@@ -34,6 +34,18 @@ export const refusals: readonly Refusal[] = [
   { what: "a computed name", code: 'class A { async [name]() { "use step" } }', at: "1:23", says: "computed name" },
   { what: "a computed name in an object", code: 'const a = { async [name]() { "use step" } }', at: "1:25", says: "computed name" },
   {
+    what: "super in an object",
+    code: 'const a = { async b() { "use step"; return (() => super.b())(); } }',
+    at: "1:20",
+    says: 'cannot use "super"',
+  },
+  {
+    what: "a declaration in a case, where other cases would not find it",
+    code: 'async function f() { switch (f) { case 1: async function g() { "use step" } } }',
+    at: "1:43",
+    says: "a block of its own",
+  },
+  {
     what: "a workflow in a function",
     code: 'function f() { return async () => { "use workflow" } }',
     at: "1:23",

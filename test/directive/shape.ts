@@ -310,4 +310,17 @@ export async function main(__ringback$1 = 3) { "use workflow"; const by = 4; ret
     result: 15,
     steps: ["app//main/add"],
   },
+  {
+    what: "a namespace, whose functions read what is in it",
+    files: {
+      "app.ts": `export namespace Shop {
+  const one = 1;
+  export async function add(a: number) { "use step"; return a + one }
+  export async function twice(a: number) { "use step"; return a * 2 }
+}
+${main("return [await Shop.add(1), await Shop.twice(3)];")}`,
+    },
+    result: [2, 6],
+    steps: ["app//add", "app//twice"],
+  },
 ];

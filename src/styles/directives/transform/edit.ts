@@ -5,7 +5,7 @@ import type { Node, Statement } from "oxc-parser";
 import type { Source } from "./source.ts";
 
 /** What a block or a module begins with, beside its directives. */
-type Block = Extract<Node, { type: "Program" | "BlockStatement" | "StaticBlock" | "TSModuleBlock" | "SwitchCase" }>;
+type Block = Extract<Node, { type: "Program" | "BlockStatement" | "StaticBlock" | "TSModuleBlock" }>;
 
 export class Edits {
   readonly text: MagicString;
@@ -53,7 +53,7 @@ export class Edits {
   }
 
   #start(block: Block): number {
-    const body: readonly Node[] = block.type === "SwitchCase" ? block.consequent : block.body;
+    const body: readonly Node[] = block.body;
     const first = (body as readonly (Statement & { directive?: unknown })[]).find((statement) => typeof statement.directive !== "string");
     if (first) return first.type === "ExportDefaultDeclaration" || first.type === "ExportNamedDeclaration" ? decorated(first) : first.start;
     return block.type === "Program" ? this.#source.code.length : block.end - 1;

@@ -13,6 +13,8 @@ export interface Frame {
   readonly kind: Kind | null;
   /** Names that it reads from the functions around it, whose values are its own copies: for steps. */
   readonly captured: Set<string>;
+  /** Whether it says `super`, itself or in an arrow function. */
+  usesSuper: boolean;
 }
 
 export class Frames {
@@ -53,6 +55,8 @@ export class Frames {
 
   enter(node: Node, path: Path): void {
     checkStatement(this.#source, node, path);
+    const method = node.type === "Super" ? this.#stack.findLast(({ node: { type } }) => type !== "ArrowFunctionExpression") : undefined;
+    if (method) method.usesSuper = true;
     if (!isFunction(node)) return;
     const body = node.body?.type === "BlockStatement" ? node.body.body : [];
     const own = directiveOf(this.#source, body);
@@ -60,7 +64,7 @@ export class Frames {
     const kind = own ?? (isOfFile ? this.#ofFile : null);
     this.#isFileMarking ||= isOfFile;
     if (kind) this.#check(node, kind, path);
-    this.#stack.push({ node, kind, captured: new Set() });
+    this.#stack.push({ node, kind, captured: new Set(), usesSuper: false });
   }
 
   leave(node: Node): Frame | null {

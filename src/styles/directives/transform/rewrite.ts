@@ -126,7 +126,8 @@ export class Rewriter {
       const names = [...frame.captured].join(", ");
       const made = `${this.#name}_${name}`;
       this.#edits.wrap(node, `function ${made}(${names}) { return `, "; }");
-      return this.#edits.atHead(block, `const ${name} = ${this.#name}.stepOf(${quote(id)}, ${made}, () => [${names}]);`);
+      const before = isExport && block.type === "TSModuleBlock" ? "export " : "";
+      return this.#edits.atHead(block, `${before}const ${name} = ${this.#name}.stepOf(${quote(id)}, ${made}, () => [${names}]);`);
     }
     const [before, after] = this.#around(kind, id, frame, node);
     this.#edits.atHead(block, `${name} = ${before}${name}${after};`);
@@ -145,6 +146,12 @@ export class Rewriter {
   #markObjectMethod(node: AnyFunction, kind: Kind, id: string, frame: Frame, path: Path): void {
     const property = path.at(-1) as ObjectProperty;
     const key = this.#keyOf(property, node, kind);
+    if (frame.usesSuper)
+      throw refused(
+        this.#source,
+        node.start,
+        `A ${kind} in an object cannot use "super". Make it a method of a class, or name the object.`,
+      );
     const [before, after] = this.#around(kind, id, frame, node);
     this.#edits.wrap(property, `${quote(key)}: ${before}({ `, ` })[${quote(key)}]${after}`);
   }
@@ -286,10 +293,8 @@ function isValue(declared: ScopeTrackerNode): boolean {
   return !init || !(isFunction(init) || init.type === "ClassExpression");
 }
 
-function isBlock(
-  node: Node | undefined,
-): node is Extract<Node, { type: "Program" | "BlockStatement" | "StaticBlock" | "TSModuleBlock" | "SwitchCase" }> {
-  const types = ["Program", "BlockStatement", "StaticBlock", "TSModuleBlock", "SwitchCase"];
+function isBlock(node: Node | undefined): node is Extract<Node, { type: "Program" | "BlockStatement" | "StaticBlock" | "TSModuleBlock" }> {
+  const types = ["Program", "BlockStatement", "StaticBlock", "TSModuleBlock"];
   return node !== undefined && types.includes(node.type);
 }
 
