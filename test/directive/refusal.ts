@@ -54,6 +54,12 @@ export const refusals: readonly Refusal[] = [
   { what: "a workflow of an instance", code: 'class A { async a() { "use workflow" } }', at: "1:18", says: "would have no instance" },
   { what: "a file that exports otherwise", code: '"use step";\nexports.f = async () => {};', at: "1:1", says: 'with "export"' },
   { what: "a file that exports no function", code: '"use workflow";\nexport const a = 1;', at: "1:1", says: "there is none" },
+  {
+    what: "a file that nests deeper than the stack",
+    code: `async function f() { "use step" }\nconst a = ${'"a" + '.repeat(20_000)}"b";`,
+    at: "1:1",
+    says: "nests too deeply",
+  },
   { what: "a file that cannot be parsed", code: 'async function f( { "use step" }', at: "", says: "cannot be parsed" },
   { what: "a declaration that is the body of an if", code: 'if (a) async function f() { "use step" }', at: "", says: "" },
 ];

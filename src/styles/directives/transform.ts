@@ -10,9 +10,9 @@ import { Edits } from "./transform/edit.ts";
 import { Frames } from "./transform/frame.ts";
 import { defaultPackages } from "./transform/import.ts";
 import { Linter } from "./transform/lint.ts";
-import type { Warning } from "./transform/notice.ts";
+import { refused, type Warning } from "./transform/notice.ts";
 import { Rewriter } from "./transform/rewrite.ts";
-import { parse, visit } from "./transform/source.ts";
+import { parse, type Source, visit, type Visitor } from "./transform/source.ts";
 
 export type { Place, Warning } from "./transform/notice.ts";
 
@@ -68,7 +68,7 @@ export function compile(given: ModuleToCompile): Compiled | null {
   const edits = new Edits(source);
   const rewriter = new Rewriter(source, frames, edits, given);
   const linter = new Linter(source, frames);
-  visit(source, {
+  walkThrough(source, {
     enter(node, path) {
       frames.enter(node, path);
     },
@@ -95,4 +95,15 @@ function isCompiled({ code, packages = defaultPackages, runtime }: ModuleToCompi
 
 function output(text: Edits["text"], { file }: ModuleToCompile): Pick<Compiled, "code" | "map"> {
   return { code: text.toString(), map: text.generateMap({ source: file, includeContent: true, hires: "boundary" }) };
+}
+
+/** A file that nests deeper than the stack is refused by name; `a + b + …` nests, too. */
+function walkThrough(source: Source, visitor: Visitor): void {
+  try {
+    visit(source, visitor);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const message = "Something in this file nests too deeply to be compiled. Put the functions with a directive into a file of their own.";
+    throw refused(source, 0, message);
+  }
 }
