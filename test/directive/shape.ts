@@ -323,4 +323,14 @@ ${main("return [await Shop.add(1), await Shop.twice(3)];")}`,
     result: [2, 6],
     steps: ["app//add", "app//twice"],
   },
+  {
+    what: "a side of a race that throws before it is a promise",
+    files: {
+      "app.ts": `${main("try { return await Promise.any([fail(), add(1)]) } catch (error) { return String(error) }")}
+function fail(): Promise<number> { throw new Error("at once") }
+async function add(a: number) { "use step"; return a + 1 }`,
+    },
+    result: "Error: at once",
+    steps: [],
+  },
 ];

@@ -94,9 +94,21 @@ export function schemaOf<S extends StandardSchema>(id: string, given: S): S {
   return given;
 }
 
-/** A side of a race: a branch in workflow code, elsewhere a plain call. */
+/** A side of a race: a branch in workflow code, elsewhere a plain call. What throws at once is thrown here, before the next side begins. */
 export function branch<T>(side: () => PromiseLike<T> | T): PromiseLike<T> | T {
-  return callingRun() && !callingStep() ? durably("Promise.race([…])", () => core.branch(side)) : side();
+  if (!callingRun() || callingStep()) return side();
+  let thrown: { readonly value: unknown } | null = null;
+  const begin = (): PromiseLike<T> | T | undefined => {
+    try {
+      return side();
+    } catch (value) {
+      thrown = { value };
+      return undefined;
+    }
+  };
+  const begun = durably("Promise.race([…])", () => core.branch(begin)) as PromiseLike<T>;
+  if (thrown !== null) throw (thrown as { readonly value: unknown }).value;
+  return begun;
 }
 
 const calls = new Map<string, () => readonly unknown[]>();
