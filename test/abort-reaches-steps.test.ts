@@ -269,3 +269,26 @@ test("a reason that cannot be stored reaches the step as well as it can be told"
   await world.advance(1_000);
   expect(await run.returnValue).toMatch(/not an error and cannot be stored/);
 });
+
+test("whatever was thrown because of the abort is final, and comes back as it was", async () => {
+  class Closed extends Error {
+    override name = "AbortError";
+    get fatal(): boolean {
+      return false;
+    }
+  }
+  const wait = step("wait", async (signal: AbortSignal, own: boolean) => {
+    throw own ? new Closed("own") : signal.reason;
+  });
+  const wf = workflow("reasons", async () => {
+    const thrown: unknown[] = [];
+    for (const reason of [Number.NaN, { code: 7 }, [1], "text"]) {
+      await wait(AbortSignal.abort(reason), false).catch((error: unknown) => thrown.push(error));
+    }
+    return [thrown, await wait(AbortSignal.abort(), true).catch((error: unknown) => FatalError.is(error))];
+  });
+  const world = await createWorld([wf]);
+  const run = await world.start(wf);
+  expect(await run.state).toBe("completed");
+  expect(await run.returnValue).toEqual([[Number.NaN, { code: 7 }, [1], "text"], true]);
+});

@@ -54,7 +54,9 @@ export class StepSignals {
   /** Whether the body threw since code had aborted it: then another attempt would do the same. */
   explains(thrown: unknown): boolean {
     if (this.#over.length === 0) return false;
-    return this.#over.some((signal) => signal.reason === thrown) || (thrown as { readonly name?: unknown } | null)?.name === abortError;
+    return (
+      this.#over.some((signal) => Object.is(signal.reason, thrown)) || (thrown as { readonly name?: unknown } | null)?.name === abortError
+    );
   }
 
   /** A class that is not known here is no reason to go on. */

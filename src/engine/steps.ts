@@ -398,5 +398,6 @@ export class Steps {
 
 /** An abort of the author's is final, and `FatalError.is` says so; what was thrown stays what it is. */
 function markFatal(thrown: unknown): void {
-  if (typeof thrown === "object" && thrown !== null && Object.isExtensible(thrown)) Object.assign(thrown, { fatal: true });
+  const mark = { value: true, enumerable: true, configurable: true, writable: true };
+  if (thrown instanceof Error) Reflect.defineProperty(thrown, "fatal", mark);
 }
