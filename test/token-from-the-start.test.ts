@@ -33,6 +33,8 @@ describe.each(modes)("%s", (mode) => {
       id: first.delivery.id,
       disposition: "duplicate",
     });
+    const repeat = { runId: run.runId, hookId: undefined, delivery: { disposition: "duplicate" } };
+    expect(await world.engine.resumeHook("order:1", "paid", { key: "k1" })).toMatchObject(repeat);
     expect(await world.engine.signal("order:1", "packed")).toMatchObject({ disposition: "buffered" });
     await expect(world.engine.resumeHook("order:2", "paid")).rejects.toMatchObject({ code: "hook_not_found" });
     release();

@@ -173,7 +173,7 @@ export class Door {
     const hook = "hook" in outcome ? outcome.hook : null;
     const mailbox = hook && this.#options.worker.hot(hook.runKey)?.run.hooks.get(hook.created.position)?.mailbox;
     const told = outcome.type === "accepted" && mailbox ? { ...receipt, unread: mailbox.unreadCount } : receipt;
-    return outcome.type === "buffered" ? { receipt: told, hook, claimedBy: outcome.claimedBy } : { receipt: told, hook };
+    return "claimedBy" in outcome ? { receipt: told, hook, claimedBy: outcome.claimedBy } : { receipt: told, hook };
   }
 
   /** A request before there is a hook for it. */

@@ -221,7 +221,7 @@ export class EngineApi {
     payload: T,
     options: ResumeOptions & { readonly early: true },
   ): Promise<ResumedHook | BufferedHook>;
-  /** Where the engine's `early` patterns name the token, it may resolve with a `BufferedHook`, too. */
+  /** Where the engine's `early` patterns name the token, or a run was started with it, it may resolve with a `BufferedHook`, too. */
   resumeHook<T>(
     target: string | { readonly token: string },
     payload: T,

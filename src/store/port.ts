@@ -124,8 +124,14 @@ export type DeliverOutcome =
       readonly worker: string | null;
       readonly event: Recorded<InputEvent>;
     }
-  /** `hook` is null while the first one is held, and once its run is purged. */
-  | { readonly type: "duplicate"; readonly delivery: DeliveryNumber; readonly hook: HookRow | null; readonly isSameBody: boolean }
+  /** `hook` is null while the first one is held (`claimedBy` as then), and once its run is purged. */
+  | {
+      readonly type: "duplicate";
+      readonly delivery: DeliveryNumber;
+      readonly hook: HookRow | null;
+      readonly isSameBody: boolean;
+      readonly claimedBy?: string | null;
+    }
   /** `claimedBy`: the id of the run that was started with the token. */
   | { readonly type: "buffered"; readonly delivery: DeliveryNumber; readonly claimedBy: string | null }
   | { readonly type: "early_full" }

@@ -11,7 +11,9 @@ import { type Change, claimant, isOpenAt, keyEntry, type MemoryState, type Place
 export function earlyRepeat(state: MemoryState, { address, key, digest, held }: Deliver): DeliverOutcome | null {
   if (key === null || !("token" in address)) return null;
   const first = earlyAt(state, address.token).find((row) => row.key === key && row.delivery !== held);
-  return first === undefined ? null : { type: "duplicate", delivery: first.delivery, hook: null, isSameBody: first.digest === digest };
+  if (first === undefined) return null;
+  const claimedBy = idOf(state, claimant(state, address.token));
+  return { type: "duplicate", delivery: first.delivery, hook: null, isSameBody: first.digest === digest, claimedBy };
 }
 
 /** Where no hook has had the token. */
@@ -37,7 +39,11 @@ export function holdEarly(change: Change, command: Deliver): DeliverOutcome {
     payload,
     detail: null,
   });
-  return { type: "buffered", delivery, claimedBy: owner === null ? null : state.runs.get(owner)!.origin.id };
+  return { type: "buffered", delivery, claimedBy: idOf(state, owner) };
+}
+
+function idOf(state: MemoryState, run: RunNumber | null): string | null {
+  return run === null ? null : state.runs.get(run)!.origin.id;
 }
 
 /** What a hook that has claimed its token finds there. What must be judged stays, with all that came behind it, and somebody is told. */

@@ -4,7 +4,7 @@ import { decodePayload, encodePayload } from "../../core/event-codec.ts";
 import { payloadSize, withoutSecrets } from "../../core/event.ts";
 import { limits } from "../../core/limits.ts";
 import { assertKeyText, hookState, keyScope, scopeAddress } from "../../core/run-row.ts";
-import type { Deliver, DeliverOutcome, DeliveryNumber, HeldFilter, HeldReason, HeldRow, Hold, HoldOutcome } from "../port.ts";
+import type { Deliver, DeliverOutcome, DeliveryNumber, HeldFilter, HeldReason, HeldRow, Hold, HoldOutcome, RunNumber } from "../port.ts";
 import { claimant } from "./claim.ts";
 import type { SqlRow } from "./driver.ts";
 import type { Tables } from "./table.ts";
@@ -30,7 +30,9 @@ export function earlyRepeat(tables: Tables, { address, key, digest, held }: Deli
     key,
     held ?? null,
   );
-  return first === undefined ? null : { type: "duplicate", delivery: first[0] as number, hook: null, isSameBody: first[1] === digest };
+  if (first === undefined) return null;
+  const claimedBy = idOf(tables, claimant(tables, address.token));
+  return { type: "duplicate", delivery: first[0] as number, hook: null, isSameBody: first[1] === digest, claimedBy };
 }
 
 /** Where no hook has had the token. */
@@ -47,7 +49,11 @@ export function holdEarly(work: Work, command: Deliver): DeliverOutcome {
     return { type: "early_full" };
   const delivery = work.nextDelivery();
   insertHeld(tables, { ...command, delivery, at: now, until: now + earlyMs, reason: "early", detail: null });
-  return { type: "buffered", delivery, claimedBy: owner === null ? null : tables.origin("run", owner)!.id };
+  return { type: "buffered", delivery, claimedBy: idOf(tables, owner) };
+}
+
+function idOf(tables: Tables, run: RunNumber | null): string | null {
+  return run === null ? null : tables.origin("run", run)!.id;
 }
 
 export function hold(work: Work, { delivery: refused, keepMs, held }: Hold): HoldOutcome {

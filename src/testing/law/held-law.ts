@@ -37,7 +37,7 @@ export const heldLaws: readonly Law[] = [
       world.equal(await world.deliver(minted("none"), { earlyMs }), { type: "unknown" });
       const first = await early(world, { key: "k1", digest: "d1" });
       world.like(first, { type: "buffered" });
-      const repeat = { type: "duplicate", delivery: numberOf(first), hook: null, isSameBody: false };
+      const repeat = { type: "duplicate", delivery: numberOf(first), hook: null, isSameBody: false, claimedBy: null };
       world.equal(await early(world, { key: "k1", digest: "d2" }), repeat);
       world.like(await early(world, { key: "k2" }), { type: "buffered" });
       world.equal(await world.store.held({ of: "claimed", limit: 10 }), []);
@@ -82,6 +82,7 @@ export const heldLaws: readonly Law[] = [
         delivery: numberOf(sent),
         hook: null,
         isSameBody: true,
+        claimedBy: "run-1",
       });
       const other = await world.waiting("run-2", held);
       world.like((await world.journal(other)).at(-1), { kind: "hook_conflicted", holder: "run-1" });
