@@ -2,6 +2,8 @@
 
 import { expect, test } from "vitest";
 import { sleep } from "workflow";
+import { processReferences } from "../src/engine/registry.ts";
+import { stepOf } from "../src/styles/directives/compiled.ts";
 import { createWorld, modes } from "./harness.ts";
 
 class Point {
@@ -60,4 +62,23 @@ test.each(modes)("steps pass by their ids, nested ones with what they have close
   await world.restart();
   await world.advance(60_000);
   expect(await world.engine.getRun(run.runId).returnValue).toEqual([2, 3, 10, true, 42, 20, true]);
+});
+
+test("a step is not made of fewer or more values than its code closes over", async () => {
+  const priced = { kind: "step", name: "app//main/priced" } as const;
+  stepOf(
+    priced.name,
+    (by: number, plus: number) => async (n: number) => n * by + plus,
+    () => [3, 1],
+  );
+  expect(await processReferences.find(priced, [5, 2])(4 as never)).toBe(22);
+  for (const [closure, count] of [
+    [[5], 1],
+    [[5, 2, 1], 3],
+    [undefined, 0],
+  ] as const) {
+    expect(() => processReferences.find(priced, closure)).toThrow(
+      expect.objectContaining({ code: "step_not_registered", message: expect.stringContaining(`closed over ${count} values`) }),
+    );
+  }
 });

@@ -3,6 +3,7 @@
 
 import { callStep } from "../../core/call.ts";
 import * as core from "../../core/branch.ts";
+import { StepNotRegisteredError } from "../../core/errors.ts";
 import { checkMaxRetries } from "../../core/step.ts";
 import type { StandardSchema, StepDefinition } from "../../core/definition.ts";
 import { callingRun, callingStep, durably } from "../../engine/realm.ts";
@@ -54,8 +55,18 @@ export function stepOf<F extends AnyFunction>(id: string, make: (...values: neve
     name: id,
     source: make.toString(),
     closure: values,
-    make: (copies) => stepOf(id, make, () => copies as readonly unknown[]),
+    make: (copies) => {
+      const closed = copies as readonly unknown[] | undefined;
+      if (closed?.length !== make.length) throw changedClosure(id, closed?.length ?? 0, make.length);
+      return stepOf(id, make, () => closed);
+    },
   });
+}
+
+/** Code that has changed since: made of the values of before, it would read others, or none. */
+function changedClosure(step: string, stored: number, wanted: number): StepNotRegisteredError {
+  const message = `A stored value refers to step "${step}", which closed over ${stored} values when it was stored, and closes over ${wanted} in this process: its code was changed. Load the code that stored it, or give the new one a name of its own.`;
+  return new StepNotRegisteredError(message, { details: { step } });
 }
 
 /** A static method with "use step". */
