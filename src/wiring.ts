@@ -363,12 +363,13 @@ function ringFor(keys: KeySource, create: boolean): KeyRing {
 
 /** Checked here, where it is given. */
 function baseUrlFrom(given: string | null | undefined): () => string {
-  const base = given === undefined ? (process.env["RINGBACK_BASE_URL"] ?? developmentUrl()) : given;
+  const told = process.env["RINGBACK_BASE_URL"] ?? null;
+  const base = given === undefined ? (told === "none" ? null : (told ?? developmentUrl())) : given;
   if (base === null) {
     return () => {
       throw new RingbackError(
         "base_url_required",
-        "A public URL was asked for (by createWebhook(), or as the url of getWorkflowMetadata()), and this engine was created with baseUrl: null.",
+        "A public URL was asked for (by createWebhook(), or as the url of getWorkflowMetadata()), and this engine was created with baseUrl: null (RINGBACK_BASE_URL=none).",
         {
           details: {},
         },
@@ -391,7 +392,7 @@ function developmentUrl(): string {
   const { NODE_ENV, PORT } = process.env;
   if (NODE_ENV !== "production") return `http://localhost:${PORT ?? 3000}`;
   const message =
-    "In production RINGBACK_BASE_URL (or createEngine({ baseUrl })) must say where callbacks reach this app, such as https://api.example.com. Pass baseUrl: null if no webhooks are made.";
+    "In production RINGBACK_BASE_URL (or createEngine({ baseUrl })) must say where callbacks reach this app, such as https://api.example.com. Pass baseUrl: null, or RINGBACK_BASE_URL=none, if no webhooks are made.";
   throw new RingbackError("base_url_required", message, { details: {} });
 }
 

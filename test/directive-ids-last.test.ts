@@ -23,11 +23,16 @@ function folderOf(files: { readonly [path: string]: string }): string {
 }
 
 test.each([
-  ["src/order.ts", "src/order"],
-  ["src/order.test.mts", "src/order.test"],
+  ["src/order.ts", "order"],
+  ["dist/order.js", "order"],
+  ["dist/src/order.js", "order"],
+  ["server/src/order.ts", "server/src/order"],
+  ["src/lib/order.ts", "lib/order"],
+  ["dist/lib/order.js", "lib/order"],
+  ["src/order.test.mts", "order.test"],
   ["order.cjs", "order"],
-  ["src/inner/order.tsx", "src/inner/order"],
-  ["packages/shop/src/order.ts", "src/order"],
+  ["src/inner/order.tsx", "inner/order"],
+  ["packages/shop/src/order.ts", "order"],
   ["node_modules/@acme/pay/lib/order.js", "@acme/pay/lib/order"],
   ["node_modules/pay/order.mjs", "pay/order"],
 ])("%s is %s, wherever the process was started", (path, module) => {
@@ -83,7 +88,7 @@ export async function main(limit: number) {
   const run = await world.start(main, 5);
   await world.settled();
   const definitions = (await world.journal(run)).flatMap((event) => (event.kind === "hook_created" ? [event.definition] : []));
-  expect(definitions).toEqual(["src/app//main/paid", null]); // the other reads an argument of its run
+  expect(definitions).toEqual(["app//main/paid", null]); // the other reads an argument of its run
   const [late, paid] = await world.engine.listHooks({ withTokens: true });
   const status = async (url: string | null | undefined, cents: unknown): Promise<number> =>
     (await world.engine.ingress(new Request(url as string, { method: "POST", body: JSON.stringify({ cents }) }))).status;
@@ -104,7 +109,7 @@ test("a parked run goes on after its function was moved and renamed, by a table 
   const world = await createWorld([before.pay]);
   const run = await world.start(before.pay);
   await world.settled();
-  const ids = { "lib/order//checkout": "src/pay//pay", "lib/order//checkoutStep": "src/pay//payStep" };
+  const ids = { "lib/order//checkout": "pay//pay", "lib/order//checkoutStep": "pay//payStep" };
   const after = await load<{ checkout: Workflow }>({ "lib/order.ts": wait("checkout") }, { ringback: { ids } });
   await world.restart({ workflows: [after.checkout] });
   await world.engine.resumeHook("go", 1);

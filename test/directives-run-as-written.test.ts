@@ -72,3 +72,20 @@ test("a call in a race's array is a branch, so a payload is never lost to the si
 test("a step that is called where no run is around just runs", async () => {
   expect(await charge("order-9", 1)).toEqual({ charged: 1 });
 });
+
+async function capturing() {
+  "use workflow";
+  const webhook = createWebhook();
+  async function handOver() {
+    "use step";
+    return webhook.url;
+  }
+  return await handOver();
+}
+
+test("a nested step that reads its workflow's webhook is told to take the URL", async () => {
+  const world = await createWorld([capturing]);
+  const run = await world.start(capturing);
+  await world.settled();
+  await expect(run.returnValue).rejects.toThrow(/is a Webhook\. .*pass webhook\.url/);
+});

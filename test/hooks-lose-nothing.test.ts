@@ -1,7 +1,7 @@
 // What hooks and webhooks of other engines are known to lose, refuse or leave hanging, in code written with directives: here it holds.
 
-import { expect, test } from "vitest";
-import { createHook, createWebhook, defineHook, type RequestWithResponse, sleep } from "workflow";
+import { expect, onTestFinished, test } from "vitest";
+import { createHook, createWebhook, defineHook, fetch as durableFetch, type RequestWithResponse, sleep } from "workflow";
 import { HookConflictError, HookDisposedError, HookTimeoutError } from "workflow/errors";
 import { z } from "zod";
 import { createWorld, type World } from "./harness.ts";
@@ -360,4 +360,21 @@ test("what waits for a run's result is told at once: no clock moves", async () =
   await world.engine.resumeHook("told", 1);
   expect(await value).toBe(1);
   expect(world.clock.now()).toBe(before);
+});
+
+async function libraryThatFetches(url: string) {
+  "use workflow";
+  globalThis.fetch = durableFetch as typeof fetch;
+  return await (await globalThis.fetch(url)).text();
+}
+
+test("the durable fetch may be put in the place of the platform's: libraries then fetch as steps, and all other code as before", async () => {
+  const before = globalThis.fetch;
+  onTestFinished(() => void (globalThis.fetch = before));
+  const world = await createWorld([libraryThatFetches]);
+  const run = await world.start(libraryThatFetches, "data:text/plain,hello");
+  await world.settled();
+  expect(await run.returnValue).toBe("hello");
+  expect((await world.journal(run)).some((event) => event.kind === "step_scheduled" && event.name === "fetch")).toBe(true);
+  expect(await (await globalThis.fetch("data:text/plain,host")).text()).toBe("host");
 });

@@ -161,6 +161,8 @@ const advice: ReadonlyMap<string, string> = new Map([
   ["function", "Pass plain data, or a step() or workflow() that is declared at the top level of a module."],
   ["step made within a run", "Declare it at the top level of a module, where it is found by its name, and pass that."],
   ["Promise", "Await it first."],
+  ["Hook", "A step gets what it needs of a hook: pass hook.token, also where a nested step reads the hook of its workflow."],
+  ["Webhook", "A step gets what it needs of a webhook: pass webhook.url, also where a nested step reads the webhook of its workflow."],
   ["AbortController", "Pass its signal to the step, and abort in workflow code."],
   ["AbortSignal", "Workflow code may pass one to a step. To stop a run, or a child, from outside give it a hook, or cancel it."],
   ["Blob", "Pass its bytes: await blob.arrayBuffer()."],
@@ -170,7 +172,7 @@ const advice: ReadonlyMap<string, string> = new Map([
 
 /** `what` holds something that cannot be stored. */
 export function refusal(what: string, path: string, type: string, cause?: unknown): RingbackError<"unserialisable"> {
-  const message = `${what} cannot be stored: ${path} is a ${type}. ${advice.get(type) ?? "Pass plain data, or name its class in createEngine({ classes })."}`;
+  const message = `${what} cannot be stored: ${path} is a ${type}. ${advice.get(type) ?? 'Pass plain data, or let the class say how it is stored: static methods [Symbol.for("workflow-serialize")] and [Symbol.for("workflow-deserialize")], or createEngine({ classes }).'}`;
   return new RingbackError("unserialisable", message, { details: { path, type }, ...(cause === undefined ? {} : { cause }) });
 }
 

@@ -8,6 +8,9 @@ import { RingbackError } from "../core/errors.ts";
 const head = /^[^{]*\{(?:\s|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*(["'])use (workflow|step)\1/;
 const slot: unique symbol = Symbol.for("ringback/inspected") as never;
 
+/** The name under which this copy is installed: its own, or an alias. */
+const installedAs: string = /node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)[\\/]dist[\\/]/.exec(import.meta.url)?.[1] ?? "ringback";
+
 /** The directive that a function still has, since nothing made it a workflow or a step; null for all other values. */
 export function directiveLeftIn(value: unknown): "use workflow" | "use step" | null {
   if (typeof value !== "function") return null;
@@ -18,7 +21,7 @@ export function directiveLeftIn(value: unknown): "use workflow" | "use step" | n
 export function notCompiled(value: { readonly name: string }, directive: string): RingbackError<"not_compiled"> {
   const name = value.name || "anonymous";
   const place = placeOf(value);
-  const message = `Function ${name}${place === null ? "" : ` of ${place}`} says "${directive}", but its file was not compiled, so it would run as plain code. Start the process with "node --import ringback/register", or put the plugin (ringback/vite, ringback/next …) into the tool that builds this file, and see that it takes this file in.`;
+  const message = `Function ${name}${place === null ? "" : ` of ${place}`} says "${directive}", but its file was not compiled, so it would run as plain code. Start the process with "node --import ${installedAs}/register", or put the plugin (${installedAs}/vite, ${installedAs}/next …) into the tool that builds this file, and see that it takes this file in.`;
   return new RingbackError("not_compiled", message, { details: { function: name, directive, file: place } });
 }
 

@@ -87,6 +87,12 @@ export const lints: readonly Lint[] = [
   },
   { what: "a file, required", body: 'require("fs").readFileSync("a");', says: '"fs" of "fs" acts on the world outside' },
   { what: "the platform's fetch", body: 'await fetch("https://psp.example");', says: 'import fetch from "workflow"' },
+  {
+    what: "the platform's fetch, by its full name",
+    body: 'await globalThis.fetch("https://psp.example");',
+    says: 'import fetch from "workflow"',
+  },
+  { what: "a fetch that is put in its place", before: 'import { fetch } from "workflow";', body: "globalThis.fetch = fetch;", says: null },
   { what: "the package's fetch", before: 'import { fetch } from "workflow";', body: 'await fetch("https://psp.example");', says: null },
   { what: "a timer", body: "await new Promise((done) => setTimeout(done, 10));", says: 'use sleep("10s")' },
   { what: "the environment", body: "return process.env.KEY;", says: "process.env may differ" },

@@ -9,5 +9,12 @@ import { step } from "./step.ts";
 export const fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response> = step(
   "fetch",
   async (input: string | URL | Request, init?: RequestInit) =>
-    globalThis.fetch(input instanceof Request ? new Request(input.url, input) : input, init),
+    platformFetch()(input instanceof Request ? new Request(input.url, input) : input, init),
 );
+
+const native = globalThis.fetch;
+
+/** Libraries are made durable by `globalThis.fetch = fetch`: then the platform's is the one that stood there before. */
+function platformFetch(): typeof globalThis.fetch {
+  return globalThis.fetch === (fetch as unknown) ? native : globalThis.fetch;
+}

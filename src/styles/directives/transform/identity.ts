@@ -5,11 +5,17 @@ import { dirname, join, relative, sep } from "node:path";
 import { RingbackError } from "../../../core/errors.ts";
 
 export interface Identity {
-  /** The path within the package, `/` between its parts, without the ending; before it the package's name, if it is a dependency. */
+  /**
+   * The path within the package, `/` between its parts, without the ending and without `src`, `dist`, `build` or `out` at its head;
+   * before it the package's name, if it is a dependency.
+   */
   readonly module: string;
   /** From `"ringback": { "ids": { … } }` in the package's `package.json`: which id is used in place of which. */
   readonly ids: { readonly [derived: string]: string };
 }
+
+/** A file keeps its id from the folder of sources to that of what a compiler makes of them, where both are in use: at home and at work. */
+const sourceFolders = /^(?:(?:dist|build|out)\/)?(?:src\/)?/;
 
 interface Package {
   readonly folder: string;
@@ -26,7 +32,7 @@ export class Identities {
     const path = relative(owner?.folder ?? process.cwd(), file)
       .split(sep)
       .join("/");
-    const module = path.replace(/\.[cm]?[jt]sx?$/, "");
+    const module = path.replace(/\.[cm]?[jt]sx?$/, "").replace(sourceFolders, "");
     const isDependency = owner !== null && owner.name !== null && owner.folder.split(sep).includes("node_modules");
     return { module: isDependency ? `${owner.name}/${module}` : module, ids: owner?.ids ?? {} };
   }
@@ -63,6 +69,6 @@ function checkIds(path: string, ids: unknown): Package["ids"] {
   if (ids === undefined) return {};
   const isTable = typeof ids === "object" && ids !== null && Object.values(ids).every((id) => typeof id === "string" && id !== "");
   if (isTable) return ids as Package["ids"];
-  const message = `"ringback": { "ids" } in ${path} must lead from ids to ids, such as { "src/pay//checkout": "src/order//checkout" }.`;
+  const message = `"ringback": { "ids" } in ${path} must lead from ids to ids, such as { "pay//checkout": "order//checkout" }.`;
   throw new RingbackError("bad_argument", message, { details: { argument: "ids", value: JSON.stringify(ids) } });
 }

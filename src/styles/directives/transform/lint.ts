@@ -78,9 +78,12 @@ export class Linter {
   }
 
   #ofGlobal(name: string, path: Path): string | null {
-    const fix = globals.get(name);
-    if (fix !== undefined) return `Workflow code that awaits ${name} cannot be replayed: ${fix}.`;
-    const parent = path.at(-1);
+    const [outer, parent] = path.slice(-2);
+    const isOfGlobal =
+      name === "globalThis" && parent?.type === "MemberExpression" && !(outer?.type === "AssignmentExpression" && outer.left === parent);
+    const called = isOfGlobal ? (keyText(parent.property as never) ?? "") : name;
+    const fix = globals.get(called);
+    if (fix !== undefined) return `Workflow code that awaits ${called} cannot be replayed: ${fix}.`;
     const isEnv = name === "process" && parent?.type === "MemberExpression" && keyText(parent.property as never) === "env";
     if (isEnv) return "process.env may differ when the run goes on: read it in a step, or pass it as an argument.";
     if (name !== "require" || parent?.type !== "CallExpression") return null;
