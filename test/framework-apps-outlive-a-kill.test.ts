@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createEngine } from "ringback";
+import { createEngine } from "../src/index.ts";
 import { FrameworkApp, freePort, type Started } from "./example/framework-app.ts";
 import { Workshop } from "./example/pack.ts";
 
