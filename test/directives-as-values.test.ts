@@ -1,7 +1,8 @@
 // Steps and classes of compiled modules are values: passed on, stored, and given back.
 
 import { expect, test } from "vitest";
-import { sleep } from "workflow";
+import { continueAsNew, sleep } from "workflow";
+import { start } from "workflow/api";
 import { processReferences } from "../src/engine/registry.ts";
 import { stepOf } from "../src/styles/directives/compiled.ts";
 import { createWorld, modes } from "./harness.ts";
@@ -62,6 +63,48 @@ test.each(modes)("steps pass by their ids, nested ones with what they have close
   await world.restart();
   await world.advance(60_000);
   expect(await world.engine.getRun(run.runId).returnValue).toEqual([2, 3, 10, true, 42, 20, true]);
+});
+
+async function child(step: Factor) {
+  "use workflow";
+  return step(1);
+}
+
+async function handsOn(how: string) {
+  "use workflow";
+  const by = 2;
+  async function times(n: number) {
+    "use step";
+    return n * by;
+  }
+  async function plain() {
+    "use step";
+    return 1;
+  }
+  if (how === "child") return (await start(child, [times])).returnValue;
+  if (how === "chapter") return continueAsNew([plain]);
+  if (how === "step") return inside(times, 3);
+  return how === "nested" ? times : plain;
+}
+
+// A process that has not run the workflow's code would not know them, and whoever got one would wait.
+test.each(["child", "chapter", "nested", "plain"])("a step within a workflow is refused where others would get it (%s)", async (how) => {
+  const world = await createWorld([handsOn, child]);
+  const run = await world.start(handsOn, how);
+  await world.settled();
+  await expect(run.returnValue).rejects.toMatchObject({
+    cause: expect.objectContaining({
+      code: "unserialisable",
+      message: expect.stringContaining("step made within a run. Declare it at the top level"),
+    }),
+  });
+});
+
+test("a step within a workflow goes to steps of that workflow", async () => {
+  const world = await createWorld([handsOn]);
+  const run = await world.start(handsOn, "step");
+  await world.settled();
+  expect(await run.returnValue).toBe(6);
 });
 
 test("a step is not made of fewer or more values than its code closes over", async () => {

@@ -3,6 +3,8 @@
 // RF1. What is given back is what the name was declared for, with the same source: two that differ are told apart from neither, so a
 //      reference to either is refused, when it is written and when it is read.
 // RF2. What was declared within a run is that run's own, and has no name that another process could find.
+// RF3. A compiled step within a workflow has one, but is found only where the workflow's code has run: it is stored for steps of that code
+//      alone, which run after it. A child, a sender or the next chapter would wait for what nobody declares.
 
 import { RingbackError, StepNotRegisteredError, WorkflowNotRegisteredError } from "./errors.ts";
 
@@ -16,6 +18,8 @@ export interface Reference {
   readonly closure?: () => unknown;
   /** Declared by a run's code (RF2). */
   readonly isWithinRun?: boolean;
+  /** Declared by a run's code under an id of its module: other processes know it once they run that code (RF3). */
+  readonly isNested?: boolean;
 }
 
 /** A name, and what it stands for in this process. */

@@ -204,6 +204,7 @@ function lookIntoFunction(state: State, value: AnyFunction, depth: number): void
   const className = said === null ? state.classes.nameOf((value as { prototype?: object }).prototype ?? null) : undefined;
   if (className !== undefined) return standIn(state, value, "ClassItself", className);
   if (said === null) throw refusal(state.what, pathOf(state), "function");
+  if (said.isNested === true && !state.signals) throw refusal(state.what, pathOf(state), "step made within a run"); // RF3
   if (said.isWithinRun === true) throw refusal(state.what, pathOf(state), `${said.kind} made within a run`);
   state.references.check(said);
   const { kind, name, closure } = said;

@@ -38,11 +38,24 @@ export function workflow<F extends AnyFunction>(id: string, body: F, { at, code,
 /** A function with "use step" that reads no names of functions around it. */
 export function step<F extends AnyFunction>(id: string, body: F): F {
   const call = durable(id, body, (self, args) => ({ body: (...copies: never[]) => body.apply(self as never, copies), input: args }));
-  return declareReference(call, { kind: "step", name: id, source: body.toString() });
+  return declareReference(call, { kind: "step", name: id, source: body.toString(), isNested: isInRun() });
+}
+
+function isInRun(): boolean {
+  return callingRun() !== null || callingStep() !== null;
 }
 
 /** A function with "use step" that reads names of functions around it: each durable call gets copies of their values. */
 export function stepOf<F extends AnyFunction>(id: string, make: (...values: never[]) => F, values: () => readonly unknown[]): F {
+  return closing(id, make, values, isInRun());
+}
+
+function closing<F extends AnyFunction>(
+  id: string,
+  make: (...values: never[]) => F,
+  values: () => readonly unknown[],
+  isNested: boolean,
+): F {
   const plain = function (this: unknown, ...args: never[]): unknown {
     return make(...(values() as never[])).apply(this as never, args);
   };
@@ -54,11 +67,12 @@ export function stepOf<F extends AnyFunction>(id: string, make: (...values: neve
     kind: "step",
     name: id,
     source: make.toString(),
+    isNested,
     closure: values,
     make: (copies) => {
       const closed = copies as readonly unknown[] | undefined;
       if (closed?.length !== make.length) throw changedClosure(id, closed?.length ?? 0, make.length);
-      return stepOf(id, make, () => closed);
+      return closing(id, make, () => closed, isNested);
     },
   });
 }
