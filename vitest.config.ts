@@ -24,8 +24,7 @@ const config: ViteUserConfigFnObject = ({ mode }) => {
       pool: "forks",
       // One process for each core: the default leaves one idle, and no test depends on how fast it gets on.
       maxWorkers: "100%",
-      testTimeout: isLong ? 600_000 : 20_000,
-      hookTimeout: isLong ? 120_000 : 20_000,
+      ...(isLong ? patience : { testTimeout: 20_000, hookTimeout: 20_000 }),
       typecheck: { enabled: false },
       reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
       ...(isLong ? { env: { RINGBACK_LONG: "1" }, projects: modes.map(projectOf) } : {}),
@@ -34,13 +33,21 @@ const config: ViteUserConfigFnObject = ({ mode }) => {
 };
 export default config;
 
+/** For the long counts, and for what installs and builds. A project does not take it over from the configuration around it. */
+const patience = { testTimeout: 600_000, hookTimeout: 120_000 };
+
 function source(entry: string): string {
   return fileURLToPath(new URL(`src/${entry}.ts`, import.meta.url).href.replace("%24", "$"));
 }
 
+interface TestProject {
+  readonly extends: true;
+  readonly test: { readonly name: string; readonly env: Record<string, string>; readonly exclude: string[] } & typeof patience;
+}
+
 /** The suite under one mode. The rules about the code itself, the documents and how files are loaded do not depend on it, and run once. */
-function projectOf(name: string): { extends: true; test: { name: string; env: Record<string, string>; exclude: string[] } } {
-  const once = ["test/tidy.test.ts", "test/doc-samples.test.ts", "test/register-*.test.ts", "test/built-apps-outlive-a-kill.test.ts"];
+function projectOf(name: string): TestProject {
+  const once = ["test/tidy.test.ts", "test/doc-samples.test.ts", "test/register-*.test.ts", "test/*-apps-outlive-a-kill.test.ts"];
   const exclude = name === modes[0] ? [] : once;
-  return { extends: true, test: { name, env: { RINGBACK_LONG: "1", RINGBACK_TEST_MODE: name }, exclude } };
+  return { extends: true, test: { name, env: { RINGBACK_LONG: "1", RINGBACK_TEST_MODE: name }, exclude, ...patience } };
 }
