@@ -165,7 +165,7 @@ async function opened(): Promise<World> {
   return createWorld([waits, judged, sleeps, leaks], { ...open, bodyBytes: 1_000 });
 }
 
-async function get(world: World, path: string): Promise<any> {
+async function get(world: Pick<World, "engine">, path: string): Promise<any> {
   const response = await world.engine.admin(asked("GET", path));
   return [response.status, await response.json()];
 }
@@ -352,8 +352,9 @@ describe("who is let in", () => {
 
   test("is told of errors as they are: wrong methods, bodies, stores that are away", async () => {
     const world = await opened();
+    const { engine } = world; // the same one throughout: another would still be open
     const answer = async (request: Request): Promise<unknown> => {
-      const response = await world.engine.admin(request);
+      const response = await engine.admin(request);
       const text = await response.text();
       return [response.status, text === "" ? response.headers.get("allow") : (JSON.parse(text) as { code: string }).code];
     };
@@ -373,15 +374,15 @@ describe("who is let in", () => {
     vi.spyOn(world.store, "runs").mockRejectedValueOnce(new Error("disk on fire"));
     expect(await answer(asked("GET", "runs"))).toEqual([500, "internal_error"]);
     expect(world.lines).toEqual([expect.stringContaining("engine.admin failed: Error: disk on fire")]);
-    await world.engine.close();
+    await engine.close();
     expect(await answer(asked("GET", "runs"))).toEqual([503, "engine_closed"]);
   });
 
   test("learns how the engine is doing, from the status alone where that is enough", async () => {
-    const world = await opened();
-    expect(await get(world, "health")).toEqual([200, JSON.parse(JSON.stringify(await world.engine.health()))]);
-    await world.engine.close();
-    expect(await get(world, "health")).toEqual([503, expect.objectContaining({ ok: false })]);
+    const { engine } = await opened();
+    expect(await get({ engine }, "health")).toEqual([200, JSON.parse(JSON.stringify(await engine.health()))]);
+    await engine.close();
+    expect(await get({ engine }, "health")).toEqual([503, expect.objectContaining({ ok: false })]);
   });
 
   test("gets answers that nobody keeps, and that pages of other sites cannot read", async () => {
