@@ -25,9 +25,10 @@ export function parse(code: string, file: string, isEsm: boolean | null): Source
   const [error] = found.errors;
   if (error && !directive.test(code)) return null;
   if (error) throw refused(new Text(code, file), error.labels[0]?.start ?? 0, `The file cannot be parsed: ${error.message}`);
-  const { program, comments, module } = found;
+  const { program, comments } = found;
+  const isShown = program.body.some(({ type }) => type.startsWith("Import") || type.startsWith("Export"));
   const isOpen = !/\.c[jt]s$/.test(file) && !commonJs.test(code);
-  return Object.assign(new Text(code, file), { program, comments, isEsm: module.hasModuleSyntax || (isEsm ?? isOpen) });
+  return Object.assign(new Text(code, file), { program, comments, isEsm: isShown || (isEsm ?? isOpen) });
 }
 
 /** One may be taken for the other: what is no strict code is loaded by `require`, and hosts have `require` load ES modules. */
