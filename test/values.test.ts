@@ -211,7 +211,7 @@ describe("an error comes back as what it was", () => {
     ["RetryableError", new RetryableError("later", { retryAfter: new Date(5) })],
     ["AggregateError", new AggregateError([new Error("1"), 2], "many")],
     ["HookTimeoutError", new HookTimeoutError("late", { details: { position: 3 } })],
-    ["RingbackError", new RingbackError("not_yet", "soon", { details: { feature: "x" }, cause: undefined })],
+    ["RingbackError", new RingbackError("bad_argument", "soon", { details: { argument: "x", value: "y" }, cause: undefined })],
   ])("%s", (_name, error) => {
     const back = trip(error) as Error;
     expect(back).toBeInstanceOf(error.constructor);

@@ -35,7 +35,6 @@ export interface ErrorDetails {
   bad_argument: { argument: string; value: string };
   delivery_not_found: { delivery: string };
   early_full: Record<string, never>;
-  not_yet: { feature: string };
   workflow_called_directly: { workflow: string };
   workflow_not_registered: { workflow: string };
   step_not_registered: { step: string };

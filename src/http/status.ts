@@ -119,7 +119,6 @@ export function healthAnswer(health: unknown): Answer {
 
 const adminStatuses: { readonly [code in ErrorCode]?: number } = {
   bad_argument: 400,
-  not_yet: 400,
   run_not_found: 404,
   hook_not_found: 404,
   delivery_not_found: 404,
