@@ -13,6 +13,8 @@ const config: ViteUserConfigFnObject = ({ mode }) => {
   return {
     // Tests may hold directives, and import the package by the names that its users have for it.
     plugins: [workflow()],
+    // As NestJS apps are compiled: decorators of TypeScript's older kind, with the types of what constructors take.
+    oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
     resolve: {
       alias: [
         { find: /^(?:ringback|workflow)$/, replacement: source("index") },

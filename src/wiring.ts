@@ -293,6 +293,7 @@ function createCore(options: EngineOptions, keys: KeySource, opensAfter: Promise
     random,
     role: roleFrom(options.role, env["RINGBACK_ROLE"]),
     urlOf: options.webhookUrl ?? ((token) => baseUrl() + webhookRoute + token),
+    builtUrl: options.webhookUrl ?? null,
     baseUrl,
     sink: sinkFor(options.logger),
     hotRuns: options.hotRuns ?? 20_000,

@@ -12,7 +12,7 @@ import { HookPart } from "./hook.ts";
 import { limits, tooLarge } from "./limits.ts";
 import { whenSettled } from "./reader.ts";
 import { checkAnswer, readResponse } from "./request.ts";
-import type { Run, RunHost } from "./run.ts";
+import type { NewAddress, Run, UrlMaker } from "./run.ts";
 import { checkRunId } from "./run-id.ts";
 import { joinScope, onLost } from "./scope.ts";
 import { comparable } from "./serialise.ts";
@@ -64,6 +64,8 @@ export interface HookCall extends HookKey {
   readonly timeout?: string | number | Date | undefined;
   readonly reserve?: string | number | Date | undefined;
   readonly definition: HookDefinition | null;
+  /** Who makes the URL of a webhook: the engine, which has one for each, or its author's builder, where there is one. Default: the engine. */
+  readonly urlBy?: UrlMaker;
 }
 
 /** Opens an address, or finds the one that this call opened in an earlier life of the run. */
@@ -87,10 +89,10 @@ export function callHook(run: Run, call: HookCall): HookPart {
   const known = addressOf(run, call);
   // Before a position is taken: code may catch what this throws, now and on replay.
   const isNew = call.token === undefined && known === null;
-  if (call.purpose === "webhook" && isNew && !run.knows("hook_created", own, input)) run.host.checkUrl();
+  if (call.purpose === "webhook" && isNew && !run.knows("hook_created", own, input)) run.host.checkUrl(call.urlBy);
   const asked = run.ask("hook_created", own, input, known?.position);
   if (asked.recorded) return keep(run, asked.recorded, run.host.tokenOf(run, asked.recorded), call);
-  const minted = isNew ? run.host.newAddress(run, asked.position, call.purpose) : known && reopened(run, known);
+  const minted = isNew ? run.host.newAddress(run, asked.position, call.purpose, call.urlBy) : known && reopened(run, known);
   const token = minted?.token ?? (call.token as string);
   const created: HookCreated = {
     kind: "hook_created",
@@ -130,7 +132,7 @@ function reservation(run: Run, { token, reserve }: HookCall): Due | null {
 }
 
 /** The address of a hook that an earlier call has made under the name. */
-function reopened(run: Run, { position, purpose, address, url }: NamedAddress): ReturnType<RunHost["newAddress"]> {
+function reopened(run: Run, { position, purpose, address, url }: NamedAddress): NewAddress {
   const token = run.host.tokenOf(run, { position, purpose, address });
   return { address, token, url: url === null ? null : run.host.revealText(url) };
 }

@@ -49,6 +49,7 @@ export interface ErrorDetails {
   hook_conflict: { token: string; holder: string };
   hook_disposed: { position: number };
   hook_timeout: { position: number };
+  signal_timeout: { timeout: string };
   invalid_payload: { issues: readonly Issue[] };
   key_reused: { key: string };
   schema_unavailable: { run: string };
@@ -183,6 +184,16 @@ export class HookTimeoutError extends RingbackError<"hook_timeout"> {
   }
   constructor(message: string, options: Options<"hook_timeout">) {
     super("hook_timeout", message, options);
+  }
+}
+
+/** A wait for so long, at which nothing came; what was waited for stays open. */
+export class SignalTimeoutError extends RingbackError<"signal_timeout"> {
+  static {
+    this.prototype.name = "SignalTimeoutError";
+  }
+  constructor(message: string, options: Options<"signal_timeout">) {
+    super("signal_timeout", message, options);
   }
 }
 

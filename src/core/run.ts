@@ -12,11 +12,8 @@ import { tokenTaken } from "./custom-token.ts";
 import { unreadable } from "./envelope.ts";
 import { HookDisposedError, HookTimeoutError, RingbackError, RunCancelledError, RunNotFoundError } from "./errors.ts";
 import type {
-  Answer,
   BlockedReason,
   Divergence,
-  HookAddress,
-  HookCreated,
   InputEvent,
   NamedAddress,
   OutputEvent,
@@ -35,44 +32,12 @@ import { Pending } from "./pending.ts";
 import { createRandom, type Random } from "./random.ts";
 import { type Reading, whenSettled } from "./reader.ts";
 import { Recording } from "./replay.ts";
-import { comparable, type Serialiser } from "./serialise.ts";
-import type { Given, SignalData } from "./signal.ts";
-import type { StreamReference } from "./stream.ts";
+import type { RunHost } from "./run-host.ts";
+import { comparable } from "./serialise.ts";
+import type { Given } from "./signal.ts";
 import { textOf } from "./thrown.ts";
 
-/** What a run needs of its surroundings; none of it may depend on time, chance or other runs. */
-export interface RunHost {
-  serialise(value: unknown, what: string, limitBytes?: number): Serialised;
-  /**
-   * As `serialise`, where a value may hold requests and responses of the author's, whose bodies are read as they come, and where `signals`
-   * are asked for, signals that may still be aborted: these are added there. Streams go to `takeStream`.
-   */
-  serialiseWithBodies: Serialiser["serialiseWithBodies"];
-  /** Something thrown; never refuses. */
-  serialiseThrown(thrown: unknown, what: string): Serialised;
-  /** `revive` makes the signals in it. */
-  parse(text: Serialised, revive?: (signal: SignalData) => AbortSignal): unknown;
-  /** A stream of a run, as whoever asks may use it: workflow code may pass it on, a step may read it, or write to it. */
-  reviveStream(reference: StreamReference): object;
-  /** 64 bits of a text's hash, 16 hex digits. */
-  digest(text: string): string;
-  /** Where the outside reaches this engine. Throws `base_url_required`. */
-  baseUrl(): string;
-  /** Throws where a new webhook would have no URL. */
-  checkUrl(): void;
-  /** A new hook's address; a recorded one's token is derived again from what the journal holds. */
-  newAddress(run: Run, position: number, purpose: "hook" | "webhook"): { address: HookAddress; token: string; url: string | null };
-  tokenOf(run: Run, created: Pick<HookCreated, "position" | "purpose" | "address">): string;
-  tokenHash(token: string): string;
-  /** What a child run needs that must not be guessed. Recorded with the call, so that a replay does not ask again. */
-  newRunSecrets(): { key: string; seed: string };
-  sealText(text: string): string;
-  revealText(text: string): string;
-  /** For an answer in the journal. */
-  sealAnswer(answer: Answer): Answer;
-  /** The value a reader of the hook gets. */
-  payload(run: Run, hook: HookPart, received: Recorded & { readonly kind: "hook_received" }): unknown;
-}
+export type { NewAddress, RunHost, UrlMaker } from "./run-host.ts";
 
 /** An input that a hook gets. */
 export type HookInput = Extract<InputEvent, { kind: "hook_received" | "hook_failed" | "hook_registered" | "hook_conflicted" }>;

@@ -14,7 +14,7 @@ import type { Answer, Payload } from "../core/event.ts";
 import { limits } from "../core/limits.ts";
 import { accepted, deliveryId, type Receipt } from "../core/receipt.ts";
 import { revealAnswer, type Seal } from "../core/seal.ts";
-import { type Capture, deliveryKey, parseJsonBody } from "../ingress/capture.ts";
+import { type Capture, deliveryKey, parseJsonBody, bodyValue } from "../ingress/capture.ts";
 import type { Invalid, Verdict } from "../ingress/judge.ts";
 import type { IngressLimit } from "../ingress/rate-limit.ts";
 import { keyScope } from "../core/run-row.ts";
@@ -245,8 +245,10 @@ export class Door {
     if (created.hasSchema || created.payload !== payload.type) assertReadable(payload);
     if (payload.type === "request" && created.payload === "request" && !created.methods.includes(payload.head.method))
       return refusedAs(`It came by ${payload.head.method}, and the hook takes ${created.methods.join(", ")}.`);
-    const value = (): unknown =>
-      payload.type === "value" ? host.parse(payload.value) : parseJsonBody(Buffer.from(seal.revealBytes(payload.body)));
+    const value = (): unknown => {
+      if (payload.type === "value") return host.parse(payload.value);
+      return said(created, payload.head.headers, Buffer.from(seal.revealBytes(payload.body)));
+    };
     const judged = await this.#judge(target, key, value);
     if (judged?.type === "invalid") return judged;
     if (created.payload === "json") return { type: "valid", value: this.#payloads.value(created, judged ? judged.value : value()) };
@@ -293,18 +295,35 @@ export class Door {
       if (outcome.type === "moved" && !answer.moved) this.#again(door, target.address, request, answer);
       else this.#reply(command, outcome, answer);
     };
-    const deliver = (): void => this.#deliver(door, command, done, answer.fail);
-    if (!created.hasSchema) return deliver();
-    // The request is still the payload: the schema says whether its JSON will do.
-    this.#judge(target, command.key, () => parseJsonBody(request.body))
+    if (!created.hasSchema && created.payload === "request") return this.#deliver(door, command, done, answer.fail);
+    this.#fitted(target, request, command)
       .catch(asIssues)
-      .then((judged) => {
-        if (judged?.type !== "invalid") return deliver();
-        this.#keep(command, "invalid", issueText(judged));
-        const { receipt } = this.#refused(door, { disposition: "invalid", keyed: command.key !== null, issues: judged.issues });
+      .then((fitted) => {
+        if (!("type" in fitted)) return this.#deliver(door, fitted, done, answer.fail);
+        this.#keep(command, "invalid", issueText(fitted));
+        const { receipt } = this.#refused(door, { disposition: "invalid", keyed: command.key !== null, issues: fitted.issues });
         answer.reply({ type: "refused", receipt });
       })
       .catch(answer.fail);
+  }
+
+  /**
+   * The command with what the hook is to be given of the request: the request itself, where its schema finds that its JSON will do, or what
+   * its body says, as the schema gives it.
+   */
+  async #fitted(target: Target, request: Capture, command: Deliver): Promise<Deliver | Invalid> {
+    const { created } = target;
+    const value = (): unknown => said(created, request.headers, request.body);
+    const asValue = (made: unknown): Deliver => ({ ...command, payload: this.#payloads.serialised(made) });
+    if (!created.hasSchema) {
+      const parsed = attempted(value);
+      if (parsed.ok) return asValue(parsed.value);
+      if (await this.#isOpenFor(target, command.key)) throw parsed.error;
+      return command; // refused by the store, whatever is in it (D1)
+    }
+    const judged = await this.#judge(target, command.key, value);
+    if (judged?.type === "invalid") return judged;
+    return created.payload === "json" && judged !== null ? asValue(judged.value) : command;
   }
 
   /** D5, at a minted token: by what the store has, since what is in memory was not that. */
@@ -384,13 +403,29 @@ export class Door {
 
   /** A schema judges at the door, once; null where there is nothing to judge, or the store has its answer without it (D1). */
   async #judge(target: Target, key: string | null, value: () => unknown): Promise<Verdict | null> {
-    const { store, judge } = this.#options;
-    const { address, created, runId, runNumber } = target;
-    if (!created.hasSchema) return null;
-    if (key !== null && (await store.deliveryOf(address, key)) !== null) return null;
-    const hook = await store.hook(address);
-    if (hook?.state.type !== "open") return null;
-    return judge.verdict({ created, runId, runNumber }, value());
+    const { created, runId, runNumber } = target;
+    if (!created.hasSchema || !(await this.#isOpenFor(target, key))) return null;
+    return this.#options.judge.verdict({ created, runId, runNumber }, value());
+  }
+
+  /** Whether the store would take a delivery with this key now. */
+  async #isOpenFor({ address }: Target, key: string | null): Promise<boolean> {
+    const { store } = this.#options;
+    if (key !== null && (await store.deliveryOf(address, key)) !== null) return false;
+    return (await store.hook(address))?.state.type === "open";
+  }
+}
+
+/** What a body says to the hook's schema, or to the hook itself: one that takes requests is asked about their JSON. */
+function said({ payload }: Target["created"], headers: readonly string[], body: Uint8Array): unknown {
+  return payload === "json" ? bodyValue(headers, body) : parseJsonBody(body);
+}
+
+function attempted<T>(make: () => T): { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown } {
+  try {
+    return { ok: true, value: make() };
+  } catch (error) {
+    return { ok: false, error };
   }
 }
 

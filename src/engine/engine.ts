@@ -48,6 +48,7 @@ export interface EngineParts {
   /** `worker` advances runs; `ingress` only delivers, starts and reads. */
   readonly role: "worker" | "ingress";
   readonly urlOf: (token: string) => string;
+  readonly builtUrl: ((token: string) => string) | null;
   readonly baseUrl: () => string;
   /** Where lines go; null for nowhere. */
   readonly sink: LogSink | null;

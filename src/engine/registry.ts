@@ -186,5 +186,9 @@ export function checkName(kind: "workflow" | "workflow version" | "step" | "hook
 
 /** What a workflow's code is known by when its author names no version: a hash of its source text. */
 export function sourceId(body: (...args: never[]) => unknown): string {
-  return createHash("sha256").update(body.toString()).digest("hex").slice(0, 16);
+  return codeHash(body.toString());
+}
+
+export function codeHash(source: string): string {
+  return createHash("sha256").update(source).digest("hex").slice(0, 16);
 }

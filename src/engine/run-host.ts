@@ -2,12 +2,12 @@
 
 import type { RandomBytes } from "../core/clock.ts";
 import { assertReadable } from "../core/envelope.ts";
-import type { HookAddress, HookCreated, Recorded } from "../core/event.ts";
+import type { HookCreated, Recorded } from "../core/event.ts";
 import { RingbackError } from "../core/errors.ts";
 import type { HookPart } from "../core/hook.ts";
 import { captured, type CapturedRequest, readResponse, type RequestRecord, type RespondResult } from "../core/request.ts";
 import { Recent } from "../core/recent.ts";
-import type { Run, RunHost } from "../core/run.ts";
+import type { NewAddress, Run, RunHost, UrlMaker } from "../core/run.ts";
 import { createSerialiser, deliveriesIn } from "../core/serialise.ts";
 import type { Classes } from "../core/serialise-class.ts";
 import type { StreamReference } from "../core/stream.ts";
@@ -35,6 +35,8 @@ export interface RunHostOptions {
   readonly classes: Classes;
   /** The public URL of a webhook token. Throws `base_url_required`. */
   readonly urlOf: (token: string) => string;
+  /** The same by the author's own builder; null where there is none. */
+  readonly builtUrl: ((token: string) => string) | null;
   /** Where the outside reaches this engine. Throws `base_url_required`. */
   readonly baseUrl: () => string;
   readonly answers: Answers;
@@ -82,18 +84,22 @@ export class EngineRunHost implements RunHost {
     return this.#options.baseUrl();
   }
 
-  checkUrl(): void {
-    this.#options.urlOf("wh:");
+  checkUrl(by: UrlMaker = "engine"): void {
+    this.#urls(by)?.("wh:");
   }
 
-  newAddress(run: Run, position: number, purpose: TokenPurpose): { address: HookAddress; token: string; url: string | null } {
-    const { tokens, urlOf } = this.#options;
+  #urls(by: UrlMaker): ((token: string) => string) | null {
+    return by === "builder" ? this.#options.builtUrl : this.#options.urlOf;
+  }
+
+  newAddress(run: Run, position: number, purpose: TokenPurpose, urlBy: UrlMaker = "engine"): NewAddress {
+    const { tokens } = this.#options;
     const { kid } = tokens.current;
     const token = tokens.mint({ kid, runKey: run.identity.key, position, generation: 0, purpose });
     return {
       address: { type: "minted", kid, generation: 0, hash: hashToken(token) },
       token,
-      url: purpose === "webhook" ? urlOf(token) : null,
+      url: purpose === "webhook" ? (this.#urls(urlBy)?.(token) ?? null) : null,
     };
   }
 

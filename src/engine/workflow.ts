@@ -45,20 +45,22 @@ export function declareWorkflow<A extends unknown[], R>(
   { codeId, site }: { readonly codeId: string; readonly site: string | null },
 ): Workflow<A, R> {
   const declared: WorkflowDefinition = { name, body: body as WorkflowDefinition["body"], codeId, site };
+  processWorkflows.add(declared);
+  const isWithinRun = callingRun() !== null || callingStep() !== null;
+  return declareReference(functionOf<A, R>(declared), { kind: "workflow", name, source: declared.codeId, isWithinRun });
+}
+
+/** A definition as a value, for `start`. No process-wide list knows it. */
+export function functionOf<A extends unknown[], R>(declared: WorkflowDefinition): Workflow<A, R> {
+  const { name } = declared;
+  const body = declared.body as (...args: A) => Promise<R> | R;
   const inline = async (...args: A): Promise<R> => {
     if (callingRun()) return body(...args);
     const message = `Workflow "${name}" was called like a function, outside a run. Use start(${name}, [...]) to start a run of it.`;
     throw new RingbackError("workflow_called_directly", message, { details: { workflow: name } });
   };
   Object.defineProperty(inline, "name", { value: name });
-  processWorkflows.add(declared);
-  const isWithinRun = callingRun() !== null || callingStep() !== null;
-  return declareReference(Object.assign(inline, { [definition]: declared }), {
-    kind: "workflow",
-    name,
-    source: declared.codeId,
-    isWithinRun,
-  });
+  return Object.assign(inline, { [definition]: declared });
 }
 
 export function definitionOf(value: unknown, taker = "start()"): WorkflowDefinition {

@@ -86,6 +86,32 @@ export function parseJsonBody(body: Uint8Array): unknown {
   }
 }
 
+/**
+ * What a body says: of a form (`application/x-www-form-urlencoded`) its fields as text, a name that comes again as an array; of any other
+ * content type its JSON. `invalid_payload` where it is neither, `too_deep` as there.
+ */
+export function bodyValue(headers: readonly string[], body: Uint8Array): unknown {
+  const [type = ""] = (header(headers, "content-type") ?? "").split(";");
+  return type.trim().toLowerCase() === "application/x-www-form-urlencoded" ? parseForm(body) : parseJsonBody(body);
+}
+
+function parseForm(body: Uint8Array): Record<string, string | string[]> {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(body);
+  } catch (cause) {
+    const message = "The form is not UTF-8.";
+    throw new InvalidPayloadError(message, { details: { issues: [{ message }] }, cause });
+  }
+  const fields = new Map<string, string | string[]>();
+  for (const [name, value] of new URLSearchParams(text)) {
+    const before = fields.get(name);
+    fields.set(name, before === undefined ? value : [before, value].flat());
+  }
+  fields.delete("__proto__"); // as in JSON
+  return Object.fromEntries(fields);
+}
+
 /** What is left of a refused body is not cancelled: many servers would close the connection before the sender has its answer. */
 async function readBody(body: ReadableStream<Uint8Array> | null, limitBytes: number, signal?: AbortSignal): Promise<Uint8Array> {
   if (body === null) return new Uint8Array();

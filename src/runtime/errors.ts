@@ -17,6 +17,7 @@ export {
   type RunErrorCode,
   RunFailedError,
   RunNotFoundError,
+  SignalTimeoutError,
   StepNotRegisteredError,
   StepTimeoutError,
   WorkflowNotRegisteredError,

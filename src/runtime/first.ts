@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { RingbackError } from "../core/errors.ts";
 import { installRealm } from "../engine/realm.ts";
 import * as ownApi from "./api.ts";
+import * as ownContext from "./context.ts";
 import * as ownCompiled from "./compiled.ts";
 import * as ownErrors from "./errors.ts";
 import * as ownIndex from "./index.ts";
@@ -21,6 +22,7 @@ interface Parts {
   readonly api: typeof ownApi;
   readonly errors: typeof ownErrors;
   readonly compiled: typeof ownCompiled;
+  readonly context: typeof ownContext;
   readonly runtime: typeof ownRuntime;
 }
 
@@ -37,7 +39,7 @@ const place: unique symbol = Symbol.for("ringback/1") as never;
 const own: Runtime = {
   protocol: 1,
   describe,
-  parts: { index: ownIndex, api: ownApi, errors: ownErrors, compiled: ownCompiled, runtime: ownRuntime },
+  parts: { index: ownIndex, api: ownApi, errors: ownErrors, compiled: ownCompiled, context: ownContext, runtime: ownRuntime },
 };
 const first: Runtime = takeFirst();
 
@@ -45,6 +47,7 @@ export const index: typeof ownIndex = part("index");
 export const api: typeof ownApi = part("api");
 export const errors: typeof ownErrors = part("errors");
 export const compiled: typeof ownCompiled = part("compiled");
+export const context: typeof ownContext = part("context");
 export const runtime: typeof ownRuntime = part("runtime");
 
 function takeFirst(): Runtime {

@@ -72,6 +72,8 @@ export const layers: readonly Layer[] = [
     packages: [],
     node: "none",
   },
+  // An object over the plain form.
+  { files: "src/styles/context/", imports: ["src/core/", "src/engine/", "src/styles/plain/"], packages: [], node: { not: servers } },
   { files: "src/styles/*/", imports: ["src/core/", "src/engine/"], packages: [], node: { not: servers } },
 
   {

@@ -1,0 +1,164 @@
+// The engine as the context style has it: a thin class over one that `createEngine` made.
+
+import { checkOptions, type OptionNames } from "../../core/argument.ts";
+import type { WorkflowDefinition } from "../../core/definition.ts";
+import type { Receipt } from "../../core/receipt.ts";
+import type { EngineApi, ListRunsOptions, ResumeOptions, StartOptions } from "../../engine/engine-api.ts";
+import type { RunInfo } from "../../engine/info.ts";
+import type { RunHandle } from "../../engine/run-handle.ts";
+import { codeHash } from "../../engine/registry.ts";
+import { functionOf } from "../../engine/workflow.ts";
+import type { EngineCore } from "../../engine/engine.ts";
+import {
+  declarationOf,
+  declaredOf,
+  notRegistered,
+  sourceOf,
+  type WorkflowInput,
+  type WorkflowOutput,
+  type WorkflowRef,
+} from "./definition.ts";
+import { runWithContext, type Surroundings, type WorkflowCtx } from "./ctx.ts";
+import { breakpointToken, updateToken } from "./signals.ts";
+import { StepTable } from "./step-ref.ts";
+
+/** What `createEngine` returns, as far as this class asks. */
+export interface PlainEngine extends EngineApi {
+  open(): Promise<void>;
+  close(options?: { readonly graceMs?: number }): Promise<void>;
+  /** @internal */
+  readonly core: EngineCore;
+}
+
+/** How a run is started. */
+export interface WorkflowStartOptions extends Pick<StartOptions, "attributes"> {
+  /** The version it is to begin with. Default: the one that was registered last. */
+  readonly version?: string;
+}
+
+/** What an engine is to run. */
+export interface WorkflowEngineOptions {
+  /** Instances of workflow classes, classes that can be made without arguments, and what `defineWorkflow` returned. */
+  readonly workflows?: readonly (object | WorkflowRef)[];
+  /** Instances whose methods with `@Step` are run by reference. */
+  readonly steps?: readonly object[];
+}
+
+const startOptions: OptionNames<WorkflowStartOptions> = { attributes: true, version: true };
+const engineOptions: OptionNames<WorkflowEngineOptions> = { workflows: true, steps: true };
+
+/** Starts, signals and finds runs of workflows in the context style: `new WorkflowEngine(createEngine({ webhookUrl }), { workflows: [Checkout] })`. */
+export class WorkflowEngine {
+  /** The engine below, for all that this class leaves to it. */
+  readonly engine: PlainEngine;
+  readonly #steps = new StepTable();
+  /** By name and version. */
+  readonly #definitions = new Map<string, Map<string, WorkflowDefinition>>();
+  readonly #around: Surroundings;
+
+  constructor(engine: PlainEngine, options: WorkflowEngineOptions = {}) {
+    checkOptions("new WorkflowEngine()", options, engineOptions);
+    this.engine = engine;
+    this.#around = {
+      steps: this.#steps,
+      definition: (call, ref, version) => this.#definition(call, ref, version),
+      signal: (token, payload, sending) => this.signal(token, payload, sending),
+    };
+    this.registerSteps(...(options.steps ?? []));
+    this.register(...(options.workflows ?? []));
+  }
+
+  /**
+   * Adds workflows: an instance of a class with `@Workflow`, a class that can be made without arguments, or what `defineWorkflow` returned.
+   * Runs that waited for their code go on. Throws `duplicate_name` where a version of the name has other code.
+   */
+  register(...workflows: readonly (object | WorkflowRef)[]): void {
+    for (const workflow of workflows) this.#register(workflow);
+  }
+
+  /** Adds the methods with `@Step` of these instances: what `ctx.step(ref, input)` runs. Runs that waited for one go on. */
+  registerSteps(...instances: readonly object[]): void {
+    for (const instance of instances) this.#steps.add(instance);
+  }
+
+  /**
+   * Starts a run; resolves when it is committed. A `runId` that is taken by a run of the same workflow and input gives that run, else it rejects
+   * `run_conflict`. Without one, an id is made.
+   */
+  async start<W extends WorkflowRef>(
+    ref: W | string,
+    input: WorkflowInput<W>,
+    runId?: string,
+    options: WorkflowStartOptions = {},
+  ): Promise<RunHandle<WorkflowOutput<W>>> {
+    checkOptions("engine.start()", options, startOptions);
+    const { version, attributes } = options;
+    const workflow = functionOf<[unknown], WorkflowOutput<W>>(this.#definition("engine.start()", ref, version));
+    return this.engine.start(workflow, [input], { ...(runId === undefined ? {} : { id: runId }), ...(attributes && { attributes }) });
+  }
+
+  /** Delivers a value to a token; resolves when it is committed. The receipt says what became of it: it rejects for none of that. */
+  signal(token: string, payload: unknown, options?: ResumeOptions): Promise<Receipt> {
+    return this.engine.signal(token, payload, options);
+  }
+
+  /** Delivers the argument of an update to `ctx.onUpdate(name)`; where its validator refuses it, the receipt is `invalid` and says why. */
+  update(runId: string, name: string, argument: unknown, options?: ResumeOptions): Promise<Receipt> {
+    return this.signal(updateToken(runId, name), argument, options);
+  }
+
+  /** Lets a run go on that stands at a `ctx.breakpoint()`. */
+  continue(runId: string): Promise<Receipt> {
+    return this.signal(breakpointToken(runId), null);
+  }
+
+  /** A run by its id, at once; whether it exists shows when it is asked something. */
+  getRun<R = unknown>(runId: string): RunHandle<R> {
+    return this.engine.getRun(runId);
+  }
+
+  /** Runs, newest first, 100 unless `limit` says otherwise. */
+  listRuns(options?: ListRunsOptions): Promise<RunInfo[]> {
+    return this.engine.listRuns(options);
+  }
+
+  /** Opens the store and takes up what an earlier process left. Every other call does it too. */
+  open(): Promise<void> {
+    return this.engine.open();
+  }
+
+  /** Stops taking work and waits for what runs, at most `graceMs` (10 s). */
+  close(options?: { readonly graceMs?: number }): Promise<void> {
+    return this.engine.close(options);
+  }
+
+  #register(workflow: object | WorkflowRef): void {
+    const ref = declaredOf(workflow) === null ? workflow.constructor : workflow;
+    const { name, version } = declarationOf("engine.register()", ref);
+    const instance = (typeof workflow === "function" ? new (workflow as new () => object)() : workflow) as Runnable;
+    const body = (input: unknown): unknown => runWithContext(this.#around, (ctx, given) => instance.run(ctx, given), input);
+    const definition: WorkflowDefinition = {
+      name,
+      body: body as WorkflowDefinition["body"],
+      codeId: codeHash(sourceOf(ref as WorkflowRef)),
+    };
+    this.#steps.add(instance);
+    this.engine.core.parts.registry.addWorkflow(definition);
+    const versions = this.#definitions.get(name) ?? new Map<string, WorkflowDefinition>();
+    versions.delete(version);
+    this.#definitions.set(name, versions.set(version, definition));
+  }
+
+  #definition(call: string, ref: unknown, version?: string): WorkflowDefinition {
+    const declared = typeof ref === "string" ? { name: ref } : declarationOf(call, ref);
+    const wanted = version ?? ("version" in declared ? declared.version : undefined);
+    const versions = this.#definitions.get(declared.name);
+    const found = wanted === undefined ? [...(versions?.values() ?? [])].at(-1) : versions?.get(wanted);
+    if (!found) throw notRegistered(declared.name, wanted);
+    return found;
+  }
+}
+
+interface Runnable {
+  run(ctx: WorkflowCtx, input: unknown): unknown;
+}

@@ -1,0 +1,47 @@
+// What a run has done and can undo: one compensation for each step that was given one, run in reverse when the run's code throws.
+//
+// SG1. Compensations are steps: recorded, retried, and never repeated once they are done, wherever the process ends.
+// SG2. They run when the workflow's own code has thrown, or the run was cancelled with `compensate`. A wait throws nothing, and a run that is
+//      set aside goes no further, so neither brings one about.
+// SG3. One that fails for good stops no other, and hides nothing: the run fails with what was thrown first, and a warning names it.
+// SG4. A step that is still under way when the code throws is waited for: what it does is undone as well.
+
+import { textOf } from "../../core/thrown.ts";
+import type { Run } from "../../core/run.ts";
+
+interface Undo {
+  readonly name: string;
+  readonly run: () => Promise<unknown>;
+}
+
+export class Saga {
+  readonly #run: Run;
+  readonly #undos: Undo[] = [];
+  readonly #open = new Set<Promise<unknown>>();
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  /** Follows a step: once it is done, `undo` makes a step that undoes it. Returns a promise of its result that comes behind that. */
+  follow<T>(name: string, step: Promise<T>, undo: (output: T) => Promise<unknown>): Promise<T> {
+    const noted = step.then((output) => {
+      this.#undos.push({ name, run: () => undo(output) });
+      return output;
+    });
+    this.#open.add(noted);
+    return noted.finally(() => this.#open.delete(noted));
+  }
+
+  /** Undoes all there is, the last step first. */
+  async unwind(): Promise<void> {
+    await Promise.allSettled(this.#open);
+    for (let undo = this.#undos.pop(); undo; undo = this.#undos.pop()) {
+      try {
+        await undo.run();
+      } catch (error) {
+        this.#run.warn(`The compensation of step "${undo.name}" failed, and what the step did stands: ${textOf(error)}`);
+      }
+    }
+  }
+}
