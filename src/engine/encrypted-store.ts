@@ -45,7 +45,7 @@ import type {
 import { encryptArgs, fingerprintOf, keyedDigest } from "./cipher.ts";
 import { Decrypting, Encrypting, isSealed, isSpoiled, Restoring } from "./cipher-map.ts";
 import { openPart, sealStreams, sealWrite } from "./encrypted-stream.ts";
-import { type EncryptionKeys, mismatch } from "./encryption-keys.ts";
+import { type EncryptionKeys, encryptionIds, mismatch, rememberedAs } from "./encryption-keys.ts";
 import { StoreAround } from "./store-around.ts";
 import { Places, type RunEventPlaces } from "./place.ts";
 
@@ -59,15 +59,6 @@ interface Sealed {
 type AppendEvent = Append["events"][number];
 
 const refreshMs = 5_000;
-
-/** Fingerprints of encryption keys stand apart from those of the keys of tokens. */
-const rememberedAs = "encryption:";
-
-/** The ids of the encryption keys that a store has been used with, and their fingerprints. */
-export function encryptionIds(fingerprints: ReadonlyMap<string, string>): Map<string, string> {
-  const own = [...fingerprints].filter(([kid]) => kid.startsWith(rememberedAs));
-  return new Map(own.map(([kid, fingerprint]) => [kid.slice(rememberedAs.length), fingerprint]));
-}
 
 export class EncryptedStore extends StoreAround implements Store {
   readonly ring: EncryptionKeys;

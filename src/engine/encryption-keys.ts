@@ -36,6 +36,15 @@ const encryptionOptions = { current: true, key: true } as const;
 /** Told of what a provider threw, and of keys that are not the ones they were. */
 type Failed = (kid: string, error: unknown) => void;
 
+/** Fingerprints of encryption keys stand apart from those of the keys of tokens. */
+export const rememberedAs = "encryption:";
+
+/** The ids of the encryption keys that a store has been used with, and their fingerprints. */
+export function encryptionIds(fingerprints: ReadonlyMap<string, string>): Map<string, string> {
+  const own = [...fingerprints].filter(([kid]) => kid.startsWith(rememberedAs));
+  return new Map(own.map(([kid, fingerprint]) => [kid.slice(rememberedAs.length), fingerprint]));
+}
+
 export class EncryptionKeys {
   /** What new values are encrypted with. */
   readonly currentId: string | null;

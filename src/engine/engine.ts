@@ -17,7 +17,8 @@ import type { DeliveryNumber, Notice, RunNumber, Store } from "../store/port.ts"
 import { Answers } from "./answers.ts";
 import { Committer } from "./commit.ts";
 import { checkKeys } from "./key-check.ts";
-import { type EncryptedStore, encryptionIds } from "./encrypted-store.ts";
+import type { EncryptedStore } from "./encrypted-store.ts";
+import { encryptionIds } from "./encryption-keys.ts";
 import { Door } from "./deliver.ts";
 import { HeldDeliveries } from "./held.ts";
 import { Judge } from "./judge.ts";
