@@ -5,6 +5,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { start } from "../src/api.ts";
+import { callPublish } from "../src/core/call.ts";
+import { here } from "../src/engine/realm.ts";
 import {
   continueAsNew,
   createHook,
@@ -117,6 +119,7 @@ async function throughEveryDoor(rounds: number, options: { encryption?: string; 
     const hook = createHook<unknown>({ token: `hook:${round}`, metadata: { of: mark("metadata of a hook", round) } });
     const strict = judged.create({ token: `strict:${round}` });
     const early = createHook<unknown>({ token: `early:${round}` });
+    callPublish(here("publish()"), "of", { of: mark("published value", round) });
     await told(webhook.url);
     await told(answered.url);
     await told(manual.url);

@@ -93,6 +93,7 @@ const events: { readonly [K in EventKind]: Required<Extract<RunEvent, { kind: K 
   signal_aborted: { kind: "signal_aborted", ...call, steps: [[1, 0]], reason: "reason" },
   url_read: { kind: "url_read", ...call, url: "url" },
   attributes_set: { kind: "attributes_set", ...call, changes: { name: "label" } },
+  value_published: { kind: "value_published", ...call, value: "value" },
   step_attributes_set: { kind: "step_attributes_set", position: 1, attempt: 1, changes: { name: "label" } },
   run_blocked: {
     kind: "run_blocked",

@@ -74,7 +74,7 @@ test("it names what the store is made of, keys with their use, and runs that do 
   const beside = looker(path, { keys: `${newer},${testKeys}`, clock: world.clock, baseUrl: "https://shop.example/api" });
   const found = await beside.diagnose();
   expect(found).toMatchObject({
-    store: { name: `sqlite:${path}`, owner: { pid: process.pid }, versions: { format: "5" } },
+    store: { name: `sqlite:${path}`, owner: { pid: process.pid }, versions: { format: "6" } },
     storeTime: new Date(epoch),
     openCount: 2,
     blocked: [{ workflowName: "misuses", reason: "misuse", since: new Date(epoch) }],

@@ -2,7 +2,9 @@
 
 import { setImmediate } from "node:timers";
 import { expect, onTestFinished, test } from "vitest";
+import { callPublish } from "../src/core/call.ts";
 import { type Limit, limits } from "../src/core/limits.ts";
+import { here } from "../src/engine/realm.ts";
 import {
   continueAsNew,
   createHook,
@@ -47,6 +49,8 @@ const calls: { readonly [what: string]: (size: number) => unknown } = {
   result: (size) => step.run("gives", () => x(size)),
   input: (size) => step("takes", async (_text: string) => 0)(x(size)),
   metadata: (size) => void createHook({ metadata: x(size) }),
+  "published value": (size) => callPublish(here("publish()"), "key", x(size)),
+  "published key": (size) => callPublish(here("publish()"), x(size), 1),
   token: (size) => void createHook({ token: x(size) }),
   reserve: (size) => void createHook({ token: "reserved", reserve: size }),
   "reserve until": (size) => void createHook({ token: "until", reserve: new Date(Date.now() + size) }),
@@ -125,6 +129,7 @@ const table: { readonly [name in Limit]: Row } = {
     },
   },
   metadataBytes: { refused: "too_large", cases: { metadata: (world) => (size) => done(world, "metadata", size - 3) } },
+  publishedBytes: { refused: "too_large", cases: { "a published value": (world) => (size) => done(world, "published value", size - 3) } },
   tokenBytes: { refused: "too_large", cases: { "a custom token": (world) => (size) => done(world, "token", size) } },
   attributes: {
     refused: "too_large",
@@ -157,6 +162,7 @@ const table: { readonly [name in Limit]: Row } = {
       "a version": () => (size) => told(() => workflow(`v${size}`, async () => 0, { version: x(size) })),
       "a step": () => (size) => told(() => step(x(size), async () => 0)),
       "a hook": () => (size) => told(() => defineHook(x(size))),
+      "a published value's key": (world) => (size) => done(world, "published key", size),
     },
   },
   hookNames: {

@@ -17,7 +17,7 @@ import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { readStream } from "../src/store/sqlite/stream.ts";
 import { Tables } from "../src/store/sqlite/table.ts";
 import { createManualClock, type ManualClock } from "../src/testing/manual-clock.ts";
-import { deliver, hookCreated, minted, newRun, runEnded, start } from "../src/testing/law/world.ts";
+import { deliver, hookCreated, minted, newRun, runEnded, start, valuePublished } from "../src/testing/law/world.ts";
 
 const cleanUp: (() => unknown)[] = [];
 
@@ -163,7 +163,7 @@ test("a file of a later version is left alone", async () => {
   const database = new (await loadDriver())(path);
   database.exec("pragma user_version=99");
   database.close();
-  await expect(openStore(path)).rejects.toMatchObject({ code: "store_newer", details: { found: 99, known: 5 } });
+  await expect(openStore(path)).rejects.toMatchObject({ code: "store_newer", details: { found: 99, known: 6 } });
 });
 
 test("a file from before runs had streams is brought up to date, with what is in it", async () => {
@@ -172,13 +172,29 @@ test("a file from before runs had streams is brought up to date, with what is in
   const [outcome] = await earlier.commit([start("old")]);
   await earlier.close();
   const database = new (await loadDriver())(path);
-  database.exec("drop table chunks; drop table streams; drop table streamed_on; pragma user_version=4");
+  database.exec("drop table published; drop table chunks; drop table streams; drop table streamed_on; pragma user_version=4");
   database.close();
   const store = await openStore(path);
   const { run, fence } = (outcome as { row: { run: number; fence: number } }).row;
   await store.commit([{ op: "write", run, fence, stream: "=", chunks: ["=1"], isLast: false }]);
   expect(await store.stream({ run, stream: "=", from: 0, bytes: 9 })).toMatchObject({ chunks: ["=1"], length: 1 });
-  expect((await store.describe()).versions["format"]).toBe("5");
+  expect((await store.describe()).versions["format"]).toBe("6");
+  await store.close();
+});
+
+test("a file from before runs published values is brought up to date, and its runs publish", async () => {
+  const path = newPath();
+  const earlier = await openStore(path);
+  const run = await waitingRun(earlier, "old");
+  await earlier.close();
+  const database = new (await loadDriver())(path);
+  database.exec("drop table published; pragma user_version=5");
+  database.close();
+  const store = await openStore(path);
+  expect((await store.describe()).versions["format"]).toBe("6");
+  expect([await store.published(run, "status"), (await store.journal(run, 0)).length]).toEqual([null, 2]);
+  await store.commit([{ op: "append", run, fence: 1, seen: 1, events: [valuePublished(2, "status", "=1")] }]);
+  expect(await store.published(run, "status")).toMatchObject({ kind: "value_published", name: "status", value: "=1", seq: 3 });
   await store.close();
 });
 
@@ -300,6 +316,7 @@ test("no statement of a callback or of a worker's rounds reads a whole table", a
       digest: "d",
       runId: "run-2",
     }),
+    append(1, valuePublished(4, "status", "=1")),
   );
   commit(
     deliver(minted("run-1"), { key: "k" }),
@@ -322,6 +339,7 @@ test("no statement of a callback or of a worker's rounds reads a whole table", a
   read.readDue(tables, 1, 10);
   read.readNextDue(tables);
   read.readJournal(tables, 1, 0);
+  read.readPublished(tables, 1, "status");
   read.findRun(tables, { key: "key-of-run-1" });
   const scans: string[] = [];
   for (const sql of [...seen].filter((text) => /^\s*(select|update|delete|insert)/i.test(text))) {

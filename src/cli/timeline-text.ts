@@ -32,6 +32,7 @@ const words: { readonly [event in Kind]: readonly [text: string, style: Style | 
   child_ended: ["child ended", "cyan"],
   attributes_set: ["attributes set", null],
   step_attributes_set: ["attributes set", null],
+  value_published: ["value published", null],
   patch_taken: ["patch taken", null],
   url_read: ["base URL read", null],
   signal_aborted: ["signal aborted", "yellow"],

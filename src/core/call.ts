@@ -1,6 +1,6 @@
 // The durable calls that every style is a front for: each takes a position, asks for what is new, and returns what code waits on.
 
-import { badArgument } from "./argument.ts";
+import { badArgument, kindOf } from "./argument.ts";
 import type { Attributes } from "./attribute.ts";
 import { addressOf, enter, type HookKey, type Inherited } from "./chapter.ts";
 import type { HookDefinition, StepDefinition, WorkflowDefinition } from "./definition.ts";
@@ -14,6 +14,7 @@ import { whenSettled } from "./reader.ts";
 import { checkAnswer, readResponse } from "./request.ts";
 import type { NewAddress, Run, UrlMaker } from "./run.ts";
 import { checkRunId } from "./run-id.ts";
+import { isKeyText } from "./run-row.ts";
 import { joinScope, onLost } from "./scope.ts";
 import { comparable } from "./serialise.ts";
 import { giveSignals } from "./signal.ts";
@@ -224,6 +225,33 @@ export function callUrl(run: Run): string {
   run.url = recorded?.url ?? (known as string);
   if (!recorded) run.asked.push({ kind: "url_read", turn, position, name, digest, url: run.url });
   return run.url;
+}
+
+/**
+ * Publishes a value under a key, for whoever asks the run for it. It is committed with what the turn asks for; until then nobody reads it.
+ * Throws `bad_argument`, `too_large`, `unserialisable`.
+ */
+export function callPublish(run: Run, key: string, value: unknown): void {
+  checkPublishedKey(run, key);
+  const what = `the value that run ${run.identity.id} publishes as ${JSON.stringify(key)}`;
+  const text = run.host.serialise(value, what, limits.publishedBytes);
+  const { position, turn, name, digest, recorded } = run.ask("value_published", key, text);
+  if (!recorded) run.asked.push({ kind: "value_published", turn, position, name, digest, value: text });
+}
+
+/** A key stands in timelines, and in an index of the store's. */
+function checkPublishedKey(run: Run, key: string): void {
+  const shown = typeof key === "string" ? JSON.stringify(run.host.sealText(key).slice(0, 50)) : kindOf(key);
+  if (typeof key !== "string" || key === "" || !isKeyText(key))
+    throw badArgument("key", key, `A value is published under a key of 1 to ${limits.nameBytes} bytes, such as "status", got ${shown}.`);
+  if (run.host.sealText(key) !== key)
+    throw badArgument(
+      "key",
+      key,
+      `The key ${shown} of a published value holds a minted token, which is a secret; keys stand in timelines.`,
+    );
+  const bytes = new TextEncoder().encode(key).length;
+  if (bytes > limits.nameBytes) throw tooLarge("The key of a published value", limits.nameBytes, bytes);
 }
 
 /** How long a sender is kept waiting for a manual answer. */

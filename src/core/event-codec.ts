@@ -51,6 +51,7 @@ const kindNumbers: { readonly [kind in EventKind]: number } = {
   url_read: 29,
   attributes_set: 30,
   step_attributes_set: 31,
+  value_published: 32,
 };
 const kinds: ReadonlyMap<number, EventKind> = new Map(Object.entries(kindNumbers).map(([kind, number]) => [number, kind as EventKind]));
 
@@ -68,6 +69,7 @@ const textFields: { readonly [kind in EventKind]?: string } = {
   step_failed: "error",
   step_retrying: "error",
   signal_aborted: "reason",
+  value_published: "value",
 };
 
 export function encodeEvent(event: RunEvent): EventRow {

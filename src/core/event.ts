@@ -100,6 +100,12 @@ export interface HookCreated extends Asked {
   readonly reservedUntil?: number;
 }
 
+/** A value of the run for others to read: the last one under its key, which is its name, until the run is removed. */
+export interface ValuePublished extends Asked {
+  readonly kind: "value_published";
+  readonly value: Serialised;
+}
+
 /** The address that a hook's name stands for, in all chapters of its run. */
 export interface NamedAddress {
   readonly name: string;
@@ -204,7 +210,8 @@ export type OutputEvent =
   | (Asked & { readonly kind: "url_read"; readonly url: string })
   /** The run takes the new code behind `patched(name)`. */
   | (Asked & { readonly kind: "patch_taken" })
-  | (Asked & { readonly kind: "attributes_set"; readonly changes: AttributeChanges });
+  | (Asked & { readonly kind: "attributes_set"; readonly changes: AttributeChanges })
+  | ValuePublished;
 
 /** How a run ended. */
 export type RunOutcome =
@@ -314,6 +321,7 @@ const outputKinds: ReadonlySet<EventKind> = new Set<OutputEvent["kind"]>([
   "signal_aborted",
   "url_read",
   "attributes_set",
+  "value_published",
 ]);
 
 export function isInput<E extends RunEvent>(event: E): event is E & InputEvent {

@@ -7,6 +7,7 @@ export type Limit =
   | "headBytes"
   | "valueBytes"
   | "metadataBytes"
+  | "publishedBytes"
   | "tokenBytes"
   | "reserveMs"
   | "attributes"
@@ -60,6 +61,8 @@ export const limits: {
   valueBytes: 4 * 1024 * 1024,
   /** Hook metadata: it is read by doors and lists. */
   metadataBytes: 64 * 1024,
+  /** A value that a run publishes: some publish with every turn, each value stays in the journal, and whoever asks often gets it whole. */
+  publishedBytes: 64 * 1024,
   /** A custom token: it is an index key in every store. */
   tokenBytes: 255,
   /** How long a token may be reserved: its run is kept as long. */
@@ -70,7 +73,7 @@ export const limits: {
   attributeBytes: 256,
   /** A run id: likewise. */
   runIdBytes: 255,
-  /** The name of a workflow, its version, a step, a hook or a hook definition. */
+  /** The name of a workflow, its version, a step, a hook or a hook definition; the key of a published value. */
   nameBytes: 255,
   /** Names that one run gives to hooks: each keeps its address, which every chapter of the run carries on. */
   hookNames: 100,

@@ -10,7 +10,7 @@ import { isOutput } from "./event.ts";
 
 /** How an operation reads to people: `step charge`, `hook order:42`. */
 export function describe(kind: OutputEvent["kind"], name: string): string {
-  return `${kind.replace(/_(created|scheduled|set|awaited|taken)$/, "").replace("_", " ")}${name === "" ? "" : ` ${name}`}`;
+  return `${kind.replace(/_(created|scheduled|set|awaited|taken|published)$/, "").replace("_", " ")}${name === "" ? "" : ` ${name}`}`;
 }
 
 export class Recording {

@@ -242,6 +242,7 @@ export function fold(row: Draft<RunProgress>, event: Recorded): void {
     case "signal_aborted":
     case "url_read":
     case "attributes_set":
+    case "value_published":
     case "step_attributes_set":
     case "step_retrying":
     case "step_restarted":

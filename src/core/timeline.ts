@@ -13,7 +13,7 @@ export interface TimelineEntry {
   readonly event: EventKind;
   /** The operation it belongs to: the position of the step, hook, timer or child within its run. */
   readonly position?: number;
-  /** What the author called it: the workflow's, the step's or the defined hook's name, a child's workflow. */
+  /** What the author called it: the workflow's, the step's or the defined hook's name, a child's workflow, a published value's key. */
   readonly name?: string;
   /** The rest in a few words, for people; the wording may change. */
   readonly detail?: string;
@@ -111,7 +111,7 @@ function subject(event: Recorded): number | undefined {
 /** A hook's recorded name is its custom token where it has one. */
 function nameOf(event: Recorded): string | undefined {
   if (event.kind === "run_started") return event.workflow;
-  if (event.kind === "step_scheduled" || event.kind === "patch_taken") return event.name;
+  if (event.kind === "step_scheduled" || event.kind === "patch_taken" || event.kind === "value_published") return event.name;
   if (event.kind === "hook_created") return event.definition ?? (event.address.type === "minted" ? event.name : undefined);
   if (event.kind === "child_scheduled") return event.start.workflow;
   return undefined;

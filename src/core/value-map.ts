@@ -83,6 +83,8 @@ function mapped(event: RunEvent, places: EventPlaces, map: ValueMap): RunEvent {
       return { ...event, error: map.value(event.error, field(key, event.position, `retry:${event.attempt}`)) };
     case "signal_aborted":
       return { ...event, reason: map.value(event.reason, field(key, event.position, "reason")), digest: digestOf(event, key, map) };
+    case "value_published":
+      return { ...event, value: map.value(event.value, field(key, event.position, "value")), digest: digestOf(event, key, map) };
     case "child_scheduled":
       return {
         ...event,

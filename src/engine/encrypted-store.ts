@@ -400,6 +400,11 @@ export class EncryptedStore extends StoreAround implements Store {
     return this.#opened((map) => mapOutcome(outcome, () => outcomePlace(place.id), map));
   }
 
+  async published(run: RunNumber, key: string): ReturnType<Store["published"]> {
+    const event = await this.inner.published(run, key);
+    return event && ((await this.#events(run, [event]))[0] as typeof event);
+  }
+
   async stream(place: StreamPlace): Promise<StreamPart | null> {
     const part = await this.inner.stream(place);
     const owner = part && (await this.#places.identify(place.run));

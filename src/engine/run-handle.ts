@@ -91,6 +91,21 @@ export class RunHandle<R = unknown> {
     return this.#attributes();
   }
 
+  /**
+   * The last value that its code has published under this key, in whichever chapter, also once the run has ended; undefined where it has
+   * published none. What is not committed yet is not seen. Rejects `bad_argument` for a key that is no text, `RunNotFoundError`.
+   */
+  async published<T = unknown>(key: string): Promise<T | undefined> {
+    if (typeof key !== "string")
+      throw badArgument("key", key, `published() takes the key of a value, such as "status", got ${kindOf(key)}.`);
+    const { run } = await this.#row();
+    const { parts, host } = await this.#engine();
+    const event = await parts.store.published(run, key);
+    if (!event) return undefined;
+    await host.prepare(event.value);
+    return host.parse(event.value) as T;
+  }
+
   /** When it was started, by the store's clock. */
   get createdAt(): Promise<Date> {
     return this.#row().then((row) => new Date(row.createdAt));

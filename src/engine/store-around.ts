@@ -6,7 +6,7 @@ import type { Address, DeliveryNumber, Notice, OpenOptions, RunFilter, RunNumber
 /** The part of the port in which no value goes either way. */
 export type Valueless = Omit<
   Store,
-  "commit" | "run" | "stream" | "journal" | "chapter" | "outcome" | "hook" | "delivery" | "answer" | "held" | "hooks" | "keys"
+  "commit" | "run" | "stream" | "journal" | "chapter" | "outcome" | "published" | "hook" | "delivery" | "answer" | "held" | "hooks" | "keys"
 >;
 
 export class StoreAround implements Valueless {

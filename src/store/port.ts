@@ -24,6 +24,8 @@
 //     which (AT2).
 // P15. A stream's chunks are numbered from 0, without gaps, in the order of the members, and none changes. One that is closed, or whose
 //     run has ended, takes nothing more. Streams go with their run.
+// P17. Of the values that a run has published under a key the last one stands, in all its chapters and when it has ended. It costs the same
+//     to read whatever the run's journal holds, and goes with the run.
 
 import type { Attributes } from "../core/attribute.ts";
 import type {
@@ -38,6 +40,7 @@ import type {
   RunEvent,
   RunOutcome,
   Serialised,
+  ValuePublished,
 } from "../core/event.ts";
 import type { ClosedBy } from "../core/receipt.ts";
 import type { HookState, JudgedFor, RunRow } from "../core/run-row.ts";
@@ -508,6 +511,8 @@ export interface Store {
   /** The earliest `dueAt` of all, or null. */
   nextDue(): Promise<number | null>;
   runs(filter: RunFilter): Promise<readonly RunRow[]>;
+  /** The last value that the run has published under the key. Null where there is none, and where there is no such run. */
+  published(run: RunNumber, key: string): Promise<Recorded<ValuePublished> | null>;
   /** A run's attributes, by name. */
   attributes(run: RunNumber): Promise<Attributes>;
   hooks(filter: { readonly run?: RunNumber; readonly open?: boolean; readonly limit: number }): Promise<readonly HookRow[]>;

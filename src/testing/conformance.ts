@@ -7,6 +7,7 @@ import { chapterLaws } from "./law/chapter-law.ts";
 import { attributeLaws } from "./law/attribute-law.ts";
 import { heldLaws } from "./law/held-law.ts";
 import { compareWithOracle } from "./law/oracle.ts";
+import { publishedLaws } from "./law/published-law.ts";
 import { purgeLaws } from "./law/purge-law.ts";
 import { readLaws } from "./law/read-law.ts";
 import { streamLaws } from "./law/stream-law.ts";
@@ -38,6 +39,7 @@ const laws: readonly Law[] = [
   ...chapterLaws,
   ...readLaws,
   ...attributeLaws,
+  ...publishedLaws,
   ...heldLaws,
   ...streamLaws,
   ...purgeLaws,

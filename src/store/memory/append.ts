@@ -20,7 +20,7 @@ import {
 } from "../../core/run-row.ts";
 import type { Append, AppendOutcome, PassedStream, RunNumber, StartOutcome } from "../port.ts";
 import { leaveClaim, takeEarly } from "./held.ts";
-import { type Change, claimant, type Place, runRow, storedHook, unopened } from "./state.ts";
+import { type Change, claimant, type Place, publishedEntry, runRow, storedHook, unopened } from "./state.ts";
 
 export function append(change: Change, command: Append): AppendOutcome {
   const { run } = command;
@@ -70,6 +70,9 @@ function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
     case "attributes_set":
     case "step_attributes_set":
       change.set(state.attributes, run, changedBy(state.attributes.get(run) ?? {}, event.changes));
+      return [];
+    case "value_published":
+      change.set(state.published, publishedEntry(run, event.name), event);
       return [];
     case "run_blocked":
       if (event.reason !== "missing_key") change.set(state.setAside, JSON.stringify([run, event.codeId]), true);

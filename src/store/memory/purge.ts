@@ -5,7 +5,7 @@ import { deliveriesIn, streamOwnersIn } from "../../core/serialise.ts";
 import { hasEnded, hookScope, isReserved } from "../../core/run-row.ts";
 import type { Delete, DeleteOutcome, Purge, PurgeOutcome, RunNumber } from "../port.ts";
 import { endHeld } from "./held.ts";
-import { type Change, isOpenAt, keyEntry, openingOf, runRow, type TakenKey } from "./state.ts";
+import { type Change, isOpenAt, keyEntry, openingOf, publishedEntry, runRow, type TakenKey } from "./state.ts";
 
 export function deleteRun(change: Change, { run }: Delete): DeleteOutcome {
   const stored = change.state.runs.get(run);
@@ -92,6 +92,7 @@ function removeRun(change: Change, run: RunNumber): void {
     else if (event.kind === "hook_created" && event.address.type === "custom") dropToken(change, run, event.address.token);
     else if (event.kind === "run_started" && event.token !== undefined) dropToken(change, run, event.token);
     else if (event.kind === "child_awaited") dropWatchers(change, run, event.runId);
+    else if (event.kind === "value_published") change.delete(state.published, publishedEntry(run, event.name));
     else if (event.kind === "run_blocked") change.delete(state.setAside, JSON.stringify([run, event.codeId]));
   }
   for (const table of [state.runs, state.journals, state.streams, state.hooks, state.timers, state.attributes])

@@ -4,7 +4,15 @@
 //     half-way leaves nothing behind (P1).
 
 import type { Attributes } from "../../core/attribute.ts";
-import { type HookCreated, type InputEvent, payloadSize, type Recorded, type RunEvent, type Serialised } from "../../core/event.ts";
+import {
+  type HookCreated,
+  type InputEvent,
+  payloadSize,
+  type Recorded,
+  type RunEvent,
+  type Serialised,
+  type ValuePublished,
+} from "../../core/event.ts";
 import type { HookMark, RunOrigin, RunProgress } from "../../core/run-row.ts";
 import { advance, hookScope, hookState, keyScope, recorded, rowOf } from "../../core/run-row.ts";
 import type { Address, AnswerRow, DeliveryNumber, DueRow, HeldRow, HookRow, Notice, RunNumber, RunRow } from "../port.ts";
@@ -69,6 +77,8 @@ export interface MemoryState {
   readonly timers: Map<RunNumber, Map<number, StoredTimer>>;
   /** Of runs that have any. */
   readonly attributes: Map<RunNumber, Attributes>;
+  /** The last one by run and key: see `publishedEntry`. */
+  readonly published: Map<string, Recorded<ValuePublished>>;
   /** By the id of the run whose end is awaited; it need not exist yet. */
   readonly watchers: Map<string, readonly Place[]>;
   /** `[run, codeId]` of every attempt that set a run aside. */
@@ -95,6 +105,7 @@ export function emptyState(isExclusive: boolean): MemoryState {
     answers: new Map(),
     timers: new Map(),
     attributes: new Map(),
+    published: new Map(),
     watchers: new Map(),
     setAside: new Map(),
     leases: new Map(),
@@ -275,4 +286,9 @@ export function scopeAt(state: MemoryState, address: Address): string {
 /** Where a delivery key is kept. At a custom token it outlives every hook that held it. */
 export function keyEntry(scope: string, key: string): string {
   return JSON.stringify([scope, key]);
+}
+
+/** Where the last value that a run published under a key is kept (P17). */
+export function publishedEntry(run: RunNumber, key: string): string {
+  return JSON.stringify([run, key]);
 }

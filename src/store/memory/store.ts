@@ -35,6 +35,7 @@ import {
   locate,
   openingOf,
   type MemoryState,
+  publishedEntry,
   runRow,
   scopeAt,
   type StoredRun,
@@ -196,6 +197,10 @@ class MemoryStore implements Store {
       (workflow === undefined || origin.workflow === workflow) &&
       (status === undefined || progress.status === status);
     return [...this.#state.runs.values()].filter(isWanted).reverse().slice(0, limit).map(runRow);
+  }
+
+  async published(run: RunNumber, key: string): ReturnType<Store["published"]> {
+    return this.#state.published.get(publishedEntry(run, key)) ?? null;
   }
 
   async attributes(run: RunNumber): ReturnType<Store["attributes"]> {

@@ -38,6 +38,7 @@ const openedHook = `
     closed_by = null, closed_at = null`;
 
 const tokenOf = "insert into tokens values (?1, ?2, ?3) on conflict do update set run = ?2, position = ?3";
+const lastPublished = "insert into published values (?1, ?2, ?3) on conflict do update set event = ?3";
 const timerOf = "insert into timers values (?1, ?2, ?3, ?4) on conflict do update set due_at = ?3, is_deadline = ?4";
 
 export function append(work: Work, command: Append): AppendOutcome {
@@ -110,6 +111,8 @@ class Author {
       case "step_attributes_set":
         tables.changeAttributes(this.#run, event.changes);
         return this.#flag(flag.attributes);
+      case "value_published":
+        return tables.write(lastPublished, this.#run, event.name, this.#progress.head);
       case "run_blocked":
         if (event.reason !== "missing_key")
           tables.write("insert into set_aside values (?, ?) on conflict do nothing", this.#run, event.codeId);

@@ -149,6 +149,7 @@ function removeEvent(tables: Tables, run: RunNumber, number: number): SqlValue {
   const event = readEvent(row, 0);
   if (event.kind === "hook_created" && mayReopen(event)) leadBack(tables, run, event, prev);
   if (event.kind === "child_awaited") tables.write("delete from watchers where awaited = ? and run = ?", event.runId, run);
+  else if (event.kind === "value_published") tables.write("delete from published where run = ? and key = ?", run, event.name);
   else if (event.kind === "hook_created" && event.address.type === "custom")
     // Where its place was used again since, its hook does not lead to it.
     tables.write("delete from tokens where token = ? and run = ?", event.address.token, run);

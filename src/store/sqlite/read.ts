@@ -1,7 +1,7 @@
 // The store's questions. Each is one look at committed rows; none writes.
 
-import type { Recorded, RunOutcome } from "../../core/event.ts";
-import { hasEnded, rowOf } from "../../core/run-row.ts";
+import type { Recorded, RunOutcome, ValuePublished } from "../../core/event.ts";
+import { hasEnded, isKeyText, rowOf } from "../../core/run-row.ts";
 import type { AnswerRow, DueRow, HookRow, RunFilter, RunNumber, RunRow } from "../port.ts";
 import type { SqlRow, SqlValue } from "./driver.ts";
 import { hookRow } from "./deliver.ts";
@@ -59,6 +59,13 @@ export function readOutcome(tables: Tables, run: RunNumber): RunOutcome | null {
   const progress = tables.progress(run);
   const end = progress !== null && hasEnded(progress) ? tables.event(progress.head) : null;
   return end?.kind === "run_ended" ? end.outcome : null;
+}
+
+/** P17: three rows, whatever the journal holds. */
+export function readPublished(tables: Tables, run: RunNumber, key: string): Recorded<ValuePublished> | null {
+  if (!isKeyText(key) || tables.progress(run) === null) return null;
+  const [number] = tables.row("select event from published where run = ? and key = ?", run, key) ?? [];
+  return number === undefined ? null : (tables.event(number as number) as Recorded<ValuePublished>);
 }
 
 export function readDelivery(

@@ -227,4 +227,13 @@ create table streamed_on(         -- a value in the journal of \`run\` gives a s
 ) without rowid;
 create index streamed_on_run on streamed_on(run);
 `,
+  // What runs publish, last by key: to walk the chain back costs as much as happened since.
+  `
+create table published(
+  run integer not null,
+  key text not null,
+  event integer not null,         -- its value_published
+  primary key (run, key)
+) without rowid;
+`,
 ];

@@ -50,6 +50,7 @@ import {
   readNextDue,
   readOrphans,
   readOutcome,
+  readPublished,
   readRunnable,
   readRuns,
   readTimers,
@@ -212,6 +213,10 @@ class SqliteStore implements Store {
 
   async runs(filter: RunFilter): Promise<readonly RunRow[]> {
     return this.#read((tables) => readRuns(tables, filter));
+  }
+
+  async published(run: RunNumber, key: string): ReturnType<Store["published"]> {
+    return this.#read((tables) => readPublished(tables, run, key));
   }
 
   async attributes(run: RunNumber): ReturnType<Store["attributes"]> {

@@ -109,6 +109,7 @@ class Side {
       hooks: await store.hooks({ run, limit: 100 }),
       timers: await store.timers(run),
       attributes: await store.attributes(run),
+      published: [await store.published(run, "v0"), await store.published(run, "v1")],
       streams: [
         await store.stream({ run, stream: "=", from: -2, bytes: 1 }),
         await store.stream({ run, stream: "=a", from: 0, bytes: 1_000_000 }),

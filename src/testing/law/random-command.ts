@@ -202,7 +202,7 @@ export class CommandSource {
     const random = this.#random;
     const own = asked(this.#fresh(run));
     const timeout = this.#pick(null, { afterMs: random(80) });
-    switch (random(21)) {
+    switch (random(22)) {
       case 16:
         return this.#continued(run);
       case 17: {
@@ -230,6 +230,8 @@ export class CommandSource {
         return { kind: "attributes_set", ...own, changes: { [`n${random(3)}`]: this.#pick("v", "w", null) } };
       case 19:
         return { kind: "step_attributes_set", position: own.position, attempt: 1, changes: { n0: this.#pick("v", null) } };
+      case 20:
+        return { kind: "value_published", ...own, name: `v${random(2)}`, value: `=${random(9)}` };
       case 6:
         return { kind: "conflict_asked", ...own, hook: this.#used(run) };
       case 7:

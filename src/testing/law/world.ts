@@ -228,6 +228,10 @@ export function timerSet(position: number, afterMs: number): AppendEvent {
   return { kind: "timer_set", ...asked(position), due: { afterMs } };
 }
 
+export function valuePublished(position: number, key: string, value: string): AppendEvent {
+  return { kind: "value_published", ...asked(position), name: key, value };
+}
+
 export function stepScheduled(position: number): AppendEvent {
   return { kind: "step_scheduled", ...asked(position), input: '["in"]' };
 }
