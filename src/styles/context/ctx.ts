@@ -2,7 +2,7 @@
 
 import { badArgument, checkOptions, kindOf, type OptionNames } from "../../core/argument.ts";
 import type { Side, Won } from "../../core/branch.ts";
-import { callOutcome, callStart, callStep } from "../../core/call.ts";
+import { callOutcome, callPublish, callStart, callStep } from "../../core/call.ts";
 import { callContinue } from "../../core/chapter.ts";
 import type { StepDefinition, StepOptions, WorkflowDefinition } from "../../core/definition.ts";
 import { RingbackError } from "../../core/errors.ts";
@@ -104,6 +104,8 @@ export interface WorkflowCtx {
   waitForSignal<T = unknown>(token: string, options?: WaitOptions): Promise<T>;
   /** Delivers a value to a token, once, whatever becomes of this process; the receipt says what became of it. */
   signal(token: string, payload: unknown, options?: ResumeOptions): Promise<Receipt>;
+  /** Publishes a value under a key, ≤ 255 bytes, for `engine.getEvent(runId, key)`: the last one stands. Committed with what the code asks for next. */
+  setEvent(key: string, value: unknown): Promise<void>;
   /** Waits for the next `engine.update(runId, name, argument)`, which its validator has let through. */
   onUpdate<T = unknown>(name: string, options?: UpdateOptions<T>): Promise<T>;
   /** Stands until somebody calls `engine.continue(runId)`. */
@@ -253,6 +255,10 @@ class RunContext implements WorkflowCtx {
       return this.#around.signal(token, payload, { key: idempotencyKey, ...options });
     };
     return step.run("signal", deliver);
+  }
+
+  async setEvent(key: string, value: unknown): Promise<void> {
+    callPublish(here("ctx.setEvent()"), key, value);
   }
 
   onUpdate<T>(name: string, options: UpdateOptions<T> = {}): Promise<T> {

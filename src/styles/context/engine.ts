@@ -107,6 +107,11 @@ export class WorkflowEngine {
     return this.signal(updateToken(runId, name), argument, options);
   }
 
+  /** What the run's code published last under a key; undefined where it published nothing. Rejects `RunNotFoundError`. */
+  getEvent<T = unknown>(runId: string, key: string): Promise<T | undefined> {
+    return this.getRun(runId).published<T>(key);
+  }
+
   /** Lets a run go on that stands at a `ctx.breakpoint()`. */
   continue(runId: string): Promise<Receipt> {
     return this.signal(breakpointToken(runId), null);
