@@ -126,6 +126,11 @@ const engineOptions: OptionNames<EngineOptions> = {
 
 /** An engine of your own. */
 export interface Engine extends EngineApi {
+  /**
+   * Adds workflows to those that it runs, whether it was made with a list of them or not. Runs that waited for them go on. Throws
+   * `bad_argument`, `duplicate_name`.
+   */
+  register(...workflows: readonly WorkflowFunction<never[], unknown>[]): void;
   /** Opens the store and takes up what an earlier process left. Every other call does it too. Holds the process alive until `close`. */
   open(): Promise<void>;
   /** Stops taking work and waits for what runs, at most `graceMs` (10 s); what is left is taken up at the next start. */
@@ -195,6 +200,10 @@ class WiredEngine extends EngineApi implements Engine {
     bindApi(core.host, this);
     // A run in a value is its id: what reads it has a run of the engine that it is read by.
     core.classes.register("ringback/Run", { class: RunHandle, serialise: ({ runId }) => runId, parse: (id: string) => this.getRun(id) });
+  }
+
+  register(...workflows: readonly WorkflowFunction<never[], unknown>[]): void {
+    for (const declared of workflows.map((workflow) => definitionOf(workflow, "engine.register()"))) this.core.register(declared);
   }
 
   on<E extends EngineEventName>(event: E, listener: EngineListener<E>): () => void {

@@ -143,6 +143,25 @@ describe.each(modes)("runs without fitting code (%s)", (mode) => {
     expect((await world.engine.listRuns({ state: "completed", limit: 1_000 })).length).toBe(count);
   });
 
+  test("a workflow that an engine is given later is run there, and so are runs that waited for it", async () => {
+    const later = workflow("later", async () => `${await createHook<string>({ token: "later" })} taken`);
+    const world = await createWorld([later], { mode });
+    const run = await world.start(later);
+    await world.restart({ workflows: [] });
+    await world.engine.signal("later", "it is");
+    await world.settled();
+    for (const engine of world.engines)
+      engine.register(
+        later,
+        workflow("beside", async () => "beside"),
+      );
+    await world.advance(100);
+    expect(await world.engine.getRun(run.runId).returnValue).toBe("it is taken");
+    const other = workflow("later", async () => "other");
+    expect(() => world.engine.register(other)).toThrow(/Two workflows with different code are called "later"/);
+    expect(() => world.engine.register((async () => {}) as never)).toThrow(/engine\.register\(\) takes what workflow\(\) returned/);
+  });
+
   test("a run whose workflow is registered nowhere keeps what comes, is cancelled if asked, and somebody is told, once", async () => {
     const lost = workflow("lost", async (n: number) => {
       const hook = createWebhook({ token: `lost-${n}`, respondWith: Response.json("kept") });

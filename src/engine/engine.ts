@@ -277,6 +277,11 @@ export class EngineCore {
     if (kid !== undefined) this.logger.plainBeside(store.name, kid);
   }
 
+  /** Takes a workflow in, also where the author has named others; runs that waited for it go on. Throws `duplicate_name`. */
+  register(workflow: WorkflowDefinition): void {
+    this.parts.registry.addWorkflow(workflow);
+  }
+
   /** Stops taking work, waits for what runs (at most `graceMs`), gives its runs back. Later calls wait for the first. */
   close(options: { readonly graceMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(options);

@@ -29,7 +29,7 @@ export class Registry {
   readonly #workflows = new Map<string, WorkflowDefinition>();
   readonly #hooks = new Map<string, NamedHook>();
   readonly #listeners = new Set<WorkflowListener>();
-  /** The author named this engine's workflows: it takes no others. */
+  /** The author names this engine's workflows: it takes no others. */
   readonly isClosed: boolean;
 
   constructor(isClosed: boolean) {
