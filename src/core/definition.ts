@@ -28,8 +28,27 @@ export interface WorkflowDefinition {
   readonly name: string;
   readonly body: (...args: never[]) => unknown;
   readonly codeId: string;
+  /** The version that its runs are bound to, from their start to their end; its code id is `pinnedCode(pin, …)` then. */
+  readonly pin?: string;
   /** Where it was declared. */
   readonly site?: string | null;
+}
+
+const pinned = /^(.+)@[0-9a-f]{16}$/su;
+
+/**
+ * The code id of a workflow whose runs are bound to a version: with a hash of its code, 16 hex digits. Code that is edited under the same
+ * version is other code, so that runs which are set aside are tried again, and yet the version's.
+ */
+export function pinnedCode(pin: string, hash: string): string {
+  const codeId = `${pin}@${hash}`;
+  if (pinOf(codeId) !== pin) throw new TypeError(`A code id takes a version and 16 hex digits, got "${codeId}".`);
+  return codeId;
+}
+
+/** The version in a code id that `pinnedCode` made; null for others. */
+export function pinOf(codeId: string): string | null {
+  return pinned.exec(codeId)?.[1] ?? null;
 }
 
 /** The part of Standard Schema (https://standardschema.dev, version 1) that the engine calls. */

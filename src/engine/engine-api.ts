@@ -197,7 +197,7 @@ export class EngineApi {
     }
     const engine = await this.#engine();
     const { registry, role } = engine.parts;
-    if (registry.isClosed && role === "worker" && !registry.workflow(definition.name)) throw notRegistered(definition.name);
+    if (registry.isClosed && role === "worker" && !registry.has(definition)) throw notRegistered(definition);
     if (!registry.isClosed) registry.addWorkflow(definition);
     const runId = await engine.alive.during(
       engine.runs.start(definition, args, { ...begin(engine.host.sealText), parent: callingStep()?.run.id }),
@@ -459,7 +459,8 @@ function sendingOf(call: string, options: ResumeOptions): Sending {
   return { key: key ?? null, early: early ?? null, seal: null };
 }
 
-function notRegistered(workflow: string): RingbackError {
-  const message = `Workflow "${workflow}" is not among those this engine was created with, so nobody would run it. Add it to createEngine({ workflows }).`;
-  return new WorkflowNotRegisteredError(message, { details: { workflow } });
+function notRegistered({ name, pin }: WorkflowDefinition): RingbackError {
+  const which = `"${name}"${pin === undefined ? "" : `, version ${JSON.stringify(pin)},`}`;
+  const message = `Workflow ${which} is not among those this engine was created with, so nobody would run it. Add it to createEngine({ workflows }), or by engine.register().`;
+  return new WorkflowNotRegisteredError(message, { details: { workflow: name } });
 }

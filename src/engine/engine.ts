@@ -7,7 +7,7 @@ import type { StepDefinition, WorkflowDefinition } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
 import type { Answer } from "../core/event.ts";
 import type { RespondResult } from "../core/request.ts";
-import type { Run } from "../core/run.ts";
+import type { Fault, RunIdentity } from "../core/run.ts";
 import { createSeal } from "../core/seal.ts";
 import { createClasses, type Classes } from "../core/serialise-class.ts";
 import type { KeyRing } from "../ingress/key-ring.ts";
@@ -35,6 +35,7 @@ import { Steps } from "./steps.ts";
 import { Sweep } from "./sweep.ts";
 import { Targets } from "./target.ts";
 import { Timers } from "./timers.ts";
+import { Unversioned } from "./unversioned.ts";
 import { Waiters } from "./waiters.ts";
 import { Worker } from "./worker.ts";
 
@@ -99,6 +100,7 @@ export class EngineCore {
     options: {},
   };
   readonly #lease: Lease;
+  readonly #unversioned: Unversioned;
   readonly #sweep: Sweep;
   #state: "new" | "opening" | "open" | "closing" | "closed" = "new";
   #opening: Promise<void> | null = null;
@@ -124,7 +126,8 @@ export class EngineCore {
       id: this.id,
       hotRuns: parts.hotRuns,
       report: this.report,
-      onBlocked: (run, number) => this.#blocked(run, number),
+      onBlocked: (run, number, fault) => this.#blocked(run, number, fault),
+      onUnversioned: (run) => this.#unversioned.found(run),
       onContinued: (run, continued) => this.report.continued(run, continued),
       onEnded: (run, ended) => {
         this.waiters.ended(run.id);
@@ -133,6 +136,7 @@ export class EngineCore {
       onStranded: (run, error) => this.#stranded(run, error),
       isAwaited: (id) => this.waiters.isAwaited(id),
     });
+    this.#unversioned = this.#createUnversioned();
     this.steps = this.#createSteps();
     this.timers = this.#createTimers();
     this.host.respondDurably = (delivery, answer) =>
@@ -180,6 +184,20 @@ export class EngineCore {
       failed: (error) => this.#storeFailed(error),
       // What a full disk refuses is known by committing, not by reading.
       done: () => this.committer.hasFailed || this.report.storeAnswered(),
+    });
+  }
+
+  #createUnversioned(): Unversioned {
+    const { store, registry, clock } = this.parts;
+    return new Unversioned({
+      store,
+      committer: this.committer,
+      worker: this.worker,
+      registry,
+      clock,
+      report: this.report,
+      sealText: this.host.sealText,
+      onBlocked: (run, number, fault) => this.#blocked(run, number, fault),
     });
   }
 
@@ -311,6 +329,7 @@ export class EngineCore {
   /** What comes by itself comes no more. */
   #stopLooking(): void {
     this.#sweep.stop();
+    this.#unversioned.stop();
     this.retention.stop();
     this.timers.stop();
   }
@@ -345,6 +364,7 @@ export class EngineCore {
       this.steps.activeCount === 0 &&
       this.timers.isIdle &&
       this.#sweep.isIdle &&
+      this.#unversioned.isIdle &&
       this.retention.isIdle &&
       this.door.isIdle
     );
@@ -363,10 +383,10 @@ export class EngineCore {
     this.#sweep.soon();
   }
 
-  #blocked(run: Run, number: RunNumber): void {
-    this.report.blocked(run.identity, run.fault);
-    this.#sweep.setAside(number, run.identity.codeId, isForWantOfName(run.fault?.error));
-    if (run.fault?.reason === "misuse") this.#sweep.retryMisuse(number);
+  #blocked(run: RunIdentity, number: RunNumber, fault: Fault): void {
+    this.report.blocked(run, fault);
+    this.#sweep.setAside(number, run.codeId, isForWantOfName(fault.error));
+    if (fault.reason === "misuse") this.#sweep.retryMisuse(number);
   }
 
   /** A store that was closed with its engine has not failed. */
@@ -429,6 +449,6 @@ async function within(ms: number, promise: Promise<unknown>): Promise<void> {
 }
 
 /** A value that a run is to be given names a class, a step or a workflow that is not known here, yet. */
-function isForWantOfName(error: RingbackError | undefined): boolean {
-  return error?.code === "unknown_class" || error?.code === "step_not_registered" || error?.code === "workflow_not_registered";
+function isForWantOfName({ code }: RingbackError): boolean {
+  return code === "unknown_class" || code === "step_not_registered" || code === "workflow_not_registered";
 }

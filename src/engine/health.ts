@@ -170,8 +170,7 @@ function kidOf({ created, state }: HookRow): string | null {
 /** Runs that this process may run, and those among the newest: of workflows that are registered nowhere, too. */
 async function stuckRuns(core: EngineCore, newest: readonly RunRow[]): Promise<string[]> {
   const { store, registry, role } = core.parts;
-  const workflows = registry.workflows.map(({ name }) => name);
-  const mine = await store.runnable(core.id, workflows, limits.healthRows);
+  const mine = await store.runnable(core.id, registry.workflows, limits.healthRows);
   const isIdle = (row: RunRow): boolean =>
     row.status === "open" && (row.wake || (role === "worker" && row.steps > 0 && row.worker === null));
   const suspects = new Map([...mine, ...newest].filter(isIdle).map((row) => [row.run, row]));

@@ -48,7 +48,7 @@ export interface RunInfo {
   readonly state: RunStateName;
   /** Its labels, by name. */
   readonly attributes: { readonly [name: string]: string };
-  /** Whether this engine has the workflow's code. A run whose code no engine has waits, and keeps what is delivered to it. */
+  /** Whether this engine has the run's code. A run whose code no engine has waits, or is set aside, and keeps what is delivered to it. */
   readonly isRegistered: boolean;
   /** By the store's clock. */
   readonly createdAt: Date;
@@ -84,7 +84,7 @@ export async function runInfo({ parts }: EngineCore, row: RunRow): Promise<RunIn
     workflowName: row.workflow,
     state: runStateName(row),
     attributes: await parts.store.attributes(row.run),
-    isRegistered: parts.registry.workflow(row.workflow) !== null,
+    isRegistered: parts.registry.codeOf(row) !== null,
     createdAt: new Date(row.createdAt),
     completedAt: row.endedAt === null ? null : new Date(row.endedAt),
   };

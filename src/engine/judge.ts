@@ -96,8 +96,11 @@ export class Judge {
   async #look(number: RunNumber): Promise<Run | Missing> {
     const { store, committer, registry, host, clock } = this.#options;
     const row = await store.run({ run: number });
-    const definition = row && registry.workflow(row.workflow);
-    if (!row || !definition) return { why: "its workflow is not registered here" };
+    const definition = row && registry.codeOf(row);
+    if (!definition) {
+      const isKnown = row !== null && registry.workflow(row.workflow) !== null;
+      return { why: `its ${isKnown ? "version of the workflow" : "workflow"} is not registered here` };
+    }
     const length = row.seq > limits.lookEvents ? (await store.chapter(number)).events.length : row.seq;
     if (length > limits.lookEvents) return { why: `a door does not replay a journal of ${length} events` };
     const { type } = await committer.commit({ op: "look", run: number, isOver: false });

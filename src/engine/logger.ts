@@ -66,9 +66,9 @@ export class Logger {
     if (unread.length > 0) this.#say("warn", () => `${nameOf(run)} ${what}, and ${neverRead(unread.length)}`);
   }
 
-  blocked(run: RunIdentity, fault: Fault | null): void {
-    const why = (): string => (this.#options.isDiscreet ? this.#told(() => fault?.error) : `${fault?.error.message}`);
-    this.#say("error", () => `${nameOf(run)} is blocked (${fault?.reason}): ${why()}`);
+  blocked(run: RunIdentity, fault: Fault): void {
+    const why = (): string => (this.#options.isDiscreet ? this.#told(() => fault.error) : fault.error.message);
+    this.#say("error", () => `${nameOf(run)} is blocked (${fault.reason}): ${why()}`);
   }
 
   /** A run was to be taken up, and could not be. `run` is how people know it. */

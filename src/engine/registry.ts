@@ -4,7 +4,7 @@
 import { badArgument, kindOf } from "../core/argument.ts";
 import { createHash } from "node:crypto";
 import { isAlike } from "../core/alike.ts";
-import type { HookDefinition, WorkflowDefinition } from "../core/definition.ts";
+import { type HookDefinition, pinOf, type WorkflowDefinition } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { type AnyFunction, type Declared, type Reference, References, referTo } from "../core/reference.ts";
@@ -26,7 +26,8 @@ export function allowReloading(isAllowed: boolean): void {
 }
 
 export class Registry {
-  readonly #workflows = new Map<string, WorkflowDefinition>();
+  /** By name, then by version: an unpinned one alone, under null, or pinned ones, in the order they came. */
+  readonly #workflows = new Map<string, Map<string | null, WorkflowDefinition>>();
   readonly #hooks = new Map<string, NamedHook>();
   readonly #listeners = new Set<WorkflowListener>();
   /** The author names this engine's workflows: it takes no others. */
@@ -36,18 +37,33 @@ export class Registry {
     this.isClosed = isClosed;
   }
 
-  /** The same name with other code is an error: which of the two should a parked run go on with? */
+  /**
+   * The same name with other code is an error: which of the two should a parked run go on with? With a version to each there may be
+   * several, since every run has its own.
+   */
   addWorkflow(workflow: WorkflowDefinition): void {
-    const known = this.#workflows.get(workflow.name);
-    if (known && isReloading) return this.replaceWorkflow(workflow);
+    checkPin(workflow);
+    const versions = this.#workflows.get(workflow.name);
+    if (!versions || isReloading) return this.replaceWorkflow(workflow);
+    const known = versions.get(workflow.pin ?? null);
+    const [first] = versions.values();
+    if (!known && first && isMixed(first, workflow)) throw duplicate("workflow", first, workflow);
     if (known && known.codeId !== workflow.codeId) throw duplicate("workflow", known, workflow);
     if (!known) this.replaceWorkflow(workflow);
   }
 
-  /** The code that the workflow's runs go on with from here. Those that are blocked are tried again where its code id is another. */
+  /**
+   * The code that the workflow's runs, those of its version where it has one, go on with from here. Those that are blocked are tried again
+   * where its code id is another.
+   */
   replaceWorkflow(workflow: WorkflowDefinition): void {
-    const isReplacing = this.#workflows.has(workflow.name);
-    this.#workflows.set(workflow.name, workflow);
+    const { name, pin = null } = workflow;
+    const known = this.#workflows.get(name);
+    const [first] = known?.values() ?? [];
+    const isOther = first !== undefined && isMixed(first, workflow);
+    const isReplacing = isOther || known?.has(pin) === true;
+    const versions = known && !isOther ? known : new Map<string | null, WorkflowDefinition>();
+    this.#workflows.set(name, versions.set(pin, workflow));
     for (const listener of this.#listeners) listener(workflow, isReplacing);
   }
 
@@ -60,16 +76,38 @@ export class Registry {
     if (!known) this.#hooks.set(hook.name, hook);
   }
 
-  workflow(name: string): WorkflowDefinition | null {
-    return this.#workflows.get(name) ?? null;
+  /** The one of this version; without one the workflow as new runs have it: of several versions the one registered last. */
+  workflow(name: string, pin?: string): WorkflowDefinition | null {
+    const versions = this.#workflows.get(name);
+    return (pin === undefined ? versions && [...versions.values()].at(-1) : versions?.get(pin)) ?? null;
+  }
+
+  /** Whether it is here, or one of its name and version. */
+  has({ name, pin }: WorkflowDefinition): boolean {
+    return this.#workflows.get(name)?.has(pin ?? null) ?? false;
+  }
+
+  /**
+   * What a run goes on with. One that began with a version goes on with that, and null says that it is not here. A workflow without
+   * versions takes all runs of its name; a run without one, the newest.
+   */
+  codeOf({ workflow, codeId }: { readonly workflow: string; readonly codeId: string }): WorkflowDefinition | null {
+    const unpinned = this.#workflows.get(workflow)?.get(null);
+    return unpinned ?? this.workflow(workflow, pinOf(codeId) ?? undefined);
+  }
+
+  /** Of a workflow, as they came; none where it has none. */
+  versions(name: string): readonly string[] {
+    return [...(this.#workflows.get(name)?.keys() ?? [])].filter((pin) => pin !== null);
   }
 
   hook(name: string): HookDefinition | null {
     return this.#hooks.get(name) ?? null;
   }
 
-  get workflows(): readonly WorkflowDefinition[] {
-    return [...this.#workflows.values()];
+  /** The names of all workflows. */
+  get workflows(): readonly string[] {
+    return [...this.#workflows.keys()];
   }
 
   onWorkflow(listener: WorkflowListener): () => void {
@@ -157,15 +195,34 @@ function isOneFile(first: Sited, second: Sited): boolean {
   return one !== other && one !== "" && one.replace(/:\d+$/, "") === other.replace(/:\d+$/, "");
 }
 
-function duplicate(kind: "workflow" | "hook", first: Sited, second: Sited): RingbackError {
-  const { name } = second;
-  const [differ, why] =
-    kind === "workflow"
-      ? ["code", "a run finds its code by it"]
-      : ["schemas", "every door finds the schema by it, also in other processes"];
+interface MaybePinned extends Sited {
+  readonly pin?: string;
+}
+
+function isMixed(one: MaybePinned, other: MaybePinned): boolean {
+  return (one.pin === undefined) !== (other.pin === undefined);
+}
+
+function duplicate(kind: "workflow" | "hook", first: MaybePinned, second: MaybePinned): RingbackError {
+  const { name, pin } = second;
   const places = `one at ${first.site ?? "an unknown place"}, one at ${second.site ?? "an unknown place"}`;
-  const message = `Two ${kind}s with different ${differ} are called "${name}": ${places}. Give each its own name; ${why}.`;
+  const called = `are called "${name}"`;
+  const message =
+    kind === "hook"
+      ? `Two hooks with different schemas ${called}: ${places}. Give each its own name; every door finds the schema by it, also in other processes.`
+      : isMixed(first, second)
+        ? `Two workflows ${called}, with a version and without one: ${places}. Give each a version, or its own name; a run finds its code by them.`
+        : pin === undefined
+          ? `Two workflows with different code ${called}: ${places}. Give each its own name; a run finds its code by it.`
+          : `Two workflows with different code ${called} and have version ${JSON.stringify(pin)}: ${places}. Give each its own version; a run finds its code by it.`;
   return new RingbackError("duplicate_name", message, { details: { kind, name } });
+}
+
+/** A run knows its version by its code id alone. */
+function checkPin({ name, pin, codeId }: WorkflowDefinition): void {
+  if (pin === undefined) return;
+  checkName("workflow version", pin);
+  if (pinOf(codeId) !== pin) throw new TypeError(`The code id of workflow "${name}" does not name its version: "${codeId}".`);
 }
 
 /** Names are index keys and appear in every list. */

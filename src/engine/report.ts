@@ -80,7 +80,7 @@ export class Report {
     this.#options.logger.continued(run, event);
   }
 
-  blocked(run: RunIdentity, fault: Fault | null): void {
+  blocked(run: RunIdentity, fault: Fault): void {
     this.#options.logger.blocked(run, fault);
   }
 

@@ -36,7 +36,7 @@ export class RunControl {
     const runId = id ?? `run_${Buffer.from(parts.random(12)).toString("hex")}`;
     checkRunId(runId, host.sealText);
     if (token !== undefined) checkClaim(token, host.sealText);
-    const isHere = parts.role === "worker" && parts.registry.workflow(workflow.name) !== null;
+    const isHere = parts.role === "worker" && parts.registry.codeOf({ workflow: workflow.name, codeId: workflow.codeId }) !== null;
     const passed = new PassedStreams(host, runId);
     const text = host.serialiseWithBodies(args, `the arguments of workflow ${workflow.name}`, undefined, undefined, passed.take);
     const serialised = typeof text === "string" ? text : await text.text;

@@ -2,11 +2,12 @@
 // somebody says that something changed. Wake-ups that were missed, dead workers' runs, and blocked runs that new code may fit.
 
 import type { Clock } from "../core/clock.ts";
-import type { RunNumber, Store } from "../store/port.ts";
+import { pinOf, type WorkflowDefinition } from "../core/definition.ts";
+import type { RunNumber, RunRow, Store } from "../store/port.ts";
 import type { Registry } from "./registry.ts";
 import type { Worker } from "./worker.ts";
 
-const everyMs = 5_000;
+export const everyMs = 5_000;
 const soonMs = 20;
 const batch = 200;
 /** Misuse may be a race at boot (a module not loaded yet): tried again once, after this. */
@@ -149,7 +150,7 @@ export class Sweep {
   }
 
   async #runnable(): Promise<void> {
-    const workflows = this.#registry.workflows.map((workflow) => workflow.name);
+    const { workflows } = this.#registry;
     const seen = new Set<RunNumber>();
     for (let stuck = 0; ; ) {
       const rows = await this.#store.runnable(this.#worker.id, workflows, batch + stuck);
@@ -171,24 +172,37 @@ export class Sweep {
 
   /**
    * Each run is tried once with each code it may fit, and once by each process: what has changed may be a function the workflow calls,
-   * which its own source does not show. So many at one look, one after another. A run that ends its process is tried with other code only.
+   * which its own source does not show. So many at one look, one after another. A run that ends its process is tried with other code only,
+   * one whose version is not here with none.
    */
   async #blocked(): Promise<void> {
     let attempts = 0;
-    for (const { name, codeId } of this.#registry.workflows) {
-      for (const row of await this.#store.blocked(name, "", batch + this.#tried.size)) {
-        const attempt = `${row.run}:${codeId}`;
-        if (this.#tried.has(attempt) || (row.blocked?.reason === "crash_loop" && row.blocked.codeId === codeId)) continue;
+    for (const name of this.#registry.workflows) {
+      const limit = batch + this.#tried.size;
+      const rows = await this.#store.blocked(name, "", limit);
+      let isNew = false;
+      for (const row of rows) {
+        const code = this.#registry.codeOf(row);
+        const attempt = `${row.run}:${code?.codeId ?? ""}`;
+        const isTried = this.#tried.has(attempt);
+        if (!code) {
+          isNew ||= !isTried;
+          this.#tried.add(attempt); // the next look sees beyond it
+          continue;
+        }
+        if (isTried && !isUntriedBy(code, row)) continue;
+        if (row.blocked?.reason === "crash_loop" && row.blocked.codeId === code.codeId) continue;
         if (this.#isStopped || ++attempts > batch) return; // the rest at the next look: other runs have a turn
         const before = this.#namesCame;
         await this.#worker.loadAlone(row.run, true);
         if (this.#namesCame === before) this.#tried.add(attempt);
       }
+      if (isNew && rows.length === limit) this.#isAgain = true;
     }
   }
 
   async #orphaned(): Promise<void> {
-    const workflows = this.#registry.workflows.map((workflow) => workflow.name);
+    const { workflows } = this.#registry;
     const now = this.#clock.now();
     for (const name of await this.#store.orphans(this.#worker.id, workflows, orphansTold)) {
       const since = this.#orphans.get(name) ?? now;
@@ -202,4 +216,9 @@ export class Sweep {
     this.#takeBack?.();
     this.#takeBack = this.#clock.alarm(this.#clock.now() + afterMs, () => void this.#sweep());
   }
+}
+
+/** Whoever set it aside had not this version: so it was, whatever came of an attempt here before. */
+function isUntriedBy({ pin }: WorkflowDefinition, { codeId, blocked }: RunRow): boolean {
+  return pin !== undefined && blocked?.reason === "changed_code" && pinOf(codeId) === pin && pinOf(blocked.codeId) !== pin;
 }

@@ -10,7 +10,7 @@ import type { NoteEvent, Recorded, RunContinued, RunOutcome } from "../core/even
 import { endFromOutside, endRun } from "../core/ending.ts";
 import { RingbackError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
-import type { Run, RunIdentity } from "../core/run.ts";
+import type { Fault, Run, RunIdentity } from "../core/run.ts";
 import { type Continuation, endChapter } from "../core/chapter.ts";
 import type { Append, AppendOutcome, Broken, RunNumber, RunRow, Store } from "../store/port.ts";
 import type { Committer } from "./commit.ts";
@@ -31,7 +31,9 @@ export interface WorkerOptions {
   /** How many parked runs stay in memory; 0 evicts after every turn. */
   readonly hotRuns: number;
   readonly report: Report;
-  readonly onBlocked: (run: Run, number: RunNumber) => void;
+  readonly onBlocked: (run: RunIdentity, number: RunNumber, fault: Fault) => void;
+  /** A run is to go on, and its workflow is registered here, but not the version it began with. */
+  readonly onUnversioned: (run: RunNumber) => void;
   /** A chapter is over. */
   readonly onContinued: (run: RunIdentity, continued: Recorded & RunContinued) => void;
   readonly onEnded: (run: RunIdentity, ended: EndedEvent) => void;
@@ -116,7 +118,7 @@ export class Worker {
   }
 
   /**
-   * Claims a run and runs its code against its journal. Null when it is another's, has ended, or its workflow is not registered here. A
+   * Claims a run and runs its code against its journal. Null when it is another's, has ended, or its code is not registered here. A
    * run that is set aside stays so, whatever arrives for it, unless this is to try it again.
    */
   load(number: RunNumber, isRetry = false): Promise<Live | null> {
@@ -150,7 +152,11 @@ export class Worker {
 
   async #load(number: RunNumber, isRetry: boolean): Promise<Live | null> {
     const known = await this.#store.run({ run: number });
-    if (!known || !this.#registry.workflow(known.workflow) || (known.status === "blocked" && !isRetry)) return null;
+    if (!known || (known.status === "blocked" && !isRetry)) return null;
+    if (!this.#registry.codeOf(known)) {
+      if (this.#registry.workflow(known.workflow)) this.#options.onUnversioned(number);
+      return null;
+    }
     const outcome = await this.#committer.commit({ op: "claim", run: number, worker: this.id });
     if (outcome.type === "refused") return null;
     crashPoint("load.after_claim");
@@ -278,7 +284,7 @@ export class Worker {
 
   #block(live: Live): void {
     const { run } = live;
-    const fault = run.fault as NonNullable<Run["fault"]>;
+    const fault = run.fault as Fault;
     const blocked: NoteEvent = {
       kind: "run_blocked",
       reason: fault.reason,
@@ -288,7 +294,7 @@ export class Worker {
     };
     this.#put(live, [blocked], false, () => {
       this.#drop(live);
-      this.#options.onBlocked(run, live.number);
+      this.#options.onBlocked(run.identity, live.number, fault);
     });
   }
 
@@ -359,7 +365,7 @@ export class Worker {
   }
 
   #keep(row: RunRow): Live | null {
-    const definition = this.#registry.workflow(row.workflow);
+    const definition = this.#registry.codeOf(row);
     if (!definition) return null;
     const live = revive(row, definition, this.#host);
     onMisuse(live.run, this.#caught);
@@ -379,7 +385,7 @@ export class Worker {
   /** A copy of a run that is no longer in memory was caught: the run is set aside all the same. */
   async #accuse({ identity }: Run, error: RingbackError): Promise<void> {
     const row = await this.#store.run({ id: identity.id });
-    if (row?.status !== "open" || this.#registry.workflow(row.workflow)?.codeId !== identity.codeId) return;
+    if (row?.status !== "open" || this.#registry.codeOf(row)?.codeId !== identity.codeId) return;
     await this.accuse(row.run, error);
   }
 
