@@ -1,34 +1,25 @@
 // Several versions of one workflow: each run goes on with the one it began with, and waits where that is not registered (G5, G7).
 
-import { describe, expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { start } from "../src/api.ts";
 import { pinnedCode, pinOf, type WorkflowDefinition } from "../src/core/definition.ts";
 import { allowReloading, Registry, sourceId } from "../src/engine/registry.ts";
-import type { WorkflowFunction } from "../src/engine/workflow.ts";
 import { continueAsNew, createHook, getWorkflowMetadata, sleep, step, workflow } from "../src/index.ts";
 import { memoryStore } from "../src/store/memory/store.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { settled } from "../src/testing/settled.ts";
 import { createEngine, type Engine, type EngineOptions } from "../src/wiring.ts";
+import { runChild } from "./child/child.ts";
 import { createWorld, epoch, modes, testKeys, type World } from "./harness.ts";
-
-type Any = WorkflowFunction<any[], any>;
-type Body = (...args: any[]) => Promise<unknown>;
-
-/** What styles with versions declare. */
-function pinnedAs(name: string, pin: string, body: Body, site: string | null = null, code: Body = body): WorkflowDefinition {
-  return { name, pin, codeId: pinnedCode(pin, sourceId(code)), body, site };
-}
-
-/** `code`: what tells two apart whose source is one. */
-function pinned(name: string, pin: string, body: Body, code: unknown = body): Any {
-  return Object.assign(async () => {}, { [Symbol.for("ringback/workflow")]: pinnedAs(name, pin, body, null, code as Body) });
-}
+import { type AnyWorkflow, type Body, pinned, pinnedAs } from "./pinned.ts";
 
 const say = step("say", async (text: string) => text);
 
 /** Versions whose journals part at their first step. */
-const order = (pin: string, asked = `by ${pin}`): Any =>
+const order = (pin: string, asked = `by ${pin}`): AnyWorkflow =>
   pinned(
     "order",
     pin,
@@ -101,6 +92,27 @@ describe.each(modes)("versions of a workflow (%s)", (mode) => {
     expect(await blockedEvents(world, old)).toHaveLength(1);
   });
 
+  test("timers fire and deadlines count while its version is missing", async () => {
+    const waits = (pin: string): AnyWorkflow =>
+      pinned("waits", pin, async () => {
+        const [hook, nap] = [createHook<string>({ token: "short", timeout: "1m" }), sleep("2m")];
+        const told = await hook.catch((error: unknown) => (error as Error).name);
+        await nap;
+        return `${told} ${pin}`;
+      });
+    const world = await createWorld([waits("1")], { mode });
+    const run = await world.start(waits("1"));
+    await world.restart({ workflows: [waits("2")] });
+    await world.advance(60_000);
+    expect(await world.engine.signal("short", "late")).toMatchObject({ disposition: "closed", by: "timeout" });
+    await world.advance(60_000);
+    expect((await world.journal(run)).map(({ kind }) => kind)).toEqual(
+      expect.arrayContaining(["hook_failed", "run_blocked", "timer_fired"]),
+    );
+    await world.restart({ workflows: [waits("2"), waits("1")] });
+    expect(await world.engine.getRun(run.runId).returnValue).toBe("HookTimeoutError 1");
+  });
+
   test("a start of the process that has the version again is enough", async () => {
     const world = await createWorld([order("1")], { mode });
     const run = await world.start(order("1"), "a");
@@ -143,8 +155,8 @@ describe.each(modes)("versions of a workflow (%s)", (mode) => {
   });
 
   test("a run that continues as new stays on its version, and a child has the one its parent's code holds", async () => {
-    const child = (pin: string): Any => pinned("child", pin, async () => `child ${pin}`);
-    const long = (pin: string): Any =>
+    const child = (pin: string): AnyWorkflow => pinned("child", pin, async () => `child ${pin}`);
+    const long = (pin: string): AnyWorkflow =>
       pinned("long", pin, async (chapter: number) => {
         const held = createHook<string>({ token: "next" });
         const text = await held;
@@ -184,10 +196,27 @@ describe.each(modes)("versions of a workflow (%s)", (mode) => {
   });
 });
 
+test("a process that is killed where it has set a run aside leaves it to the next one that has its version", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ringback-test-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  expect(await runChild("versions", folder)).toMatchObject({ stdout: "blocked", code: null });
+  const version = (pin: string): AnyWorkflow =>
+    pinned("order", pin, async () => `${await say(`by ${pin}`)}: ${await createHook<string>({ token: "order" })}`);
+  const engine = createEngine({
+    store: `sqlite:${join(folder, "test.db")}`,
+    keys: testKeys,
+    workflows: [version("1"), version("2")],
+    baseUrl: null,
+    logger: false,
+  });
+  expect(await engine.getRun("order-1").returnValue).toBe("by 1: kept");
+  await engine.close();
+});
+
 describe("engines with different versions, on one store", () => {
   const clock = createManualClock(epoch);
   const shared = (store = memoryStore({ clock })) => {
-    const open = async (...workflows: Any[]): Promise<Engine> => {
+    const open = async (...workflows: AnyWorkflow[]): Promise<Engine> => {
       const options: EngineOptions = { store, clock, keys: testKeys, leaseMs: 15_000, workflows, logger: false, baseUrl: null, hotRuns: 0 };
       const engine = createEngine(options);
       await engine.open();
@@ -241,7 +270,7 @@ describe("engines with different versions, on one store", () => {
 
   test("an engine that was held up takes back what another has set aside meanwhile, though it had tried it before", async () => {
     const { store, open, pass, events } = shared();
-    const waits = (pin: string): Any => pinned("waits", pin, async () => createHook({ token: "w" }));
+    const waits = (pin: string): AnyWorkflow => pinned("waits", pin, async () => createHook({ token: "w" }));
     const one = await open(waits("1"));
     const { runId } = await one.start(waits("1"), []);
     await pass(1_000, one);
@@ -287,7 +316,8 @@ describe("a version's name", () => {
     "%j comes back out of the code id, and its runs go on",
     async (pin) => {
       expect(pinOf(pinnedCode(pin, sourceId(body)))).toBe(pin);
-      const wait = (version: string): Any => pinned("wait", version, async () => `${version.length} ${await createHook({ token: "w" })}`);
+      const wait = (version: string): AnyWorkflow =>
+        pinned("wait", version, async () => `${version.length} ${await createHook({ token: "w" })}`);
       const world = await createWorld([wait(pin), wait("other")]);
       const run = await world.start(wait(pin));
       await world.restart({ workflows: [wait(pin), wait("other")] });
@@ -346,9 +376,9 @@ describe("a version's name", () => {
   });
 
   test("an engine with a list starts only what is on it", async () => {
-    const world = await createWorld([order("1")]);
-    const started = (wanted: Any) =>
-      world.engine.start(wanted, ["a"]).then(
+    const { engine } = await createWorld([order("1")]);
+    const started = (wanted: AnyWorkflow) =>
+      engine.start(wanted, ["a"]).then(
         () => null,
         (error: unknown) => error,
       );
@@ -357,9 +387,9 @@ describe("a version's name", () => {
       message: expect.stringContaining('"order", version "2", is not among those'),
     });
     expect(await started(workflow("order", async (id: string) => sleep(id)))).toMatchObject({ code: "workflow_not_registered" });
-    expect(refusal(() => world.engine.register(order("2"), (async () => {}) as Any))).toMatchObject({ code: "bad_argument" });
-    expect(refusal(() => world.engine.register(order("1", "other")))).toMatchObject({ code: "duplicate_name" });
-    world.engine.register(order("2"));
+    expect(refusal(() => engine.register(order("2"), (async () => {}) as AnyWorkflow))).toMatchObject({ code: "bad_argument" });
+    expect(refusal(() => engine.register(order("1", "other")))).toMatchObject({ code: "duplicate_name" });
+    engine.register(order("2"));
     expect(await started(order("2"))).toBe(null);
   });
 });
