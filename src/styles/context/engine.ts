@@ -1,7 +1,7 @@
 // The engine as the context style has it: a thin class over one that `createEngine` made.
 
 import { checkOptions, type OptionNames } from "../../core/argument.ts";
-import type { WorkflowDefinition } from "../../core/definition.ts";
+import { pinnedCode, type WorkflowDefinition } from "../../core/definition.ts";
 import type { Receipt } from "../../core/receipt.ts";
 import type { EngineApi, ListRunsOptions, ResumeOptions, StartOptions } from "../../engine/engine-api.ts";
 import type { RunInfo } from "../../engine/info.ts";
@@ -142,13 +142,10 @@ export class WorkflowEngine {
     const { name, version } = declarationOf("engine.register()", ref);
     const instance = (typeof workflow === "function" ? new (workflow as new () => object)() : workflow) as Runnable;
     const body = (input: unknown): unknown => runWithContext(this.#around, (ctx, given) => instance.run(ctx, given), input);
-    const definition: WorkflowDefinition = {
-      name,
-      body: body as WorkflowDefinition["body"],
-      codeId: codeHash(sourceOf(ref as WorkflowRef)),
-    };
+    const codeId = pinnedCode(version, codeHash(sourceOf(ref as WorkflowRef)));
+    const definition: WorkflowDefinition = { name, body: body as WorkflowDefinition["body"], pin: version, codeId };
     this.#steps.add(instance);
-    this.engine.core.parts.registry.addWorkflow(definition);
+    this.engine.core.register(definition);
     const versions = this.#definitions.get(name) ?? new Map<string, WorkflowDefinition>();
     versions.delete(version);
     this.#definitions.set(name, versions.set(version, definition));
