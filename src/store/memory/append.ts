@@ -10,7 +10,6 @@ import {
   disposed,
   hasEnded,
   hookState,
-  isReserved,
   isSameStart,
   mayWrite,
   originOf,
@@ -19,8 +18,8 @@ import {
   unborn,
 } from "../../core/run-row.ts";
 import type { Append, AppendOutcome, PassedStream, RunNumber, StartOutcome } from "../port.ts";
-import { leaveClaim, takeEarly } from "./held.ts";
-import { type Change, claimant, type Place, publishedEntry, runRow, storedHook, unopened } from "./state.ts";
+import { leaveClaim, renewClaimed, takeEarly } from "./held.ts";
+import { type Change, claimant, holderOf, type Place, publishedEntry, runRow, storedHook, unopened } from "./state.ts";
 
 export function append(change: Change, command: Append): AppendOutcome {
   const { run } = command;
@@ -144,18 +143,9 @@ function claimToken(change: Change, token: string, place: Place): string | null 
   assertKeyText("token", token);
   const holder = holderOf(change, token, place.run);
   if (holder !== null) return change.state.runs.get(holder)!.origin.id;
+  if (claimant(change.state, token) === place.run) renewClaimed(change, token);
   change.set(change.state.tokens, token, place);
   return null;
-}
-
-/** The run whose token it is, so that `run` cannot have it: by an open hook, which may be its own, or by a reservation of another's (P12). */
-function holderOf({ state, now }: Change, token: string, run: RunNumber | null): RunNumber | null {
-  const held = state.tokens.get(token);
-  if (held === undefined) return null;
-  if (held.position === unopened) return held.run !== run ? claimant(state, token) : null;
-  const { created, mark } = storedHook(state, held)!;
-  if (hookState(mark, state.runs.get(held.run)!.progress, now).type === "open") return held.run;
-  return held.run !== run && isReserved(created, mark, now) ? held.run : null;
 }
 
 /** An end that is there is told at once; else the run is noted under the awaited id, which need not be a run's yet. */

@@ -67,6 +67,18 @@ export function takeEarly(change: Change, place: Place, created: Recorded<HookCr
   return events;
 }
 
+/** The run opens the hook for which this was held: whatever its time was, it did not grow old till now (P13). */
+export function renewClaimed(change: Change, token: string): void {
+  for (const row of earlyAt(change.state, token))
+    if (isWaitedFor(change.state, row)) change.hold({ ...row, until: change.now + limits.earlyMs });
+}
+
+/** Whether a run has the token, and had it before the delivery's time was over. */
+function isWaitedFor(state: MemoryState, { reason, address, until }: HeldRow): boolean {
+  const run = reason === "early" && "token" in address ? claimant(state, address.token) : null;
+  return run !== null && until > state.runs.get(run)!.origin.createdAt;
+}
+
 /** What is held for a run that ends without having opened its token is nobody's (P13). */
 export function leaveClaim(change: Change, run: RunNumber): void {
   const { state, now } = change;
@@ -119,8 +131,7 @@ export function findHeld(state: MemoryState, filter: HeldFilter, now: number): H
 /** Past its time an early one is `unclaimed`, and held on, or early still where a run has the token; another one goes. */
 export function endHeld(change: Change, row: HeldRow, unclaimedMs: number): void {
   const { state, now } = change;
-  const isWaitedFor = row.reason === "early" && "token" in row.address && claimant(state, row.address.token) !== null;
-  if (isWaitedFor) change.hold({ ...row, until: now + limits.earlyMs });
+  if (isWaitedFor(state, row)) change.hold({ ...row, until: now + limits.earlyMs });
   else if (row.reason === "early")
     change.hold({ ...row, payload: withoutSecrets(row.payload), reason: "unclaimed", until: now + unclaimedMs });
   else change.drop(row.delivery);

@@ -14,7 +14,7 @@ import {
   type ValuePublished,
 } from "../../core/event.ts";
 import type { HookMark, RunOrigin, RunProgress } from "../../core/run-row.ts";
-import { advance, hookScope, hookState, keyScope, recorded, rowOf } from "../../core/run-row.ts";
+import { advance, hookScope, hookState, isReserved, keyScope, recorded, rowOf } from "../../core/run-row.ts";
 import type { Address, AnswerRow, DeliveryNumber, DueRow, HeldRow, HookRow, Notice, RunNumber, RunRow } from "../port.ts";
 
 export interface StoredRun {
@@ -236,6 +236,16 @@ export function claimant({ tokens, runs }: MemoryState, token: string): RunNumbe
   if (run === undefined || position !== unopened) return null;
   const { endedAt, cancelRequestedAt } = runs.get(run)!.progress;
   return endedAt === null && cancelRequestedAt === null ? run : null;
+}
+
+/** The run whose token it is, so that `run` cannot have it: by an open hook, which may be its own, or by a reservation of another's (P12). */
+export function holderOf({ state, now }: Change, token: string, run: RunNumber | null): RunNumber | null {
+  const held = state.tokens.get(token);
+  if (held === undefined) return null;
+  if (held.position === unopened) return held.run !== run ? claimant(state, token) : null;
+  const { created, mark } = storedHook(state, held)!;
+  if (hookState(mark, state.runs.get(held.run)!.progress, now).type === "open") return held.run;
+  return held.run !== run && isReserved(created, mark, now) ? held.run : null;
 }
 
 /** Whether the hook that took a custom token last is open. */

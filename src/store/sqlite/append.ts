@@ -25,8 +25,8 @@ import {
 } from "../../core/run-row.ts";
 import type { Append, AppendOutcome, PassedStream, RunNumber, StartOutcome } from "../port.ts";
 import type { SqlRow, SqlValue } from "./driver.ts";
-import { claimOf, holderOf, unopened } from "./claim.ts";
-import { dropHeld, earlyAt } from "./held.ts";
+import { claimant, claimOf, holderOf, unopened } from "./claim.ts";
+import { dropHeld, earlyAt, renewClaimed } from "./held.ts";
 import { keepStream } from "./stream.ts";
 import { draftOf, flag, type Progress } from "./table.ts";
 import type { Work } from "./work.ts";
@@ -175,6 +175,7 @@ class Author {
     const { tables, now } = this.#work;
     const holder = holderOf(tables, token, this.#run, now);
     if (holder !== null) return tables.origin("run", holder)!.id;
+    if (this.#progress.flags & flag.token && claimant(tables, token) === this.#run) renewClaimed(tables, now, token);
     tables.write(tokenOf, token, this.#run, position);
     return null;
   }

@@ -100,15 +100,29 @@ export function readHeldRows(tables: Tables, now: number, filter: HeldFilter): H
   return tables.rows(sql, filter.before ?? Number.MAX_SAFE_INTEGER, filter.limit).map(readHeld);
 }
 
+/** The run opens the hook for which this was held: whatever its time was, it did not grow old till now (P13). */
+export function renewClaimed(tables: Tables, now: number, token: string): void {
+  const since = claimedSince(tables, token);
+  if (since === null) return;
+  const renew = "update held set until = ? where scope = ? and reason = 'early' and until > ?";
+  tables.write(renew, now + limits.earlyMs, keyScope({ token }), since);
+}
+
+/** When the run began that has the token, and may still open it; what was over by then is not for it. */
+function claimedSince(tables: Tables, token: string): number | null {
+  const run = claimant(tables, token);
+  return run === null ? null : tables.origin("run", run)!.createdAt;
+}
+
 /** Past its time an early one is `unclaimed`, and held on, or early still where a run has the token; another one goes. Returns how many. */
 export function endHeld(tables: Tables, now: number, unclaimedMs: number, limit: number): number {
   const over = tables.rows(`select ${heldColumns} from held where until <= ? order by until limit ?`, now, limit).map(readHeld);
-  for (const { delivery, reason, payload, address } of over) {
+  for (const { delivery, until, reason, payload, address } of over) {
     if (reason !== "early") {
       dropHeld(tables, delivery);
       continue;
     }
-    if ("token" in address && claimant(tables, address.token) !== null) {
+    if ("token" in address && until > (claimedSince(tables, address.token) ?? until)) {
       tables.write("update held set until = ? where delivery = ?", now + limits.earlyMs, delivery);
       continue;
     }

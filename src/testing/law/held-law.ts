@@ -115,6 +115,43 @@ export const heldLaws: readonly Law[] = [
     },
   },
   {
+    name: "P13: it does not grow old where nobody has looked, either; what was over before the run began is not for it",
+    holds: async (world) => {
+      const nobody = await world.begin("run-0", token);
+      const past = numberOf(await world.deliver(token));
+      await world.append(nobody, runEnded());
+      const one = await world.begin("run-1", token);
+      const sent = numberOf(await world.deliver(token));
+      const judged = { token: "judged" };
+      const two = await world.begin("run-2", judged);
+      const waits = numberOf(await world.deliver(judged));
+      world.clock.advance(limits.earlyMs + 1);
+      const events = await world.append(one, hookCreated(1, held));
+      world.equal(
+        events.map((event) => (event.kind === "hook_received" ? event.delivery : null)),
+        [null, sent],
+      );
+      await world.append(two, hookCreated(1, { address: custom("judged"), hasSchema: true }));
+      world.equal(
+        (await world.store.held({ of: "claimed", limit: 10 })).map(({ delivery }) => delivery),
+        [waits],
+      );
+      await world.do(purge);
+      world.like((await world.store.held({ delivery: past }))[0], { reason: "unclaimed" });
+    },
+  },
+  {
+    name: "P13: a run that has the token has nothing of what came for one that ended before, whenever somebody looks",
+    holds: async (world) => {
+      const one = await world.begin("run-1", token);
+      const sent = numberOf(await world.deliver(token));
+      await world.append(one, runEnded());
+      await world.begin("run-2", token);
+      await world.do(purge);
+      world.like((await world.store.held({ delivery: sent }))[0], { reason: "unclaimed" });
+    },
+  },
+  {
     name: "P13: a cancelled run has its token no more; one that opens and disposes its hook gives it away; a reserved one cannot be started with",
     holds: async (world) => {
       const one = await world.begin("run-1", token);
