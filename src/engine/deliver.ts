@@ -7,7 +7,7 @@
 // D5. What was judged for one hook is not given to another that has taken its token meanwhile: the door looks again.
 
 import type { Clock } from "../core/clock.ts";
-import { isCustomToken } from "../core/custom-token.ts";
+import { isCustomToken, tokenTaken } from "../core/custom-token.ts";
 import { assertReadable } from "../core/envelope.ts";
 import { RingbackError } from "../core/errors.ts";
 import type { Answer, Payload } from "../core/event.ts";
@@ -18,7 +18,7 @@ import { type Capture, deliveryKey, parseJsonBody, bodyValue } from "../ingress/
 import type { Invalid, Verdict } from "../ingress/judge.ts";
 import type { IngressLimit } from "../ingress/rate-limit.ts";
 import { keyScope } from "../core/run-row.ts";
-import type { Address, Deliver, DeliverOutcome, DeliveryNumber, HeldRow, HookRow, Store } from "../store/port.ts";
+import type { Address, Deliver, DeliverOutcome, DeliveryNumber, FirstDelivery, HeldRow, HookRow, RunNumber, Store } from "../store/port.ts";
 import type { Answers } from "./answers.ts";
 import type { Committer } from "./commit.ts";
 import type { Judge } from "./judge.ts";
@@ -47,7 +47,7 @@ export interface Delivered {
 }
 
 /** What becomes of a delivery that the store could take. */
-type Outcome = Exclude<DeliverOutcome, { readonly type: "early_full" | "gone" }>;
+type Outcome = Exclude<DeliverOutcome, { readonly type: "early_full" | "gone" | "taken" }>;
 
 /** The same where the door need not look again (D5): senders are told of it. */
 type Told = Exclude<Outcome, { readonly type: "moved" }>;
@@ -85,10 +85,12 @@ export interface Sending {
   readonly early: boolean | null;
   /** Encrypts this one payload with a key of its own. */
   readonly seal: ((payload: Payload, address: Address) => Payload) | null;
+  /** The run it is for: where the token is another's, `HookConflictError`. */
+  readonly only?: RunNumber;
 }
 
 /** A value on its way to whatever hook has the token. */
-interface Arrival extends Pick<Sending, "seal"> {
+interface Arrival extends Pick<Sending, "seal" | "only"> {
   readonly door: DoorName;
   readonly token: string;
   readonly value: unknown;
@@ -140,15 +142,24 @@ export class Door {
   }
 
   /** `resumeHook`, `signal`: a value handed over by server code. */
-  async signal(door: DoorName, token: string, value: unknown, { key, early, seal }: Sending): Promise<Delivered> {
+  async signal(door: DoorName, token: string, value: unknown, { key, early, ...sending }: Sending): Promise<Delivered> {
     const isEarly = early ?? this.#options.isEarly(token);
-    return this.#arrive({ door, token, value, key: key === null ? null : this.#payloads.ownKey(key), isEarly, seal });
+    return this.#arrive({ door, token, value, key: key === null ? null : this.#payloads.ownKey(key), isEarly, ...sending });
+  }
+
+  /** The same for the token that a run is to be started with (P16). */
+  first(token: string, value: unknown, key: string | null): FirstDelivery {
+    const ownKey = key === null ? null : this.#payloads.ownKey(key);
+    const { digest, payload } = this.#payloads.valueCommand({ token }, null, this.#payloads.serialised(value), ownKey);
+    return { key: ownKey, digest, payload };
   }
 
   async #arrive(arrival: Arrival, isAgain = false): Promise<Delivered> {
-    const { door, token, value, key } = arrival;
+    const { door, token, value, key, only } = arrival;
     const keyed = key !== null;
-    const target = await this.#targets.of(token, isAgain);
+    const found = await this.#targets.of(token, isAgain);
+    // Another's hook does not judge what is not for it.
+    const target = only === undefined || found?.runNumber === only ? found : null;
     const address = target?.address ?? this.#targets.address(token);
     const isEarly = arrival.isEarly && this.#isClaimable(token);
     // A run may have been started with the token.
@@ -162,7 +173,7 @@ export class Door {
     const fitting = judged?.type === "valid" && target?.created.payload === "json" ? judged.value : value;
     const payload = target ? this.#payloads.value(target.created, fitting) : this.#payloads.serialised(value);
     const delivering = sealedFor(arrival, this.#payloads.valueCommand(address, target, payload, key));
-    const command = isEarly ? { ...delivering, earlyMs: limits.earlyMs } : delivering;
+    const command = { ...delivering, ...(isEarly && { earlyMs: limits.earlyMs }), ...(only !== undefined && { only }) };
     const outcome = await this.#delivered(door, command);
     if (outcome.type === "moved") return this.#arrive(arrival, true); // D5
     return this.#told(outcome, keyed);
@@ -374,7 +385,9 @@ export class Door {
     const { committer, worker, report } = this.#options;
     committer.put(command, (outcome) => {
       if (outcome.type === "broken") return failed(outcome.error);
-      if (outcome.type === "early_full" || outcome.type === "gone") return failed(notHeld(outcome.type, command));
+      if (outcome.type === "early_full" || outcome.type === "gone")
+        return failed(outcome.type === "gone" ? deliveryNotFound(command.held ?? 0) : earlyFull());
+      if (outcome.type === "taken") return failed(tokenTaken((command.address as { readonly token: string }).token, outcome.holder));
       if (outcome.type === "accepted" && outcome.worker === worker.id) worker.arrived(outcome.hook.run, outcome.event);
       if (outcome.type === "closed" && command.held === undefined) this.#keep(command, "closed", `${outcome.by} ${at(outcome.at)}`);
       done(outcome);
@@ -448,8 +461,8 @@ function at(instant: number): string {
   return new Date(instant).toISOString();
 }
 
-function notHeld(type: "early_full" | "gone", { held = 0 }: Deliver): RingbackError {
-  if (type === "gone") return deliveryNotFound(held);
+/** Nothing more is held. */
+export function earlyFull(): RingbackError {
   const message = "No more early deliveries are kept at this token, or in this store. Send it again later.";
   return new RingbackError("early_full", message, { details: {} });
 }

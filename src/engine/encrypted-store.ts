@@ -5,7 +5,7 @@
 // ES3. A repeat is a repeat whatever key is current: what a store compares is tried in the forms it has under the other keys, too.
 
 import type { RandomBytes } from "../core/clock.ts";
-import type { Payload, Recorded } from "../core/event.ts";
+import type { Payload, Recorded, Serialised } from "../core/event.ts";
 import { hookScope, keyScope } from "../core/run-row.ts";
 import {
   answerPlace,
@@ -30,6 +30,7 @@ import type {
   Deliver,
   DeliverOutcome,
   DeliveryNumber,
+  FirstDelivery,
   HeldFilter,
   HeldRow,
   Hold,
@@ -179,7 +180,7 @@ export class EncryptedStore extends StoreAround implements Store {
       case "remember_key":
         return { command, opened: null };
       default:
-        return unknownCommand(command);
+        throw new TypeError(`There is no command "${String((command satisfies never as { op?: unknown }).op)}".`);
     }
   }
 
@@ -188,44 +189,50 @@ export class EncryptedStore extends StoreAround implements Store {
   }
 
   #sealStart(start: StartRun): Sealed {
-    const { run } = start;
+    const { run, first, streams } = start;
     const args = this.#encrypting().args(run.args, argsPlace(run.id));
+    const command: StartRun = {
+      ...start,
+      run: { ...run, args },
+      ...(streams && { streams: sealStreams(streams, run.key, () => this.#encrypting()) }),
+      ...(first && { first: { ...first, ...this.#sealSent(first, keyScope({ token: run.token ?? "" })) } }),
+    };
     const told = (outcome: StartOutcome): StartOutcome => {
-      if (outcome.type === "taken") return outcome;
+      if (!("row" in outcome)) return outcome;
       this.#places.noteRun(outcome.row.run, outcome.row);
       if (outcome.type !== "created" || outcome.event.kind !== "run_started") return outcome;
       return { ...outcome, event: { ...outcome.event, args: run.args } };
     };
     return {
-      command: {
-        ...start,
-        run: { ...run, args },
-        ...(start.streams && { streams: sealStreams(start.streams, run.key, () => this.#encrypting()) }),
-      },
+      command,
       opened: (outcome: StartOutcome) =>
-        outcome.type === "conflict" && outcome.row.workflow === run.workflow ? this.#startAgain(start, outcome).then(told) : told(outcome),
+        outcome.type === "conflict" && outcome.row.workflow === run.workflow
+          ? this.#startAgain(command, run.args, outcome).then(told)
+          : told(outcome),
     };
   }
 
   /** ES3 */
-  async #startAgain(start: StartRun, conflict: StartOutcome): Promise<StartOutcome> {
+  async #startAgain(command: StartRun, plain: Serialised, conflict: StartOutcome): Promise<StartOutcome> {
     await this.#refreshNow();
-    const { run } = start;
-    const forms = this.ring.others(this.ring.currentId).map((key) => encryptArgs(key, run.args, argsPlace(run.id)));
-    if (this.ring.currentId !== null) forms.push(run.args);
+    const { run } = command;
+    const forms = this.ring.others(this.ring.currentId).map((key) => encryptArgs(key, plain, argsPlace(run.id)));
+    if (this.ring.currentId !== null) forms.push(plain);
     for (const args of forms) {
-      const [outcome] = (await this.inner.commit([{ ...start, run: { ...run, args } }])) as [StartOutcome];
+      const [outcome] = (await this.inner.commit([{ ...command, run: { ...run, args } }])) as [StartOutcome];
       if (outcome.type !== "conflict") return outcome;
     }
     return conflict;
   }
 
   #sealDeliver(deliver: Deliver): Sealed {
-    const scope = keyScope(deliver.address);
-    const payload = this.#encrypting().payload(deliver.payload, () => payloadPlace(scope));
-    const digest = this.#digest(deliver.digest, scope);
-    const command = { ...deliver, payload, digest };
+    const command = { ...deliver, ...this.#sealSent(deliver, keyScope(deliver.address)) };
     return { command, opened: (outcome: DeliverOutcome) => this.#delivered(deliver, command, outcome) };
+  }
+
+  /** What of a delivery says what was sent. */
+  #sealSent({ payload, digest }: FirstDelivery, scope: string): Pick<FirstDelivery, "payload" | "digest"> {
+    return { payload: this.#encrypting().payload(payload, () => payloadPlace(scope)), digest: this.#digest(digest, scope) };
   }
 
   /** CI4. One that was kept with its delivery is a MAC already. */
@@ -319,10 +326,8 @@ export class EncryptedStore extends StoreAround implements Store {
   #sealHold(hold: Hold): Hold {
     const { delivery } = hold;
     const scope = keyScope(delivery.address);
-    const map = this.#encrypting();
-    const payload = map.payload(delivery.payload, () => payloadPlace(scope));
-    const detail = delivery.detail === null ? null : map.prose(delivery.detail, detailPlace(scope));
-    return { ...hold, delivery: { ...delivery, payload, detail, digest: this.#digest(delivery.digest, scope) } };
+    const detail = delivery.detail === null ? null : this.#encrypting().prose(delivery.detail, detailPlace(scope));
+    return { ...hold, delivery: { ...delivery, ...this.#sealSent(delivery, scope), detail } };
   }
 
   #sealDecide(decide: Decide): Sealed {
@@ -457,8 +462,4 @@ export class EncryptedStore extends StoreAround implements Store {
 /** Whether it may hold values. */
 function isWriting({ op }: Command): boolean {
   return op === "start" || op === "deliver" || op === "append" || op === "write" || op === "hold" || op === "decide";
-}
-
-function unknownCommand(command: never): never {
-  throw new TypeError(`There is no command "${String((command as { op?: unknown }).op)}".`);
 }

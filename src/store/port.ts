@@ -24,6 +24,9 @@
 //     which (AT2).
 // P15. A stream's chunks are numbered from 0, without gaps, in the order of the members, and none changes. One that is closed, or whose
 //     run has ended, takes nothing more. Streams go with their run.
+// P16. A run that is started with a delivery is begun, has its token, and has that delivery held there, or none of it. A repeat of what a
+//     hook took begins nothing; one of what is held there begins the run, which has that one. Where the id is taken nothing is
+//     delivered.
 // P17. Of the values that a run has published under a key the last one stands, in all its chapters and when it has ended. It costs the same
 //     to read whatever the run's journal holds, and goes with the run.
 
@@ -82,14 +85,28 @@ export interface StartRun {
   readonly parent?: string;
   /** Streams it has from the start, closed. */
   readonly streams?: readonly PassedStream[];
+  /** What is delivered to the run's token by the same member (P16): `early`, as what comes right after it. Needs that token. */
+  readonly first?: FirstDelivery;
 }
+/** What a run is started with. */
+export type FirstDelivery = Pick<Deliver, "key" | "digest" | "payload">;
 /** A whole stream. */
 export interface PassedStream {
   readonly stream: string;
   readonly chunks: readonly Serialised[];
 }
 export type StartOutcome =
-  | { readonly type: "created"; readonly row: RunRow; readonly event: Recorded<InputEvent> }
+  | {
+      readonly type: "created";
+      readonly row: RunRow;
+      readonly event: Recorded<InputEvent>;
+      /** Of its first delivery; `isRepeat`: that one was held there before. */
+      readonly first?: { readonly delivery: DeliveryNumber; readonly isRepeat: boolean };
+    }
+  /** A hook has taken the first delivery under its key: nothing is begun. */
+  | { readonly type: "repeated"; readonly delivery: DeliveryNumber }
+  /** There is no room for the first delivery: nothing is begun. */
+  | { readonly type: "early_full" }
   | { readonly type: "existing"; readonly row: RunRow }
   | { readonly type: "conflict"; readonly row: RunRow }
   | { readonly type: "taken" /** The id of the run that has the token. */; readonly holder: string };
@@ -109,6 +126,8 @@ export interface Deliver {
   /** Digest of what was sent, compared when the key comes again. */
   readonly digest: string | null;
   readonly payload: Payload;
+  /** It is for this run: where another has its custom token, now or kept, it is `taken`, and nothing is stored. */
+  readonly only?: RunNumber;
   /** How long it is held where it comes early; absent: not at all, it is `unknown`. */
   readonly earlyMs?: number;
   /**
@@ -140,6 +159,7 @@ export type DeliverOutcome =
   | { readonly type: "early_full" }
   | { readonly type: "moved" }
   | { readonly type: "gone" }
+  | { readonly type: "taken" /** The id of the run that has the token. */; readonly holder: string }
   | { readonly type: "closed"; readonly hook: HookRow; readonly by: ClosedBy; readonly at: number }
   | { readonly type: "unknown" };
 

@@ -5,6 +5,7 @@ import { World } from "./law/world.ts";
 import { answerLaws, deliverLaws, tokenLaws } from "./law/hook-law.ts";
 import { chapterLaws } from "./law/chapter-law.ts";
 import { attributeLaws } from "./law/attribute-law.ts";
+import { claimLaws } from "./law/claim-law.ts";
 import { heldLaws } from "./law/held-law.ts";
 import { compareWithOracle } from "./law/oracle.ts";
 import { publishedLaws } from "./law/published-law.ts";
@@ -41,6 +42,7 @@ const laws: readonly Law[] = [
   ...attributeLaws,
   ...publishedLaws,
   ...heldLaws,
+  ...claimLaws,
   ...streamLaws,
   ...purgeLaws,
 ];

@@ -4,7 +4,7 @@
 // MA2. Nothing is written that follows from something else: a run's end frees tokens by ending, not by touching them.
 
 import { changedBy, lineageOf } from "../../core/attribute.ts";
-import type { HookCreated, NewRun, Recorded, RunContinued, RunEvent } from "../../core/event.ts";
+import type { HookCreated, Recorded, RunContinued, RunEvent } from "../../core/event.ts";
 import {
   assertKeyText,
   disposed,
@@ -17,8 +17,8 @@ import {
   startedBy,
   unborn,
 } from "../../core/run-row.ts";
-import type { Append, AppendOutcome, PassedStream, RunNumber, StartOutcome } from "../port.ts";
-import { leaveClaim, renewClaimed, takeEarly } from "./held.ts";
+import type { Append, AppendOutcome, RunNumber, StartOutcome, StartRun } from "../port.ts";
+import { holdFirst, leaveClaim, refuseFirst, renewClaimed, takeEarly } from "./held.ts";
 import { type Change, claimant, holderOf, type Place, publishedEntry, runRow, storedHook, unopened } from "./state.ts";
 
 export function append(change: Change, command: Append): AppendOutcome {
@@ -57,7 +57,7 @@ function follow(change: Change, run: RunNumber, event: Recorded): RunEvent[] {
     case "timer_cancelled":
       return dropTimer(change, run, event.timer);
     case "child_scheduled": {
-      const begun = startRun(change, event.start, null, run);
+      const begun = startRun(change, { run: event.start, worker: null }, run);
       const { position, start } = event;
       if (begun.type === "conflict") return [{ kind: "child_refused", position, runId: start.id, reason: "run_conflict" }];
       if (begun.type === "taken")
@@ -179,17 +179,15 @@ function endRun(change: Change, run: RunNumber, end: Recorded & { kind: "run_end
 /** Begins a run, or finds the one that has the id. Used by callers and, for children, by `append`. `parent`: whose code begins it. */
 export function startRun(
   change: Change,
-  start: NewRun,
-  worker: string | null,
+  { run: start, worker, streams = [], first }: Omit<StartRun, "op" | "parent">,
   parent?: RunNumber,
-  streams: readonly PassedStream[] = [],
 ): StartOutcome {
   const { state, now } = change;
   const used = state.runById.get(start.id);
   if (used !== undefined) {
     const row = runRow(state.runs.get(used)!);
-    const first = state.journals.get(used)![0]!;
-    return { type: first.kind === "run_started" && isSameStart(first, start) ? "existing" : "conflict", row };
+    const begun = state.journals.get(used)![0]!;
+    return { type: begun.kind === "run_started" && isSameStart(begun, start) ? "existing" : "conflict", row };
   }
   assertKeyText("run id", start.id);
   assertKeyText("run key", start.key);
@@ -199,6 +197,8 @@ export function startRun(
     const holder = holderOf(change, token, null);
     if (holder !== null) return { type: "taken", holder: state.runs.get(holder)!.origin.id };
   }
+  const refused = first === undefined ? null : refuseFirst(change, token, first);
+  if (refused !== null) return refused;
   if (state.runByKey.has(start.key)) throw new TypeError("The run key is in use; keys must be random.");
   const run = change.next("run");
   change.set(state.runById, start.id, run);
@@ -214,5 +214,6 @@ export function startRun(
   const { event } = change.record(run, startedBy(start, attributes));
   // Whoever begins a run for a worker is that worker, and has the outcome.
   if (worker === null) change.notices.push({ type: "woken", run, worker, seq: event.seq });
-  return { type: "created", row: runRow(state.runs.get(run)!), event };
+  const row = runRow(state.runs.get(run)!);
+  return { type: "created", row, event, ...(first && { first: holdFirst(change, token!, first) }) };
 }

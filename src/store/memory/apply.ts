@@ -44,7 +44,7 @@ export function apply<C extends Command>(
 function run(change: Change, command: Command): OutcomeOf<Command> {
   switch (command.op) {
     case "start":
-      return startRun(change, command.run, command.worker, change.state.runById.get(command.parent ?? ""), command.streams);
+      return startRun(change, command, change.state.runById.get(command.parent ?? ""));
     case "deliver":
       return deliver(change, command);
     case "append":

@@ -2,9 +2,9 @@
 
 import { RingbackError } from "../../core/errors.ts";
 import { assertKeyText, hasEnded, hookState, isMisjudged, timedOut } from "../../core/run-row.ts";
-import type { Cancel, CancelOutcome, Deliver, DeliverOutcome, Fire, FireOutcome } from "../port.ts";
+import type { Cancel, CancelOutcome, Deliver, DeliverOutcome, Fire, FireOutcome, RunNumber } from "../port.ts";
 import { earlyRepeat, holdEarly, noteDelivery } from "./held.ts";
-import { type Change, hookRow, keyEntry, locate, openingOf, type Place, runRow, scopeAt, storedHook } from "./state.ts";
+import { type Change, holderOf, hookRow, keyEntry, locate, openingOf, type Place, runRow, scopeAt, storedHook } from "./state.ts";
 
 export function deliver(change: Change, command: Deliver): DeliverOutcome {
   const { state } = change;
@@ -15,6 +15,8 @@ export function deliver(change: Change, command: Deliver): DeliverOutcome {
   if (hook !== null && hook.mark.holder !== null) return { type: "unknown" };
   const repeat = taken(change, command);
   if (repeat !== null) return repeat;
+  const holder = othersAt(change, command);
+  if (holder !== null) return { type: "taken", holder: state.runs.get(holder)!.origin.id };
   if (place === null || hook === null) return holdEarly(change, command);
   const verdict = hookState(hook.mark, change.progress(place.run), change.now);
   if (verdict.type !== "closed") return isMisjudged(command, place.run, hook.created) ? { type: "moved" } : take(change, place, command);
@@ -33,6 +35,13 @@ function taken(change: Change, command: Deliver): DeliverOutcome | null {
   const place = at === undefined || event?.kind !== "hook_received" ? null : { run: at.run, position: event.position };
   const hook = place === null ? null : { ...hookRow(state, place, now), created: openingOf(state, place, at!.seq) };
   return { type: "duplicate", delivery: known.delivery, hook, isSameBody: known.digest === command.digest };
+}
+
+/** The run that has the token, where the delivery is for another. */
+function othersAt(change: Change, { only, address }: Deliver): RunNumber | null {
+  if (only === undefined || !("token" in address)) return null;
+  const holder = holderOf(change, address.token, only);
+  return holder === only ? null : holder;
 }
 
 function take(change: Change, place: Place, command: Deliver): DeliverOutcome & { type: "accepted" } {

@@ -1,10 +1,21 @@
 // Deliveries that no run has: early ones, which wait for a hook to claim their token, and refused ones, which somebody may deliver again.
 
-import { type HookCreated, payloadSize, withoutSecrets, type Recorded } from "../../core/event.ts";
+import { type HookCreated, type Payload, payloadSize, withoutSecrets, type Recorded } from "../../core/event.ts";
 import { limits } from "../../core/limits.ts";
 import { accepted } from "../../core/receipt.ts";
 import { assertKeyText, hookScope, keyScope, takesUnjudged } from "../../core/run-row.ts";
-import type { Deliver, DeliverOutcome, DeliveryNumber, HeldFilter, HeldRow, Hold, HoldOutcome, RunNumber } from "../port.ts";
+import type {
+  Deliver,
+  DeliverOutcome,
+  DeliveryNumber,
+  FirstDelivery,
+  HeldFilter,
+  HeldRow,
+  Hold,
+  HoldOutcome,
+  RunNumber,
+  StartOutcome,
+} from "../port.ts";
 import { type Change, claimant, isOpenAt, keyEntry, type MemoryState, type Place, type Room, storedHook, unopened } from "./state.ts";
 
 /** The same key at the same token, while the first one is held there. */
@@ -24,9 +35,7 @@ export function holdEarly(change: Change, command: Deliver): DeliverOutcome {
   const earlyMs = command.earlyMs ?? (owner === null ? undefined : limits.earlyMs);
   if (earlyMs === undefined || held !== undefined || !("token" in address)) return { type: "unknown" };
   assertKeyText("token", address.token);
-  const { rows, bytes } = change.room("early");
-  const isFull = rows >= limits.earlyRows || bytes + payloadSize(payload) > limits.earlyBytes;
-  if (isFull || earlyAt(state, address.token).length >= limits.earlyPerToken) return { type: "early_full" };
+  if (isFull(change, address.token, payload)) return { type: "early_full" };
   const delivery = change.next("event");
   change.hold({
     delivery,
@@ -40,6 +49,36 @@ export function holdEarly(change: Change, command: Deliver): DeliverOutcome {
     detail: null,
   });
   return { type: "buffered", delivery, claimedBy: idOf(state, owner) };
+}
+
+function isFull(change: Change, token: string, payload: Payload): boolean {
+  const { rows, bytes } = change.room("early");
+  if (rows >= limits.earlyRows || bytes + payloadSize(payload) > limits.earlyBytes) return true;
+  return earlyAt(change.state, token).length >= limits.earlyPerToken;
+}
+
+/** Why nothing is begun for the sake of this delivery (P16). */
+export function refuseFirst(change: Change, token: string | undefined, { key, payload }: FirstDelivery): StartOutcome | null {
+  const { state } = change;
+  if (token === undefined) throw new TypeError("A run that is started with a delivery needs a token.");
+  if (key !== null) assertKeyText("delivery key", key);
+  const taken = key === null ? undefined : state.keys.get(keyEntry(keyScope({ token }), key));
+  if (taken !== undefined) return { type: "repeated", delivery: taken.delivery };
+  return !heldUnder(state, token, key) && isFull(change, token, payload) ? { type: "early_full" } : null;
+}
+
+/** To be called once the run has the token. One that is held under the key is the run's, whatever its time was. */
+export function holdFirst(change: Change, token: string, first: FirstDelivery): { delivery: DeliveryNumber; isRepeat: boolean } {
+  const until = change.now + limits.earlyMs;
+  const known = heldUnder(change.state, token, first.key);
+  if (known !== undefined) change.hold({ ...known, until });
+  const delivery = known?.delivery ?? change.next("event");
+  if (known === undefined) change.hold({ ...first, delivery, at: change.now, until, reason: "early", address: { token }, detail: null });
+  return { delivery, isRepeat: known !== undefined };
+}
+
+function heldUnder(state: MemoryState, token: string, key: string | null): HeldRow | undefined {
+  return key === null ? undefined : earlyAt(state, token).find((row) => row.key === key);
 }
 
 function idOf(state: MemoryState, run: RunNumber | null): string | null {

@@ -5,7 +5,7 @@
 
 import { lineageOf } from "../../core/attribute.ts";
 import { kindNumber } from "../../core/event-codec.ts";
-import type { HookCreated, NewRun, Recorded, RunContinued, RunEvent } from "../../core/event.ts";
+import type { HookCreated, Recorded, RunContinued, RunEvent } from "../../core/event.ts";
 import { accepted } from "../../core/receipt.ts";
 import {
   assertKeyText,
@@ -23,10 +23,10 @@ import {
   takesUnjudged,
   unborn,
 } from "../../core/run-row.ts";
-import type { Append, AppendOutcome, PassedStream, RunNumber, StartOutcome } from "../port.ts";
+import type { Append, AppendOutcome, RunNumber, StartOutcome, StartRun } from "../port.ts";
 import type { SqlRow, SqlValue } from "./driver.ts";
 import { claimant, claimOf, holderOf, unopened } from "./claim.ts";
-import { dropHeld, earlyAt, renewClaimed } from "./held.ts";
+import { dropHeld, earlyAt, holdFirst, refuseFirst, renewClaimed } from "./held.ts";
 import { keepStream } from "./stream.ts";
 import { draftOf, flag, type Progress } from "./table.ts";
 import type { Work } from "./work.ts";
@@ -92,7 +92,7 @@ class Author {
         return this.#dropTimer(event.timer);
       case "child_scheduled": {
         const { position, start } = event;
-        const begun = startRun(this.#work, start, null, this.#run);
+        const begun = startRun(this.#work, { run: start, worker: null }, this.#run);
         if (begun.type === "conflict") return this.add({ kind: "child_refused", position, runId: start.id, reason: "run_conflict" });
         if (begun.type === "taken")
           return this.add({
@@ -277,18 +277,16 @@ class Author {
 /** Begins a run, or finds the one that has the id. Used by callers and, for children, by `append`. `parent`: whose code begins it. */
 export function startRun(
   work: Work,
-  start: NewRun,
-  worker: string | null,
+  { run: start, worker, streams = [], first }: Omit<StartRun, "op" | "parent">,
   parent?: RunNumber,
-  streams: readonly PassedStream[] = [],
 ): StartOutcome {
   const { tables, now } = work;
   const used = tables.origin("id", start.id);
   if (used !== null) {
     const [number] = tables.row("select first from origins where run = ?", used.run) as [number];
-    const first = tables.event(number)!;
+    const begun = tables.event(number)!;
     return {
-      type: first.kind === "run_started" && isSameStart(first, start) ? "existing" : "conflict",
+      type: begun.kind === "run_started" && isSameStart(begun, start) ? "existing" : "conflict",
       row: rowOf(used, tables.held(used.run)!),
     };
   }
@@ -300,6 +298,8 @@ export function startRun(
     const holder = holderOf(tables, token, null, now);
     if (holder !== null) return { type: "taken", holder: tables.origin("run", holder)!.id };
   }
+  const refused = first === undefined ? null : refuseFirst(tables, token, first);
+  if (refused !== null) return refused;
   const run = work.nextRun();
   const origin = tables.keepOrigin(originOf(run, start, now));
   const { id, key, workflow, codeId } = start;
@@ -318,5 +318,5 @@ export function startRun(
   for (const passed of streams) keepStream(tables, run, passed);
   // Whoever begins a run for a worker is that worker, and has the outcome.
   if (worker === null) work.notices.push({ type: "woken", run, worker, seq: event.seq });
-  return { type: "created", row: rowOf(origin, progress), event };
+  return { type: "created", row: rowOf(origin, progress), event, ...(first && { first: holdFirst(work, token!, first) }) };
 }

@@ -7,7 +7,8 @@ import { RingbackError } from "../../core/errors.ts";
 import type { InputEvent, Recorded } from "../../core/event.ts";
 import type { HookState } from "../../core/run-row.ts";
 import { assertKeyText, hasEnded, hookState, isKeyText, isMisjudged, keyScope, rowOf, timedOut } from "../../core/run-row.ts";
-import type { Address, Cancel, CancelOutcome, Deliver, DeliverOutcome, Fire, FireOutcome, HookRow } from "../port.ts";
+import type { Address, Cancel, CancelOutcome, Deliver, DeliverOutcome, Fire, FireOutcome, HookRow, RunNumber } from "../port.ts";
+import { holderOf } from "./claim.ts";
 import { dropHeld, earlyRepeat, holdEarly, isHeld } from "./held.ts";
 import { openedFor } from "./opening.ts";
 import { draftOf, flag, type HookFacts, hookRowOf, type Progress, scopeOf, type Tables } from "./table.ts";
@@ -26,6 +27,8 @@ export function deliver(work: Work, command: Deliver): DeliverOutcome {
   const { key, held } = command;
   if (key !== null) assertKeyText("delivery key", key);
   if (held !== undefined && !isHeld(tables, held)) return { type: "gone" };
+  const elsewhere = command.only === undefined ? null : notFor(work, command, command.only);
+  if (elsewhere !== null) return elsewhere;
   const facts = locate(tables, command.address);
   const progress = facts === null ? null : tables.held(facts.origin.run);
   if (facts === null || progress === null) return unclaimed(work, command);
@@ -57,6 +60,17 @@ export function deliver(work: Work, command: Deliver): DeliverOutcome {
     tables.write("insert into answers(delivery, deadline_at) values (?, ?)", after.head, now + response.withinMs);
   work.notices.push({ type: "woken", run, worker: progress.worker, seq: event.seq });
   return { type: "accepted", delivery: after.head, hook: hookRowOf(facts, after, state), worker: progress.worker, event };
+}
+
+/** What becomes of a delivery that is for `run`, where its token is another's; a key answers first (P7). */
+function notFor(work: Work, command: Deliver, run: RunNumber): DeliverOutcome | null {
+  const { tables, now } = work;
+  const { address, key } = command;
+  const holder = "token" in address && isKeyText(address.token) ? holderOf(tables, address.token, run, now) : null;
+  if (holder === null || holder === run) return null;
+  const taken = key === null ? null : tables.takenIn(keyScope(address), key);
+  if (taken !== null) return duplicate(work, command, taken);
+  return earlyRepeat(tables, command) ?? { type: "taken", holder: tables.origin("run", holder)!.id };
 }
 
 /** Where the insert itself does not see that a key is taken: the run's first one, and those of purged runs and held deliveries. */

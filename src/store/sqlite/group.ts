@@ -65,7 +65,7 @@ function applyAlone(work: Work, command: Command, store: string): Outcome {
 function apply(work: Work, command: Command): OutcomeOf<Command> {
   switch (command.op) {
     case "start":
-      return startRun(work, command.run, command.worker, runOf(work, command.parent), command.streams);
+      return startRun(work, command, runOf(work, command.parent));
     case "deliver":
       return deliver(work, command);
     case "append":

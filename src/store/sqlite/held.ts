@@ -1,16 +1,29 @@
 // Deliveries that no run has: early ones, which wait for a hook to claim their token, and refused ones, which somebody may deliver again.
 
 import { decodePayload, encodePayload } from "../../core/event-codec.ts";
-import { payloadSize, withoutSecrets } from "../../core/event.ts";
+import { type Payload, payloadSize, withoutSecrets } from "../../core/event.ts";
 import { limits } from "../../core/limits.ts";
 import { assertKeyText, hookState, keyScope, scopeAddress } from "../../core/run-row.ts";
-import type { Deliver, DeliverOutcome, DeliveryNumber, HeldFilter, HeldReason, HeldRow, Hold, HoldOutcome, RunNumber } from "../port.ts";
+import type {
+  Deliver,
+  DeliverOutcome,
+  DeliveryNumber,
+  FirstDelivery,
+  HeldFilter,
+  HeldReason,
+  HeldRow,
+  Hold,
+  HoldOutcome,
+  RunNumber,
+  StartOutcome,
+} from "../port.ts";
 import { claimant } from "./claim.ts";
 import type { SqlRow } from "./driver.ts";
 import type { Tables } from "./table.ts";
 import type { Work } from "./work.ts";
 
 const heldColumns = "delivery, at, until, reason, scope, key, digest, head, body, detail";
+const heldUnder = "select delivery, digest from held where scope = ? and reason = 'early' and key = ? and delivery is not ?";
 const earlyTokens = "select distinct scope from held where reason = 'early'";
 
 export function isHeld(tables: Tables, delivery: DeliveryNumber): boolean {
@@ -24,12 +37,7 @@ export function dropHeld(tables: Tables, delivery: DeliveryNumber): void {
 /** The same key at the same token, while the first one is held there. */
 export function earlyRepeat(tables: Tables, { address, key, digest, held }: Deliver): DeliverOutcome | null {
   if (key === null || !("token" in address)) return null;
-  const first = tables.row(
-    "select delivery, digest from held where scope = ? and reason = 'early' and key = ? and delivery is not ?",
-    keyScope(address),
-    key,
-    held ?? null,
-  );
+  const first = tables.row(heldUnder, keyScope(address), key, held ?? null);
   if (first === undefined) return null;
   const claimedBy = idOf(tables, claimant(tables, address.token));
   return { type: "duplicate", delivery: first[0] as number, hook: null, isSameBody: first[1] === digest, claimedBy };
@@ -43,13 +51,40 @@ export function holdEarly(work: Work, command: Deliver): DeliverOutcome {
   const earlyMs = command.earlyMs ?? (owner === null ? undefined : limits.earlyMs);
   if (earlyMs === undefined || held !== undefined || !("token" in address)) return { type: "unknown" };
   assertKeyText("token", address.token);
-  const [here] = tables.row("select count(*) from held where scope = ? and reason = 'early'", keyScope(address)) as [number];
-  const [rows, bytes] = tables.row("select rows, bytes from held_room where is_early = 1") as [number, number];
-  if (here >= limits.earlyPerToken || rows >= limits.earlyRows || bytes + payloadSize(payload) > limits.earlyBytes)
-    return { type: "early_full" };
+  if (isFull(tables, address.token, payload)) return { type: "early_full" };
   const delivery = work.nextDelivery();
   insertHeld(tables, { ...command, delivery, at: now, until: now + earlyMs, reason: "early", detail: null });
   return { type: "buffered", delivery, claimedBy: idOf(tables, owner) };
+}
+
+function isFull(tables: Tables, token: string, payload: Payload): boolean {
+  const [here] = tables.row("select count(*) from held where scope = ? and reason = 'early'", keyScope({ token })) as [number];
+  const [rows, bytes] = tables.row("select rows, bytes from held_room where is_early = 1") as [number, number];
+  return here >= limits.earlyPerToken || rows >= limits.earlyRows || bytes + payloadSize(payload) > limits.earlyBytes;
+}
+
+/** Why nothing is begun for the sake of this delivery (P16). */
+export function refuseFirst(tables: Tables, token: string | undefined, { key, payload }: FirstDelivery): StartOutcome | null {
+  if (token === undefined) throw new TypeError("A run that is started with a delivery needs a token.");
+  if (key !== null) assertKeyText("delivery key", key);
+  const taken = key === null ? null : tables.takenIn(keyScope({ token }), key);
+  if (taken !== null) return { type: "repeated", delivery: taken };
+  const isThere = key !== null && tables.row(heldUnder, keyScope({ token }), key, null) !== undefined;
+  return !isThere && isFull(tables, token, payload) ? { type: "early_full" } : null;
+}
+
+/** To be called once the run has the token. One that is held under the key is the run's, whatever its time was. */
+export function holdFirst(work: Work, token: string, first: FirstDelivery): { delivery: DeliveryNumber; isRepeat: boolean } {
+  const { tables, now } = work;
+  const until = now + limits.earlyMs;
+  const known = first.key === null ? undefined : tables.row(heldUnder, keyScope({ token }), first.key, null);
+  if (known !== undefined) {
+    tables.write("update held set until = ? where delivery = ?", until, known[0]!);
+    return { delivery: known[0] as number, isRepeat: true };
+  }
+  const delivery = work.nextDelivery();
+  insertHeld(tables, { ...first, delivery, at: now, until, reason: "early", address: { token }, detail: null });
+  return { delivery, isRepeat: false };
 }
 
 function idOf(tables: Tables, run: RunNumber | null): string | null {

@@ -2,22 +2,7 @@
 
 import { limits } from "../../core/limits.ts";
 import type { Deliver, DeliverOutcome, Hold } from "../../store/port.ts";
-import {
-  asked,
-  cancel,
-  custom,
-  deliver,
-  disposeOf,
-  hookCreated,
-  json,
-  type Law,
-  manual,
-  minted,
-  newRun,
-  rowIn,
-  runEnded,
-  type World,
-} from "./world.ts";
+import { custom, deliver, disposeOf, hookCreated, json, type Law, manual, minted, runEnded, type World } from "./world.ts";
 
 const token = { token: "order:42" };
 const held = { address: custom("order:42") };
@@ -65,120 +50,6 @@ export const heldLaws: readonly Law[] = [
         isSameBody: true,
       });
       world.equal(await world.store.held({ delivery: numberOf(sent[0]!) }), []);
-    },
-  },
-  {
-    name: "P13: a run that is started with a token has it at once; what comes before its hook is held for it, whatever the sender asked",
-    holds: async (world) => {
-      const begun = await world.do({ op: "start", run: newRun("run-1", token), worker: "A" });
-      world.like(begun, { type: "created" });
-      const one = rowIn(begun);
-      world.like((await world.journal(one))[0], { kind: "run_started", ...token });
-      world.equal([await world.store.hook(token), await world.store.deliveryOf(token, "k1")], [null, null]);
-      const sent = await world.deliver(token, { key: "k1", digest: "d1" });
-      world.like(sent, { type: "buffered", claimedBy: "run-1" });
-      world.equal(await world.deliver(token, { key: "k1", digest: "d1" }), {
-        type: "duplicate",
-        delivery: numberOf(sent),
-        hook: null,
-        isSameBody: true,
-        claimedBy: "run-1",
-      });
-      const other = await world.waiting("run-2", held);
-      world.like((await world.journal(other)).at(-1), { kind: "hook_conflicted", holder: "run-1" });
-      world.equal(await world.do({ op: "start", run: newRun("run-3", token), worker: "A" }), { type: "taken", holder: "run-1" });
-      world.equal(await world.store.run({ id: "run-3" }), null);
-      world.like(await world.do({ op: "start", run: newRun("run-1", { ...token, key: "k" }), worker: "A" }), { type: "existing" });
-      world.like(await world.do({ op: "start", run: newRun("run-1", { key: "k" }), worker: "A" }), { type: "conflict" });
-      const events = await world.append(one, hookCreated(1, held));
-      world.equal(
-        events.map(({ kind }) => kind),
-        ["hook_created", "hook_received"],
-      );
-      world.like(await world.deliver(token), { type: "accepted" });
-    },
-  },
-  {
-    name: "P13: what is held for a run that has the token does not grow old; at its end it is unclaimed, and the token is free",
-    holds: async (world) => {
-      const one = await world.begin("run-1", token);
-      const sent = numberOf(await world.deliver(token));
-      world.clock.advance(limits.earlyMs + 1);
-      await world.do(purge);
-      world.like((await world.store.held({ delivery: sent }))[0], { reason: "early", until: world.clock.now() + limits.earlyMs });
-      await world.append(one, runEnded());
-      const two = await world.waiting("run-2", held);
-      world.equal(await world.kinds(two), ["run_started", "hook_created"]);
-      world.equal(await world.store.held({ of: "claimed", limit: 10 }), []);
-      await world.do(purge);
-      world.like((await world.store.held({ delivery: sent }))[0], { reason: "unclaimed" });
-    },
-  },
-  {
-    name: "P13: it does not grow old where nobody has looked, either; what was over before the run began is not for it",
-    holds: async (world) => {
-      const nobody = await world.begin("run-0", token);
-      const past = numberOf(await world.deliver(token));
-      await world.append(nobody, runEnded());
-      const one = await world.begin("run-1", token);
-      const sent = numberOf(await world.deliver(token));
-      const judged = { token: "judged" };
-      const two = await world.begin("run-2", judged);
-      const waits = numberOf(await world.deliver(judged));
-      world.clock.advance(limits.earlyMs + 1);
-      const events = await world.append(one, hookCreated(1, held));
-      world.equal(
-        events.map((event) => (event.kind === "hook_received" ? event.delivery : null)),
-        [null, sent],
-      );
-      await world.append(two, hookCreated(1, { address: custom("judged"), hasSchema: true }));
-      world.equal(
-        (await world.store.held({ of: "claimed", limit: 10 })).map(({ delivery }) => delivery),
-        [waits],
-      );
-      await world.do(purge);
-      world.like((await world.store.held({ delivery: past }))[0], { reason: "unclaimed" });
-    },
-  },
-  {
-    name: "P13: a run that has the token has nothing of what came for one that ended before, whenever somebody looks",
-    holds: async (world) => {
-      const one = await world.begin("run-1", token);
-      const sent = numberOf(await world.deliver(token));
-      await world.append(one, runEnded());
-      await world.begin("run-2", token);
-      await world.do(purge);
-      world.like((await world.store.held({ delivery: sent }))[0], { reason: "unclaimed" });
-    },
-  },
-  {
-    name: "P13: a cancelled run has its token no more; one that opens and disposes its hook gives it away; a reserved one cannot be started with",
-    holds: async (world) => {
-      const one = await world.begin("run-1", token);
-      await world.do(cancel(one.run));
-      const two = await world.begin("run-2", token);
-      world.equal(await world.deliver(token), { type: "buffered", delivery: numberOf(await world.deliver(token)) - 1, claimedBy: "run-2" });
-      await world.append(two, hookCreated(1, held), disposeOf(1, 2));
-      world.like(await world.deliver(token), { type: "closed", by: "disposed" });
-      const three = await world.begin("run-3", token);
-      await world.append(three, hookCreated(1, { ...held, reserve: { afterMs: 10 } }), runEnded());
-      world.equal(await world.do({ op: "start", run: newRun("run-4", token), worker: null }), { type: "taken", holder: "run-3" });
-      world.clock.advance(10);
-      await world.begin("run-4", token);
-    },
-  },
-  {
-    name: "P13: a child that asks for another's token is refused, with the run that has it; a removed run's token is free",
-    holds: async (world) => {
-      const one = await world.begin("run-1", token);
-      const parent = await world.begin("parent");
-      const [, refused] = await world.append(parent, { kind: "child_scheduled", ...asked(1), start: newRun("child", token) });
-      world.like(refused, { kind: "child_refused", runId: "child", reason: "hook_conflict", ...token, holder: "run-1" });
-      await world.append(one, runEnded());
-      world.equal(await world.do({ op: "delete", run: one.run }), { type: "deleted" });
-      const [, started] = await world.append(parent, { kind: "child_scheduled", ...asked(2), start: newRun("child", token) });
-      world.like(started, { kind: "child_started", runId: "child" });
-      world.like(await world.deliver(token), { type: "buffered", claimedBy: "child" });
     },
   },
   {

@@ -92,8 +92,9 @@ class Side {
 
   /** Early deliveries of a claimed token enter the journal with the number they have. */
   #note(outcome: Outcome): void {
-    if (outcome.type !== "accepted" && outcome.type !== "buffered" && outcome.type !== "held") return;
-    const { delivery } = outcome;
+    const taken = outcome.type === "created" ? outcome.first : outcome;
+    if (taken === undefined || !("delivery" in taken) || outcome.type === "duplicate" || outcome.type === "repeated") return;
+    const { delivery } = taken;
     if (!this.#deliveries.includes(delivery)) this.#deliveries.push(delivery);
     if (outcome.type !== "accepted") this.#held.push(delivery);
   }
@@ -141,8 +142,9 @@ class Side {
     const held = "held" in command && command.held !== undefined ? { held: this.#held[command.held]! } : {};
     if (command.op === "hold") return { ...command, ...held };
     if (command.op === "deliver") {
-      const { judgedFor } = command;
-      return { ...command, ...held, ...(judgedFor ? { judgedFor: { ...judgedFor, run: number(judgedFor.run) } } : {}) };
+      const { judgedFor, only } = command;
+      const judged = judgedFor ? { judgedFor: { ...judgedFor, run: number(judgedFor.run) } } : {};
+      return { ...command, ...held, ...judged, ...(only === undefined ? {} : { only: number(only) }) };
     }
     if (command.op === "decide") return { ...command, delivery: this.#deliveries[command.delivery] ?? 1_000_000 };
     if (command.op === "release") return command.runs === undefined ? command : { ...command, runs: command.runs.map(number) };

@@ -1,7 +1,7 @@
 // Commands drawn from a small world: few runs, tokens and keys, so that they meet. The same random numbers draw the same commands.
 
 import type { ResponsePolicy } from "../../core/event.ts";
-import type { Command, Deliver, HeldReason, RunNumber } from "../../store/port.ts";
+import type { Command, Deliver, FirstDelivery, HeldReason, RunNumber } from "../../store/port.ts";
 import {
   type AppendEvent,
   asked,
@@ -148,7 +148,13 @@ export class CommandSource {
     const token = this.#random(3) === 0 ? { token: `t${1 + this.#random(3)}` } : {};
     const attributes = this.#random(3) === 0 ? { attributes: { [`n${this.#random(3)}`]: this.#pick("v", "w") } } : {};
     const parent = this.#random(8) === 0 ? { parent: `r${this.#random(12)}` } : {};
-    return { op: "start", run: { ...run, ...token, ...attributes }, worker: this.#pick("A", "B", null), ...parent };
+    const first = "token" in token && this.#random(2) === 0 ? { first: this.#payload() } : {};
+    return { op: "start", run: { ...run, ...token, ...attributes }, worker: this.#pick("A", "B", null), ...parent, ...first };
+  }
+
+  #payload(): FirstDelivery {
+    const key = this.#random(20) === 0 ? "k\0" : this.#pick(null, "k1", "k2", "k3", "k4");
+    return { key, digest: this.#pick("d1", "d2"), payload: json(`[${this.#random(9)}]`) };
   }
 
   #deliver(): Deliver {
@@ -156,11 +162,10 @@ export class CommandSource {
     const run = this.#run();
     const runKey = this.#appeared.runs[run]?.key ?? "none";
     const address = random(2) === 0 ? { token: `t${1 + random(3)}` } : { runKey, position: this.#used(run) };
-    const key = random(20) === 0 ? "k\0" : this.#pick(null, "k1", "k2", "k3", "k4");
     const early = random(3) === 0 ? { earlyMs: random(120) } : {};
     const judged = random(4) === 0 ? { judgedFor: random(2) === 0 ? null : { run: this.#run(), position: this.#used(run) } } : {};
-    const delivery = { key, digest: this.#pick("d1", "d2"), payload: json(`[${random(9)}]`) };
-    return deliver(address, { ...delivery, ...early, ...judged, ...this.#held(6) });
+    const only = random(5) === 0 ? { only: this.#run() } : {};
+    return deliver(address, { ...this.#payload(), ...early, ...judged, ...only, ...this.#held(6) });
   }
 
   #park(): Command {

@@ -162,9 +162,9 @@ export class World {
   }
 }
 
-/** The row in the outcome of a start that was not refused for its token. */
+/** The row in the outcome of a start that was not refused for its token or its first delivery. */
 export function rowIn(outcome: OutcomeOf<Command & { op: "start" }>): RunRow {
-  if (outcome.type === "taken") throw new TypeError(`Run ${outcome.holder} has the token.`);
+  if (!("row" in outcome)) throw new TypeError(`No run was started: ${outcome.type}.`);
   return outcome.row;
 }
 
