@@ -2,7 +2,9 @@
 // acknowledged is lost, nothing is taken twice, no finished step begins again, and a restart is all it takes (G1, G2, G3, G5, W2, D3).
 
 import { describe, expect, test } from "vitest";
+import { systemClock } from "../src/engine/clock.ts";
 import type { CrashPoint } from "../src/engine/crash-point.ts";
+import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createCrashWorld, type CrashWorld, send } from "./crash/driver.ts";
 import { checkAttempts, checkRepeats, checkSecrets, checkTaken, deliver, journalsOf, pathOf, type Sent, trade } from "./crash/trader.ts";
 import { defaultMode } from "./harness.ts";
@@ -136,6 +138,26 @@ describe("a killed process loses nothing and repeats nothing", () => {
     },
     isLong ? 300_000 : 60_000,
   );
+
+  test.each([
+    ["start.before_commit", [0, 0], "buffered"],
+    ["start.after_commit", [1, 1], "duplicate"],
+  ] as const)("a run and what it is started with are both there, or neither (%s)", async (point, there, disposition) => {
+    const world = await createCrashWorld(env);
+    const life = world.begin(point);
+    await send((await life.port) ?? 0, "/tell/a/k1", { body: "hi" }).catch(() => {});
+    expect((await life.exited).signal).toBe("SIGKILL");
+    const store = sqliteStore({ path: world.store, clock: systemClock });
+    await store.open({ role: "ingress" });
+    const held = await Promise.all([1, 2, 3].map((delivery) => store.held({ delivery })));
+    expect([(await store.runs({ limit: 9 })).length, held.flat().length]).toEqual(there);
+    await store.close();
+    world.begin();
+    expect(await world.value("/tell/a/k1", "hi")).toMatchObject({ disposition });
+    expect(await world.value("/result/a")).toBe("hi");
+    await world.life.close();
+    checkAttempts(world.entries(), await journalsOf(world, ["a"]));
+  });
 
   test(
     "at any moment, under a load of eight clients",

@@ -258,6 +258,28 @@ describe("what is held encrypted", () => {
     expect(await run.returnValue).toEqual(["body", "[removed]", "5678", "?q=1"]);
   });
 
+  test("what a run is started with is unreadable until its hook has it, also under the next key; a repeat is known", async () => {
+    const k2 = `k2=${"b2".repeat(32)}`;
+    let arrive = (): void => {};
+    const arrived = new Promise<void>((resolve) => (arrive = resolve));
+    const prepare = step("prepare", () => arrived);
+    const wf = workflow("told", async (from: string) => {
+      await prepare();
+      return [from, await createHook<string>({ token: "told" })];
+    });
+    const world = await createWorld([wf], { mode: "hot", encryption: k1 });
+    const tell = () => world.engine.signalWithStart(wf, [stem], { id: "told", token: "told", payload: stem, key: "key" });
+    const { receipt } = await tell();
+    expect(receipt.disposition).toBe("buffered");
+    await world.restart({ encryption: `${k2},${k1}` }, false);
+    expect((await tell()).receipt).toEqual({ ...receipt, disposition: "duplicate" });
+    expect(found(world).forms).toEqual([]);
+    arrive();
+    expect(await world.engine.getRun("told").returnValue).toEqual([stem, stem]);
+    expect((await tell()).receipt.disposition).toBe("duplicate");
+    expect(found(world).forms).toEqual([]);
+  });
+
   test("a refused delivery is listed, and delivered again, under the next key", async () => {
     const k2 = `k2=${"b2".repeat(32)}`;
     const wf = workflow("again", async () => await createHook<string>({ token: "again" }));

@@ -153,8 +153,8 @@ function passCrashPoints(group: readonly Member[], when: "before_commit" | "afte
   }
 }
 
-function committedBy(command: Command): "deliver" | "append" | "step" | "write" | "answer" | "continue" | "end" | null {
-  if (command.op === "deliver") return "deliver";
+function committedBy(command: Command): "start" | "deliver" | "append" | "step" | "write" | "answer" | "continue" | "end" | null {
+  if (command.op === "start" || command.op === "deliver") return command.op;
   if (command.op === "decide") return "answer";
   if (command.op === "write") return "write";
   if (command.op !== "append") return null;

@@ -3,8 +3,10 @@
 //
 // `before_commit` and `after_commit` stand around the store's own commit, before anybody hears of it (`commit.ts`).
 
-/** Every name, in the order of a callback's journey. */
+/** Every name, in the order of a run and its callback. */
 export type CrashPoint =
+  | "start.before_commit"
+  | "start.after_commit"
   | "deliver.before_commit"
   | "deliver.after_commit"
   | "append.before_commit"

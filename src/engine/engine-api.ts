@@ -13,7 +13,7 @@ import type { Sending } from "./deliver.ts";
 import type { EngineCore } from "./engine.ts";
 import { type HookInfo, hookId, hookInfo, metadataOf, type RefusedDelivery, type RunInfo, refusedInfo, runInfo } from "./info.ts";
 import { callingRun, callingStep, durably } from "./realm.ts";
-import { refusal, runNotFound } from "./refusal.ts";
+import { forbiddenInWorkflow, refusal, runNotFound } from "./refusal.ts";
 import type { Purged } from "./retention.ts";
 import type { StartWith } from "./run-control.ts";
 import { RunHandle } from "./run-handle.ts";
@@ -50,6 +50,33 @@ const startOptions: OptionNames<StartOptions> = {
   specVersion: true,
 };
 const claimOptions: OptionNames<NonNullable<StartOptions["hook"]>> = { token: true };
+
+/** How a run begins with a delivery, or an existing one gets it. */
+export interface SignalWithStartOptions extends Pick<StartOptions, "attributes" | "allowReservedAttributes"> {
+  /** Your own id of the run, ≤ 255 bytes. */
+  readonly id: string;
+  /** The custom token of the hook that the run opens, or has open. */
+  readonly token: string;
+  /** What is delivered. */
+  readonly payload: unknown;
+  /** Delivers once: a repeat with the same key, ≤ 255 bytes, at the same token changes nothing, and begins nothing. */
+  readonly key?: string;
+}
+
+const signalWithStartOptions: OptionNames<SignalWithStartOptions> = {
+  id: true,
+  token: true,
+  payload: true,
+  key: true,
+  attributes: true,
+  allowReservedAttributes: true,
+};
+
+/** A run, and what became of what was delivered to it. */
+export interface StartedWithSignal<R = unknown> {
+  readonly run: RunHandle<R>;
+  readonly receipt: Receipt;
+}
 
 /**
  * What follows the workflow in `start()`: its arguments, which may be left out where it takes none, then options. A workflow without
@@ -185,7 +212,11 @@ export class EngineApi {
     const { id, hook } = options;
     if (hook !== undefined) checkOptions("start({ hook })", hook, claimOptions);
     const token = hook === undefined ? undefined : tokenOf(hook.token, "start({ hook })");
-    const begin = (sealText: (text: string) => string): StartWith => ({ id, token, attributes: attributesOf(options, sealText) });
+    const begin = (sealText: (text: string) => string): StartWith => ({
+      id,
+      token,
+      attributes: attributesOf("start()", options, sealText),
+    });
     if (options.deploymentId !== undefined)
       void Promise.resolve(this.#engine()).then(
         ({ logger }) => logger.deployment(),
@@ -195,14 +226,20 @@ export class EngineApi {
       const { runId } = await durably("start()", (run) => callStart(run, definition, args, begin(run.host.sealText)));
       return new RunHandle(runId, this.#engine);
     }
-    const engine = await this.#engine();
-    const { registry, role } = engine.parts;
-    if (registry.isClosed && role === "worker" && !registry.has(definition)) throw notRegistered(definition);
-    if (!registry.isClosed) registry.addWorkflow(definition);
+    const engine = await this.#engineOf(definition);
     const runId = await engine.alive.during(
       engine.runs.start(definition, args, { ...begin(engine.host.sealText), parent: callingStep()?.run.id }),
     );
     return new RunHandle(runId, this.#engine);
+  }
+
+  /** The engine, where somebody will run this workflow. */
+  async #engineOf(definition: WorkflowDefinition): Promise<EngineCore> {
+    const engine = await this.#engine();
+    const { registry, role } = engine.parts;
+    if (registry.isClosed && role === "worker" && !registry.has(definition)) throw notRegistered(definition);
+    if (!registry.isClosed) registry.addWorkflow(definition);
+    return engine;
   }
 
   /** A run by its id, at once; whether it exists shows when it is asked something. */
@@ -252,6 +289,33 @@ export class EngineApi {
     const engine = await this.#engine();
     const { receipt } = await engine.alive.during(engine.door.signal("signal", address, payload, sendingOf("signal()", options)));
     return receipt;
+  }
+
+  /**
+   * Delivers a value to a run's hook by its custom token, and starts the run first where there is none of that id: in one commit, with
+   * the token, so that neither is there without the other; the receipt says `buffered` then. A run that is there keeps its arguments, and
+   * the receipt says what `signal()` would. Of calls at once one starts the run. Rejects `run_conflict` where the id is of another workflow,
+   * `HookConflictError` where another run has the token. In workflow code it throws: call it in a step.
+   */
+  async signalWithStart<A extends unknown[], R>(
+    workflow: WorkflowFunction<A, R>,
+    args: NoInfer<A>,
+    options: SignalWithStartOptions,
+  ): Promise<StartedWithSignal<R>> {
+    const call = "signalWithStart()";
+    if (callingRun()) throw forbiddenInWorkflow(call, "Call it in a step.");
+    const definition = definitionOf(workflow);
+    checkOptions(call, options, signalWithStartOptions);
+    const { id, payload, key } = options;
+    if (typeof id !== "string") throw badArgument("id", id, `${call} takes the id of a run, as text, got ${kindOf(id)}.`);
+    const token = tokenOf(options.token, call);
+    checkText(call, "key", key);
+    const given = argumentsFor(call, definition, args);
+    const engine = await this.#engineOf(definition);
+    const start = { id, token, attributes: attributesOf(call, options, engine.host.sealText), parent: callingStep()?.run.id };
+    const sending = { ...start, payload, key: key ?? null };
+    const { runId, receipt } = await engine.alive.during(engine.runs.signalWithStart(definition, given, sending));
+    return { run: new RunHandle(runId, this.#engine), receipt };
   }
 
   /** Hands a request to a webhook, minted or custom, and gives back what its sender is to be told. Never rejects for what became of it. */
@@ -358,12 +422,13 @@ function numberOf(call: string, argument: string, id: unknown): number {
 }
 
 function attributesOf(
-  { attributes, allowReservedAttributes = false }: StartOptions,
+  call: string,
+  { attributes, allowReservedAttributes = false }: Pick<StartOptions, "attributes" | "allowReservedAttributes">,
   sealText: (text: string) => string,
 ): Attributes | undefined {
   if (attributes === undefined) return undefined;
   const changes = attributeChanges({
-    call: "start({ attributes })",
+    call: `${call.slice(0, -1)}{ attributes })`,
     given: attributes,
     isReservedAllowed: allowReservedAttributes,
     sealText,
@@ -382,7 +447,7 @@ function startingWith(
   const isOptions =
     rest.length === 1 && definition.body.length === 0 && typeof first === "object" && first !== null && !Array.isArray(first);
   const options = (isOptions ? first : second) as StartOptions;
-  const args = argumentsFor(definition, isOptions ? undefined : first);
+  const args = argumentsFor("start()", definition, isOptions ? undefined : first);
   if (typeof options === "object" && options !== null && "world" in options && options.world !== undefined)
     throw badArgument(
       "world",
@@ -394,9 +459,9 @@ function startingWith(
   return { args, options };
 }
 
-function argumentsFor({ name, body }: WorkflowDefinition, args: unknown = []): readonly unknown[] {
+function argumentsFor(call: string, { name, body }: WorkflowDefinition, args: unknown = []): readonly unknown[] {
   if (Array.isArray(args)) return args;
-  const message = `start() takes the arguments of workflow "${name}" as an array, got ${kindOf(args)}: start(workflow, [${body.length > 0 ? "first, …" : ""}], options).`;
+  const message = `${call} takes the arguments of workflow "${name}" as an array, got ${kindOf(args)}: ${call.slice(0, -1)}workflow, [${body.length > 0 ? "first, …" : ""}], options).`;
   throw badArgument("args", args, message);
 }
 

@@ -1,6 +1,6 @@
-// What became of a delivery that was not taken, and a run that is not there, as the error its caller gets.
+// What became of a delivery that was not taken, a run that is not there, and a call that is not workflow code's, as the error the caller gets.
 
-import { HookClosedError, HookNotFoundError, InvalidPayloadError, type RingbackError, RunNotFoundError } from "../core/errors.ts";
+import { HookClosedError, HookNotFoundError, InvalidPayloadError, RingbackError, RunNotFoundError } from "../core/errors.ts";
 import { shortened } from "../core/json.ts";
 import type { ClosedBy, Receipt } from "../core/receipt.ts";
 import type { RunHost } from "../core/run.ts";
@@ -29,6 +29,10 @@ export function refusal(host: Pick<RunHost, "sealText">, token: string, receipt:
   }
   const message = `No hook has the token "${shown}". Check the token, and that the run has come to the hook.`;
   return new HookNotFoundError(message, { details: { token: shown } });
+}
+
+export function forbiddenInWorkflow(call: string, advice: string): RingbackError<"forbidden_in_workflow"> {
+  return new RingbackError("forbidden_in_workflow", `${call} cannot be repeated by a replay. ${advice}`, { details: { call } });
 }
 
 export function runNotFound(run: string): RingbackError {

@@ -1,4 +1,4 @@
-// What may be done to a run from outside: start it, cancel it, end its sleeps, delete it. Each is one commit, acted on here where this
+// What may be done to a run from outside: start it, also with a delivery, cancel it, end its sleeps, delete it. Each is one commit, acted on here where this
 // engine runs the run; another engine hears of it.
 
 import type { Attributes } from "../core/attribute.ts";
@@ -6,7 +6,9 @@ import type { WorkflowDefinition } from "../core/definition.ts";
 import { RingbackError } from "../core/errors.ts";
 import { checkClaim, tokenTaken } from "../core/custom-token.ts";
 import { checkRunId, operationId } from "../core/run-id.ts";
-import type { RunRow } from "../store/port.ts";
+import { deliveryId, type Receipt } from "../core/receipt.ts";
+import type { FirstDelivery, RunRow, StartOutcome } from "../store/port.ts";
+import { earlyFull } from "./deliver.ts";
 import type { EngineCore } from "./engine.ts";
 import { PassedStreams } from "./stream-pass.ts";
 
@@ -20,6 +22,20 @@ export interface StartWith {
   readonly parent?: string | undefined;
 }
 
+/** How a run is to begin, or what an existing one gets. */
+export interface SignalWith extends Omit<StartWith, "id" | "token"> {
+  readonly id: string;
+  readonly token: string;
+  readonly payload: unknown;
+  readonly key: string | null;
+}
+
+/** What became of a delivery to a run that was to begin with it. */
+export interface Signalled {
+  readonly runId: string;
+  readonly receipt: Receipt;
+}
+
 export class RunControl {
   readonly #engine: EngineCore;
 
@@ -31,11 +47,50 @@ export class RunControl {
    * Resolves with the run's id, also where it is there already with this workflow, arguments and token; else rejects `run_conflict`. A
    * token that another run has: `HookConflictError`.
    */
-  async start(workflow: WorkflowDefinition, args: readonly unknown[], { id, token, attributes, parent }: StartWith): Promise<string> {
-    const { parts, host, committer, worker, report } = this.#engine;
-    const runId = id ?? `run_${Buffer.from(parts.random(12)).toString("hex")}`;
-    checkRunId(runId, host.sealText);
+  async start(workflow: WorkflowDefinition, args: readonly unknown[], start: StartWith): Promise<string> {
+    const { parts, host } = this.#engine;
+    const { id = `run_${Buffer.from(parts.random(12)).toString("hex")}`, token } = start;
+    checkRunId(id, host.sealText);
     if (token !== undefined) checkClaim(token, host.sealText);
+    const outcome = await this.#begin(workflow, args, { ...start, id });
+    if (outcome.type === "conflict") throw conflict(outcome.row, workflow.name);
+    if (outcome.type === "taken") throw tokenTaken(token as string, outcome.holder);
+    return id;
+  }
+
+  /**
+   * Begins the run with what is delivered to its token, in one commit (P16); one that is there gets it by the door. Rejects `run_conflict`
+   * for a run of another workflow, `HookConflictError` for a token that is another's.
+   */
+  async signalWithStart(workflow: WorkflowDefinition, args: readonly unknown[], asked: SignalWith): Promise<Signalled> {
+    const { parts, host, door, report } = this.#engine;
+    const { id: runId, token, payload, key, ...start } = asked;
+    checkRunId(runId, host.sealText);
+    checkClaim(token, host.sealText);
+    let row = await parts.store.run({ id: runId });
+    if (row === null) {
+      const outcome = await this.#begin(workflow, args, { ...start, id: runId, token }, door.first(token, payload, key));
+      if (outcome.type === "taken") throw tokenTaken(token, outcome.holder);
+      if (outcome.type === "early_full") throw earlyFull();
+      if (outcome.type === "created" || outcome.type === "repeated") {
+        const receipt = firstReceipt(outcome, key !== null);
+        if (report.isWatched) report.delivered("signal", receipt, null);
+        return { runId, receipt };
+      }
+      row = outcome.row;
+    }
+    if (row.workflow !== workflow.name) throw conflict(row, workflow.name);
+    const { receipt } = await door.signal("signal", token, payload, { key, early: null, seal: null, only: row.run });
+    return { runId, receipt };
+  }
+
+  async #begin(
+    workflow: WorkflowDefinition,
+    args: readonly unknown[],
+    { id: runId, token, attributes, parent }: StartWith & { readonly id: string },
+    first?: FirstDelivery,
+  ): Promise<StartOutcome> {
+    const { parts, host, committer, worker, report } = this.#engine;
     const isHere = parts.role === "worker" && parts.registry.codeOf({ workflow: workflow.name, codeId: workflow.codeId }) !== null;
     const passed = new PassedStreams(host, runId);
     const text = host.serialiseWithBodies(args, `the arguments of workflow ${workflow.name}`, undefined, undefined, passed.take);
@@ -57,13 +112,12 @@ export class RunControl {
         worker: isHere ? worker.id : null,
         ...(parent === undefined ? {} : { parent }),
         ...streams,
+        ...(first && { first }),
       } as const;
       committer.put(command, (outcome) => {
         if (outcome.type === "broken") return reject(outcome.error);
-        if (outcome.type === "conflict") return reject(conflict(outcome.row, workflow.name));
-        if (outcome.type === "taken") return reject(tokenTaken(token as string, outcome.holder));
         if (outcome.type === "created" && isHere) worker.begin(outcome.row, outcome.event);
-        resolve(runId);
+        resolve(outcome);
         if (outcome.type === "created" && report.isWatched) report.started(outcome.row);
       });
     });
@@ -107,6 +161,13 @@ export class RunControl {
         : `Run "${id}" has passed a request or a stream on to run "${outcome.by}", which reads it here. Delete that one first.`;
     throw new RingbackError("run_open", message, { details: { run: id } });
   }
+}
+
+/** A run that has just begun has no hook yet: what it begins with is held for it. */
+function firstReceipt(outcome: StartOutcome & { readonly type: "created" | "repeated" }, keyed: boolean): Receipt {
+  const { delivery, isRepeat } =
+    outcome.type === "repeated" ? { delivery: outcome.delivery, isRepeat: true } : (outcome.first as NonNullable<typeof outcome.first>);
+  return { id: deliveryId(delivery), disposition: isRepeat ? "duplicate" : "buffered", keyed };
 }
 
 function conflict({ id, workflow }: RunRow, wanted: string): RingbackError {

@@ -3,6 +3,7 @@
 import { RingbackError } from "../core/errors.ts";
 import { refer, streamLabel, type StreamReference } from "../core/stream.ts";
 import { callingRun, callingStep } from "./realm.ts";
+import { forbiddenInWorkflow } from "./refusal.ts";
 import { ChunkSource, type Streams } from "./streams.ts";
 
 /** A stream of a run. */
@@ -28,7 +29,8 @@ export function readableOf(reference: StreamReference, streams: () => Streams | 
   if (callingRun() === null) return own;
   // A step's body may take a handle from the code around it. Each attempt, and each use, reads from the start.
   return asHandle(own, [...readingMethods, "getTailIndex"], (method) => {
-    if (callingRun() !== null) throw forbidden(`${method}() of ${streamLabel(reference)}`, "Pass the stream to a step, and read it there.");
+    if (callingRun() !== null)
+      throw forbiddenInWorkflow(`${method}() of ${streamLabel(reference)}`, "Pass the stream to a step, and read it there.");
     return readableOf(reference, streams);
   });
 }
@@ -38,7 +40,7 @@ export function writableOf(reference: StreamReference): WritableStream<unknown> 
   const step = callingStep();
   if (step !== null) return step.streams.writable(reference);
   const write = (): never => {
-    throw forbidden(`A write to ${streamLabel(reference)}`, "Call getWritable() in the body of the step that writes.");
+    throw forbiddenInWorkflow(`A write to ${streamLabel(reference)}`, "Call getWritable() in the body of the step that writes.");
   };
   const handle = new WritableStream({ write });
   refer(handle, reference);
@@ -46,7 +48,7 @@ export function writableOf(reference: StreamReference): WritableStream<unknown> 
     const within = callingStep();
     const call = `${method}() of ${streamLabel(reference)}`;
     if (within !== null) return within.streams.writable(reference);
-    if (callingRun() !== null) throw forbidden(call, "Pass it to a step, or call getWritable() in a step.");
+    if (callingRun() !== null) throw forbiddenInWorkflow(call, "Pass it to a step, or call getWritable() in a step.");
     const message = `${call} belongs in the body of a step. Host code reads a run's stream: getRun(runId).readable.`;
     throw new RingbackError("outside_turn", message, { details: { call } });
   });
@@ -65,8 +67,4 @@ function asHandle<S extends object>(stream: S, methods: readonly PropertyKey[], 
     Object.defineProperty(stream, method, { value });
   }
   return stream;
-}
-
-function forbidden(call: string, advice: string): RingbackError<"forbidden_in_workflow"> {
-  return new RingbackError("forbidden_in_workflow", `${call} cannot be repeated by a replay. ${advice}`, { details: { call } });
 }

@@ -94,6 +94,9 @@ const single = workflow("single", async () => {
   return take(text);
 });
 
+/** Takes what it is started with. */
+const told = workflow("told", async (id: string) => take(await createHook<string>({ token: `told:${id}` })));
+
 /** Kills the process whenever its code has its callback. */
 const poison = workflow("poison", async () => {
   const hook = createWebhook();
@@ -133,7 +136,7 @@ const speak = workflow("speak", async (count: number) => {
   for (let n = 0; n < count; n++) await say(n);
 });
 
-const workflows = { speak, trade, single, poison, stubborn, relay };
+const workflows = { speak, trade, single, told, poison, stubborn, relay };
 const shortSighted: Clock = {
   now: systemClock.now,
   alarm: (at, wake) => (at - systemClock.now() > 1_000 ? () => {} : systemClock.alarm(at, wake)),
@@ -147,12 +150,14 @@ const engine = createEngine({
   ...(CRASH_CLOCK === "short" ? { clock: shortSighted } : {}),
 });
 
-/** `/start/<workflow>/<id>/<count>`, `/result/<id>`, `/state/<id>`, `/cancel/<id>`, `/resume/<token>/<key>` with the payload as body. */
+/** `/start/<workflow>/<id>/<count>`, `/result/<id>`, `/state/<id>`, `/cancel/<id>`, `/resume/<token>/<key>` and `/tell/<id>/<key>` with the payload as body. */
 const routes: Record<string, (args: string[], body: string) => Promise<unknown>> = {
   start: async ([name, id, count]) => (await engine.start(workflows[name as "trade"], [Number(count)], { id: id as string })).runId,
   result: async ([id]) => engine.getRun(id as string).returnValue,
   state: async ([id]) => [await engine.getRun(id as string).state, (await engine.getRun(id as string).blocked)?.message],
   cancel: async ([id]) => engine.getRun(id as string).cancel(),
+  tell: async ([id = "", key = ""], payload) =>
+    (await engine.signalWithStart(told, [id], { id, token: `told:${id}`, payload, key })).receipt,
   resume: async ([token, key], body) => (await engine.resumeHook(token as string, body, { key: key as string })).delivery,
 };
 
