@@ -78,7 +78,7 @@ export interface EngineOptions {
   readonly concurrency?: number;
   /** How long other workers wait before they take over a silent worker's runs. Default 15 s. */
   readonly leaseMs?: number;
-  /** How long a cancelled run may clean up. Default 1 min. */
+  /** How long a cancelled run may clean up; one that is to compensate has the time it takes. Default 1 min. */
   readonly cancelGraceMs?: number;
   /** The cap on request bodies, in bytes; beyond it a sender gets 413. Default 1 MiB. */
   readonly bodyBytes?: number;

@@ -293,6 +293,13 @@ describe("who is let in", () => {
     expect((await post(world, "runs/b/cancel", {}))[0]).toBe(200);
     expect((await get(world, "runs/b"))[1].run.state).toBe("cancelled");
     expect((await post(world, "runs/none/cancel"))[0]).toBe(404);
+    for (const body of [null, [], { compensat: true }, { compensate: 1 }])
+      expect([body, (await post(world, "runs/b/cancel", body))[0]]).toEqual([body, 400]);
+    await world.engine.start(sleeps, [], { id: "c" });
+    expect((await post(world, "runs/c/cancel", { compensate: true }))[0]).toBe(200);
+    await world.settled();
+    const [, { timeline }] = await get(world, "runs/c");
+    expect(timeline).toContainEqual(expect.objectContaining({ event: "cancel_requested", detail: "to undo what was done" }));
     expect((await post(world, "runs/none/wake-up"))[0]).toBe(404);
   });
 

@@ -108,9 +108,10 @@ describe("beside a running app", () => {
 
   test("it cancels, says of a run that has ended that there is nothing to cancel, and tells how runs ended", async () => {
     const running = await startApp();
-    const asked = await ringback("cancel", "nap");
-    expect(asked).toMatchObject({ code: 0, stdout: "Run nap is asked to end.\n" });
+    const asked = await ringback("cancel", "nap", "--compensate");
+    expect(asked).toMatchObject({ code: 0, stdout: "Run nap is asked to end, and to undo what it did.\n" });
     await running.shows("ended nap run_cancelled");
+    expect((await ringback("run", "nap")).stdout).toMatch(/cancel requested +to undo what was done\n/);
     const late = await project.run(["cancel", "nap", "--json"], { cwd });
     expect(late.code).toBe(1);
     expect(JSON.parse(late.stdout)).toEqual({ runId: "nap", isRequested: false, state: "cancelled" });
@@ -133,7 +134,7 @@ describe("beside a running app", () => {
     expect(await ringback("refused")).toMatchObject({ code: 0, stdout: "", stderr: "No refused deliveries.\n" });
     const early = await ringback("resume", "later:1", "1", "--early");
     expect(early.stdout).toMatch(/^No hook has had this token yet\. Kept for an hour, for the one that claims it: buffered, dlv_\w+\.\n$/);
-    await ringback("cancel", "bad");
+    expect(await ringback("cancel", "bad")).toMatchObject({ code: 0, stdout: "Run bad is asked to end.\n" });
     await ringback("cancel", "bad");
     expect(await ringback("resume", "go:1", '"late"')).toMatchObject({ code: 1 });
     const [late] = await project.json(["refused"], { cwd });

@@ -87,7 +87,7 @@ const events: { readonly [K in EventKind]: Required<Extract<RunEvent, { kind: K 
   child_refused: { kind: "child_refused", position: 1, runId: "run", reason: "run_conflict", token: "token", holder: "run" },
   child_awaited: { kind: "child_awaited", ...call, runId: "run" },
   child_ended: { kind: "child_ended", position: 1, outcome: { type: "completed", result: "result" } },
-  cancel_requested: { kind: "cancel_requested" },
+  cancel_requested: { kind: "cancel_requested", compensate: true },
   conflict_asked: { kind: "conflict_asked", ...call, hook: 1 },
   patch_taken: { kind: "patch_taken", ...call },
   signal_aborted: { kind: "signal_aborted", ...call, steps: [[1, 0]], reason: "reason" },

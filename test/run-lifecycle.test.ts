@@ -1,7 +1,8 @@
 // Runs begin once per id, tell what they are doing, and end in one way.
 
 import { describe, expect, onTestFinished, test } from "vitest";
-import { createHook, getWorkflowMetadata, random, sleep, step, uuid, workflow } from "../src/index.ts";
+import { callingRun } from "../src/engine/realm.ts";
+import { continueAsNew, createHook, getWorkflowMetadata, random, sleep, step, uuid, workflow } from "../src/index.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { type ListRunsOptions, type Run, start } from "../src/api.ts";
 import { createEngine, type Engine } from "../src/wiring.ts";
@@ -135,6 +136,56 @@ describe.each(modes)("runs (%s)", (mode) => {
     expect(await run.status).toBe("cancelled");
     await run.cancel();
     await world.settled();
+  });
+
+  test("one that is to compensate has the time it takes, also over a restart; only a cancel without that ends it", async () => {
+    let isAsked: boolean | undefined;
+    const wf = workflow("undoes", async () => {
+      await sleep("1y").catch(() => {});
+      isAsked = callingRun()?.isCompensating;
+      if (!isAsked) return;
+      await sleep("1h"); // longer than any grace
+      await step.run("undo", () => void undone.push("undone"));
+    });
+    const undone: string[] = [];
+    const world = await createWorld([wf], { mode });
+    const [run, other, plain] = [await world.start(wf), await world.start(wf), await world.start(wf)];
+    await plain.cancel();
+    await world.settled();
+    expect([await plain.status, isAsked]).toEqual(["cancelled", false]);
+    for (const asked of [run, other, run]) await world.engine.getRun(asked.runId).cancel({ compensate: true });
+    await world.settled();
+    expect((await run.timeline).find(({ event }) => event === "cancel_requested")?.detail).toBe("to undo what was done");
+    expect((await plain.timeline).find(({ event }) => event === "cancel_requested")?.detail).toBe(undefined);
+    await world.advance(3_000_000);
+    isAsked = undefined;
+    await world.restart();
+    expect([await world.engine.getRun(run.runId).state, await world.engine.getRun(other.runId).state]).toEqual(["waiting", "waiting"]);
+    await world.engine.getRun(other.runId).cancel();
+    await world.settled();
+    expect([await world.engine.getRun(other.runId).state, undone]).toEqual(["cancelled", []]);
+    await world.advance(600_000);
+    expect([await world.engine.getRun(run.runId).state, undone, isAsked]).toEqual(["cancelled", ["undone"], true]);
+  });
+
+  test("one that is to compensate, and that the last chapter has not seen, is the next one's to see", async () => {
+    const seen: unknown[] = [];
+    const wf = workflow("chapters", async (chapter: number): Promise<void> => {
+      const hook = createHook<string>({ name: "next" });
+      if (chapter === 1) await step.run("url", () => void (token = hook.token));
+      await hook.catch(() => void seen.push([chapter, callingRun()?.isCompensating]));
+      if (chapter === 1) return continueAsNew([2], { carry: [hook] });
+    });
+    let token = "";
+    const world = await createWorld([wf], { mode });
+    const run = await world.start(wf, 1);
+    const { engine } = world;
+    await Promise.all([engine.signal(token, "on"), engine.getRun(run.runId).cancel({ compensate: true })]);
+    await world.settled();
+    expect(await run.status).toBe("cancelled");
+    const kinds = (await world.journal(run)).map(({ kind }) => kind);
+    expect(kinds.slice(-5)).toEqual(["hook_received", "cancel_requested", "run_continued", "cancel_requested", "run_ended"]);
+    expect(seen).toEqual([[2, true]]);
   });
 
   test("a cancelled run that does not end is ended after its grace; a second cancel ends it at once", async () => {

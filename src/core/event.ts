@@ -189,7 +189,8 @@ export type InputEvent =
       readonly holder?: string;
     }
   | { readonly kind: "child_ended"; readonly position: number; readonly outcome: RunOutcome }
-  | { readonly kind: "cancel_requested" };
+  /** `compensate`: the run is to undo what it did before it ends. */
+  | { readonly kind: "cancel_requested"; readonly compensate?: true };
 
 export type OutputEvent =
   | HookCreated

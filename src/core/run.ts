@@ -77,6 +77,8 @@ export class Run implements Reading {
   /** True while later inputs are already in the journal: what is printed now was printed before. */
   isReplaying = false;
   isCancelled = false;
+  /** It was asked to undo what it did, and has the time that takes. */
+  isCompensating = false;
   /** What an earlier chapter has left, from the second on. */
   heritage: Heritage | null = null;
   /** The address of each hook that has a name. */
@@ -172,7 +174,7 @@ export class Run implements Reading {
       case "child_ended":
         return this.#endChild(event);
       case "cancel_requested":
-        this.#cancel(event.seq);
+        this.#cancel(event.seq, event.compensate === true);
         return true;
     }
   }
@@ -410,8 +412,9 @@ export class Run implements Reading {
     return true;
   }
 
-  #cancel(seq: number): void {
+  #cancel(seq: number, isCompensating: boolean): void {
     this.isCancelled = true;
+    this.isCompensating = isCompensating;
     const error = (): RunCancelledError => this.cancelledError();
     const waiting = this.pending.entries().sort(([a], [b]) => a - b);
     this.pending.clear();

@@ -127,6 +127,8 @@ function detailOf(event: Recorded, unread: number): string | undefined {
       return receivedDetail(event.payload, event.delivery);
     case "hook_failed":
       return event.reason;
+    case "cancel_requested":
+      return event.compensate ? "to undo what was done" : undefined;
     case "hook_conflicted":
       return `run ${event.holder} holds the token`;
     case "timer_set":

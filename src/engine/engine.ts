@@ -61,7 +61,7 @@ export interface EngineParts {
   readonly leaseMs: number;
   /** The cap on request bodies. */
   readonly bodyBytes: number;
-  /** How long a cancelled run may clean up. */
+  /** How long a cancelled run may clean up, if it is not to compensate. */
   readonly cancelGraceMs: number;
   /** What the public route takes; null for all. */
   readonly rateLimit: IngressLimit | null;

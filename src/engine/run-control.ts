@@ -10,6 +10,7 @@ import { deliveryId, type Receipt } from "../core/receipt.ts";
 import type { FirstDelivery, RunRow, StartOutcome } from "../store/port.ts";
 import { earlyFull } from "./deliver.ts";
 import type { EngineCore } from "./engine.ts";
+import type { CancelOptions } from "./run-handle.ts";
 import { PassedStreams } from "./stream-pass.ts";
 
 /** How a run is to begin. */
@@ -123,13 +124,13 @@ export class RunControl {
     });
   }
 
-  /** Asks a run to end; one that was asked before is ended now. */
-  async cancel({ run }: RunRow): Promise<void> {
+  /** Asks a run to end; one that was asked before is ended now. With `compensate` it has the time it takes, and nothing ends it. */
+  async cancel({ run }: RunRow, { compensate = false }: CancelOptions = {}): Promise<void> {
     const { parts, committer, worker, timers } = this.#engine;
     const { store, role, cancelGraceMs } = parts;
-    const outcome = await committer.commit({ op: "cancel", run, graceMs: cancelGraceMs });
+    const outcome = await committer.commit({ op: "cancel", run, graceMs: cancelGraceMs, ...(compensate && { compensate }) });
     if (outcome.type === "requested" && outcome.worker === worker.id) worker.arrived(run, outcome.event);
-    if (role === "ingress") return;
+    if (role === "ingress" || compensate) return;
     if (outcome.type === "requested") timers.note(store.now() + cancelGraceMs);
     else if (outcome.type === "again") await worker.endFromOutside(run); // another's run: it was told that the grace is over
   }

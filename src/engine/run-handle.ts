@@ -32,6 +32,16 @@ export interface Blocked {
   readonly difference: Difference | null;
 }
 
+/** How a run is to end. */
+export interface CancelOptions {
+  /**
+   * The run undoes what it did, where its code says how, and takes the time it takes for that: `cancelGraceMs` does not end it, only a
+   * `cancel()` without this does.
+   */
+  readonly compensate?: boolean;
+}
+const cancelOptions: OptionNames<CancelOptions> = { compensate: true };
+
 /** Which sleeps of a run are to end. */
 export interface StopSleepOptions {
   /** The ids of sleeps: `<run id>:<position>`, with the position that its timeline has. All of them where this is left out. */
@@ -168,11 +178,16 @@ export class RunHandle<R = unknown> {
 
   /**
    * Asks the run to end: its pending waits reject with `RunCancelledError`, so that it can clean up, for `cancelGraceMs`. A second call ends it
-   * at once. Resolves when that is committed; on a run that has ended it does nothing.
+   * at once. With `compensate` there is no such limit, and a run that was asked to end before is left as it is. Resolves when that is
+   * committed; on a run that has ended it does nothing.
    */
-  async cancel(): Promise<void> {
+  async cancel(options: CancelOptions = {}): Promise<void> {
+    checkOptions("cancel()", options, cancelOptions);
+    const { compensate = false } = options;
+    if (typeof compensate !== "boolean")
+      throw badArgument("compensate", compensate, `cancel({ compensate }) takes true or false, got ${kindOf(compensate)}.`);
     const row = await this.#row();
-    await (await this.#engine()).runs.cancel(row);
+    await (await this.#engine()).runs.cancel(row, { compensate });
   }
 
   /** Ends the run's sleeps now, or those of them that `correlationIds` names, and says how many there were. */

@@ -14,6 +14,7 @@ import {
   rowsByDefault,
 } from "../engine/engine-api.ts";
 import type { Health } from "../engine/health.ts";
+import type { CancelOptions } from "../engine/run-handle.ts";
 import { healthAnswer } from "./status.ts";
 
 /** What routes ask. */
@@ -80,9 +81,9 @@ async function listHooks(engine: EngineApi, query: URLSearchParams, run?: string
   return { hooks: hooks.map((hook) => ({ ...hook, metadata: plain(hook.metadata) })) };
 }
 
-async function cancelRun({ engine, parameter }: AdminCall): Promise<unknown> {
+async function cancelRun({ engine, parameter, body = {} }: AdminCall): Promise<unknown> {
   const run = engine.getRun(parameter("run"));
-  await run.cancel();
+  await run.cancel(body as CancelOptions);
   return { run: await engine.getRunInfo(run.runId) };
 }
 

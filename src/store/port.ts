@@ -15,7 +15,7 @@
 //     of another run goes after that one, and one whose stream an open run may read not before that has ended.
 // P11. A chapter's end (`run_continued`) raises the fence, closes the hooks it names, and drops the run's timers but for the deadlines of
 //     the hooks it carries and a cancelled run's grace, and what it awaits. A cancel that the old chapter's code has not seen is told again
-//     behind it. A `hook_created` at a position that was used opens that address again.
+//     behind it, as it was asked. A `hook_created` at a position that was used opens that address again.
 // P12. A token that its hook has reserved is its run's until `reservedUntil`, also when the run has ended: another run's claim is lost to it,
 //     senders are told `closed`. `dispose` gives it away at once; a purge leaves the run until then, somebody who deletes it does not wait.
 // P13. A run that is started with a token has it from the same transaction on, until its hook has opened or it is over or cancelled. What
@@ -221,12 +221,14 @@ export type FireOutcome =
 
 /**
  * Asks a run to end. From here on its hooks answer `closed (cancelled)`. Sets a timer at position 0, the run itself, due in `graceMs`: it
- * is not fired, but tells a worker to end the run from outside. Asked again, it makes that timer due now, whoever asks.
+ * is not fired, but tells a worker to end the run from outside. Asked again, it makes that timer due now, whoever asks. With `compensate`
+ * it sets no such timer, so that nothing cuts short what undoes; and it ends nobody's: asked again so, it changes nothing.
  */
 export interface Cancel {
   readonly op: "cancel";
   readonly run: RunNumber;
   readonly graceMs: number;
+  readonly compensate?: true;
 }
 export type CancelOutcome =
   | { readonly type: "requested"; readonly worker: string | null; readonly event: Recorded<InputEvent> }

@@ -106,7 +106,8 @@ function continueRun(change: Change, run: RunNumber, { closed, carried, awaited 
     if (left.length === 0) change.delete(state.watchers, id);
     else change.set(state.watchers, id, left);
   }
-  return change.progress(run).cancelRequestedAt === null ? [] : [{ kind: "cancel_requested" }];
+  const asked = state.journals.get(run)!.find((event) => event.kind === "cancel_requested");
+  return asked === undefined ? [] : [{ kind: asked.kind, ...(asked.compensate && { compensate: true }) }];
 }
 
 /** A timer or a deadline that is not there is none to drop: it may have fired. */

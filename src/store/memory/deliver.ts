@@ -77,20 +77,20 @@ export function fire(change: Change, command: Fire): FireOutcome {
 
 /** From here on the run's hooks are closed by their run's state alone (RR3); only their deadlines are rows to remove. */
 export function cancel(change: Change, command: Cancel): CancelOutcome {
-  const { run } = command;
+  const { run, compensate } = command;
   const stored = change.state.runs.get(run);
   if (stored === undefined)
     throw new RingbackError("run_not_found", `There is no run number ${run} to cancel.`, { details: { run: String(run) } });
   if (hasEnded(stored.progress)) return { type: "ended", row: runRow(stored) };
   const grace = { run, position: 0, isDeadline: false } as const;
   if (stored.progress.cancelRequestedAt !== null) {
-    change.setTimer({ ...grace, dueAt: change.now });
+    if (!compensate) change.setTimer({ ...grace, dueAt: change.now });
     return { type: "again", row: runRow(stored) };
   }
-  const { event } = change.inform(run, { kind: "cancel_requested" });
+  const { event } = change.inform(run, { kind: "cancel_requested", ...(compensate && { compensate }) });
   for (const timer of change.state.timers.get(run)?.values() ?? []) {
     if (timer.isDeadline) change.delete(change.state.timers.get(run)!, timer.position);
   }
-  change.setTimer({ ...grace, dueAt: change.now + command.graceMs });
+  if (!compensate) change.setTimer({ ...grace, dueAt: change.now + command.graceMs });
   return { type: "requested", worker: change.progress(run).worker, event };
 }

@@ -5,7 +5,7 @@
 
 import { lineageOf } from "../../core/attribute.ts";
 import { kindNumber } from "../../core/event-codec.ts";
-import type { HookCreated, Recorded, RunContinued, RunEvent } from "../../core/event.ts";
+import type { EventKind, HookCreated, Recorded, RunContinued, RunEvent } from "../../core/event.ts";
 import { accepted } from "../../core/receipt.ts";
 import {
   assertKeyText,
@@ -207,7 +207,8 @@ class Author {
       tables.write("delete from timers where run = ? and position not in (select value from json_each(?))", this.#run, kept);
     }
     for (const id of awaited) tables.write("delete from watchers where awaited = ? and run = ?", id, this.#run);
-    if (this.#progress.cancelRequestedAt !== null) this.add({ kind: "cancel_requested" });
+    const asked = this.#progress.cancelRequestedAt === null ? null : this.#latest("cancel_requested");
+    if (asked !== null) this.add({ kind: asked.kind, ...(asked.compensate && { compensate: true }) });
   }
 
   #setTimer(position: number, dueAt: number, isDeadline: boolean): void {
@@ -234,22 +235,24 @@ class Author {
     const progress = run === undefined ? null : tables.held(run);
     const end = progress !== null && hasEnded(progress) ? tables.event(progress.head) : null;
     if (end?.kind === "run_ended") return this.add({ kind: "child_ended", position, outcome: end.outcome });
-    if (run === undefined && this.#hasStarted(id)) return this.add({ kind: "child_refused", position, runId: id, reason: "run_not_found" });
+    // It was there, and is removed: nobody will tell of its end.
+    const isGone = run === undefined && this.#latest("child_started", ({ runId }) => runId === id) !== null;
+    if (isGone) return this.add({ kind: "child_refused", position, runId: id, reason: "run_not_found" });
     tables.write("insert into watchers values (?, ?, ?)", id, this.#run, position);
     if (run !== undefined && progress !== null && run !== this.#run)
       tables.writeProgress(run, { ...progress, flags: progress.flags | flag.watchers });
   }
 
-  /** Whether the run has begun this one: then one that is not there was removed, and nobody will tell of its end. */
-  #hasStarted(id: string): boolean {
-    const started = kindNumber("child_started");
+  /** The run's last event of this kind that fits. */
+  #latest<K extends EventKind>(kind: K, fits: (event: Recorded & { kind: K }) => boolean = () => true): (Recorded & { kind: K }) | null {
+    const number = kindNumber(kind);
     for (let next: SqlValue = this.#progress.head; next !== null; ) {
-      const [kind, prev]: SqlRow = this.#work.tables.row("select kind, prev from journal where id = ?", next)!;
-      const event = kind === started ? this.#work.tables.event(next as number) : null;
-      if (event?.kind === "child_started" && event.runId === id) return true;
+      const [found, prev]: SqlRow = this.#work.tables.row("select kind, prev from journal where id = ?", next)!;
+      const event = found === number ? (this.#work.tables.event(next as number) as Recorded & { kind: K }) : null;
+      if (event !== null && fits(event)) return event;
       next = prev!;
     }
-    return false;
+    return null;
   }
 
   /** Tells those who await this run, in a fixed order. The row is written by now: a run that awaits itself has ended. */

@@ -167,21 +167,30 @@ export function fire(work: Work, command: Fire): FireOutcome {
 /** From here on the run's hooks are closed by their run's state alone (RR3); only their deadlines are rows to remove. */
 export function cancel(work: Work, command: Cancel): CancelOutcome {
   const { tables, now } = work;
-  const { run } = command;
+  const { run, compensate } = command;
   const origin = tables.origin("run", run);
   const progress = tables.held(run);
   if (origin === null || progress === null)
     throw new RingbackError("run_not_found", `There is no run number ${run} to cancel.`, { details: { run: String(run) } });
   if (hasEnded(progress)) return { type: "ended", row: rowOf(origin, progress) };
   if (progress.cancelRequestedAt !== null) {
-    tables.write("update timers set due_at = ?2 where run = ?1 and position = 0", run, now);
-    work.notices.push({ type: "due", at: now });
+    if (!compensate) setGrace(work, run, now);
     return { type: "again", row: rowOf(origin, progress) };
   }
-  const event = work.inform(run, { ...progress, flags: progress.flags | flag.timers }, { kind: "cancel_requested" });
+  const event = work.inform(
+    run,
+    { ...progress, flags: progress.flags | flag.timers },
+    {
+      kind: "cancel_requested",
+      ...(compensate && { compensate }),
+    },
+  );
   tables.write("delete from timers where run = ? and is_deadline = 1", run);
-  const graceOver = now + command.graceMs;
-  tables.write("insert into timers values (?, 0, ?, 0)", run, graceOver);
-  work.notices.push({ type: "due", at: graceOver });
+  if (!compensate) setGrace(work, run, now + command.graceMs);
   return { type: "requested", worker: progress.worker, event };
+}
+
+function setGrace({ tables, notices }: Work, run: RunNumber, until: number): void {
+  tables.write("insert into timers values (?1, 0, ?2, 0) on conflict do update set due_at = ?2", run, until);
+  notices.push({ type: "due", at: until });
 }

@@ -138,6 +138,19 @@ export const chapterLaws: readonly Law[] = [
     },
   },
   {
+    name: "P11: a cancel that is to compensate is told again as that, from chapter to chapter",
+    holds: async (world) => {
+      const run = await world.waiting("run-1");
+      const { seq: seen } = await world.row(run);
+      await world.do({ ...cancel(run.run), compensate: true });
+      for (let chapter = 0; chapter < 2; chapter++) {
+        await continueRun(world, run, { seen, carried: [{ created: hookCreated(1), unread: [] }] });
+        world.like((await world.journal(run)).at(-1), { kind: "cancel_requested", compensate: true });
+      }
+      world.equal(await world.store.nextDue(), null);
+    },
+  },
+  {
     name: "P11: what the old chapter awaited is not told to the next one; what that awaits is",
     holds: async (world) => {
       const [run, child] = [await world.begin("run-1"), await world.begin("child")];

@@ -82,7 +82,7 @@ export class CommandSource {
         return { op: "fire", run, position: this.#used(run), early: random(3) === 0 };
       }
       case 10:
-        return random(3) === 0 ? cancel(this.#run()) : this.#append();
+        return random(3) === 0 ? { ...cancel(this.#run()), ...this.#pick({}, { compensate: true as const }) } : this.#append();
       case 11:
         return { op: "claim", run: this.#run(), worker: this.#pick(...workers) };
       case 12:

@@ -121,6 +121,32 @@ export const timeLaws: readonly Law[] = [
     },
   },
   {
+    name: "cancel, to compensate: as asked for in the journal, with no grace to end it; asked again so it changes nothing, and otherwise it is due",
+    holds: async (world) => {
+      const { run } = await world.begin("run-1");
+      await world.append(run, hookCreated(1, { timeout: { afterMs: 500 } }));
+      const compensating = { ...cancel(run), compensate: true } as const;
+      const event = { kind: "cancel_requested", compensate: true, seq: 3, at: world.clock.now() };
+      world.equal(await world.do(compensating), { type: "requested", worker: "A", event });
+      world.equal((await world.journal(run)).at(-1), event);
+      world.like(await world.deliver(minted("run-1")), { type: "closed", by: "cancelled" });
+      world.equal(await world.store.nextDue(), null);
+      world.clock.advance(100_000);
+      world.equal(await world.do(compensating), { type: "again", row: await world.row(run) });
+      world.equal(await world.store.nextDue(), null);
+      const now = world.clock.now();
+      world.like(await world.do(cancel(run)), { type: "again" });
+      world.equal(await world.store.due(now, 10), [{ run, position: 0, dueAt: now }]);
+      world.equal((await world.kinds(run)).length, 3);
+      await world.append(run, runEnded({ type: "cancelled" }));
+      world.equal(await world.store.nextDue(), null);
+      const { run: plain } = await world.begin("run-2");
+      await world.do(cancel(plain));
+      world.like(await world.do({ ...compensating, run: plain }), { type: "again" });
+      world.equal(await world.store.nextDue(), now + 60_000);
+    },
+  },
+  {
     name: "cancel: asked for once; hooks close, deadlines go, timers stay, and the grace is noted at position 0",
     holds: async (world) => {
       const now = world.clock.now();
