@@ -11,13 +11,16 @@ export type {
   PurgeOptions,
   ResumedHook,
   ResumeOptions,
+  SignalWithStartOptions,
   StartArguments,
+  StartedWithSignal,
   StartOptions,
 } from "../engine/engine-api.ts";
 export type { HookInfo, RefusedDelivery, RunInfo } from "../engine/info.ts";
 export type { Purged } from "../engine/retention.ts";
 export {
   type Blocked,
+  type CancelOptions,
   type WorkflowReadableStreamOptions,
   RunHandle as Run,
   type RunStatus,
