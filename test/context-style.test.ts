@@ -155,3 +155,34 @@ test("a run stays on the version it began with", async () => {
   await world.settled();
   expect(await Promise.all(["old", "new"].map((id) => world.engine.getRun(id).returnValue))).toEqual(["on on 1", "on on 2"]);
 });
+
+test("a run that is cancelled undoes what it did where it is asked to, and not else", async () => {
+  const undone: string[] = [];
+  const trip = defineWorkflow({ name: "trip" }, async (ctx) => {
+    await ctx.step("book", () => ctx.runId, { compensate: (id) => void undone.push(id) });
+    await ctx.waitForSignal("never");
+  });
+  const world = await createContextWorld({ workflows: [trip] });
+  await world.engine.start(trip, undefined as never, "plain");
+  await world.settled();
+  await world.engine.cancel("plain");
+  await world.settled();
+  expect(undone).toEqual([]);
+  await world.engine.start(trip, undefined as never, "undone");
+  await world.settled();
+  await world.engine.cancel("undone", { compensate: true });
+  await world.settled();
+  expect(undone).toEqual(["undone"]);
+  expect(await world.engine.getRun("undone").status).toBe("cancelled");
+});
+
+test("a signal starts the run that is to have it, once", async () => {
+  const order = defineWorkflow({ name: "order" }, async (ctx, first: string) => [first, await ctx.waitForSignal<string>(`order:${ctx.runId}`)]);
+  const world = await createContextWorld({ workflows: [order] });
+  const signal = { token: "order:o-1", payload: "paid", key: "evt-1" };
+  const { receipt } = await world.engine.signalWithStart(order, "a", "o-1", signal);
+  expect(receipt).toMatchObject({ disposition: "buffered" });
+  expect((await world.engine.signalWithStart(order, "b", "o-1", signal)).receipt.disposition).toBe("duplicate");
+  await world.settled();
+  expect(await world.engine.getRun("o-1").returnValue).toEqual(["a", "paid"]);
+});

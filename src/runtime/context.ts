@@ -22,6 +22,12 @@ export {
   type StepDetails,
   type StepRef,
 } from "../styles/context/step-ref.ts";
-export { type PlainEngine, WorkflowEngine, type WorkflowEngineOptions, type WorkflowStartOptions } from "../styles/context/engine.ts";
+export {
+  type PlainEngine,
+  WorkflowEngine,
+  type WorkflowEngineOptions,
+  type WorkflowSignal,
+  type WorkflowStartOptions,
+} from "../styles/context/engine.ts";
 export { SignalTimeoutError } from "../core/errors.ts";
 export { FatalError } from "../core/own-error.ts";

@@ -155,7 +155,7 @@ export async function runWithContext<I, O>(around: Surroundings, body: (ctx: Wor
   try {
     return await body(ctx, input);
   } catch (error) {
-    if (!run.isCancelled) await ctx.saga.unwind();
+    if (!run.isCancelled || run.isCompensating) await ctx.saga.unwind();
     throw error;
   }
 }

@@ -3,9 +3,9 @@
 import { checkOptions, type OptionNames } from "../../core/argument.ts";
 import { pinnedCode, type WorkflowDefinition } from "../../core/definition.ts";
 import type { Receipt } from "../../core/receipt.ts";
-import type { EngineApi, ListRunsOptions, ResumeOptions, StartOptions } from "../../engine/engine-api.ts";
+import type { EngineApi, ListRunsOptions, ResumeOptions, StartedWithSignal, StartOptions } from "../../engine/engine-api.ts";
 import type { RunInfo } from "../../engine/info.ts";
-import type { RunHandle } from "../../engine/run-handle.ts";
+import type { CancelOptions, RunHandle } from "../../engine/run-handle.ts";
 import { codeHash } from "../../engine/registry.ts";
 import { functionOf } from "../../engine/workflow.ts";
 import type { EngineCore } from "../../engine/engine.ts";
@@ -44,6 +44,17 @@ export interface WorkflowEngineOptions {
   readonly steps?: readonly object[];
 }
 
+/** What is delivered to a run that may have to be started first. */
+export interface WorkflowSignal {
+  /** The token that the run waits at, by `ctx.waitForSignal(token)`. */
+  readonly token: string;
+  /** What is delivered. */
+  readonly payload?: unknown;
+  /** Delivers once: a repeat with the same key changes nothing. */
+  readonly key?: string;
+}
+
+const signalNames: OptionNames<WorkflowSignal> = { token: true, payload: true, key: true };
 const startOptions: OptionNames<WorkflowStartOptions> = { attributes: true, version: true };
 const engineOptions: OptionNames<WorkflowEngineOptions> = { workflows: true, steps: true };
 
@@ -100,6 +111,35 @@ export class WorkflowEngine {
   /** Delivers a value to a token; resolves when it is committed. The receipt says what became of it: it rejects for none of that. */
   signal(token: string, payload: unknown, options?: ResumeOptions): Promise<Receipt> {
     return this.engine.signal(token, payload, options);
+  }
+
+  /**
+   * Delivers a value to the token of a run, and starts the run with it where there is none of that id: run, token and payload are committed
+   * together. An open run's input is left as it is. The receipt says what became of the payload; it rejects `run_conflict` where the id is
+   * another workflow's run, and `HookConflictError` where the token is another run's.
+   */
+  async signalWithStart<W extends WorkflowRef>(
+    ref: W | string,
+    input: WorkflowInput<W>,
+    runId: string,
+    signal: WorkflowSignal,
+    options: WorkflowStartOptions = {},
+  ): Promise<StartedWithSignal<WorkflowOutput<W>>> {
+    checkOptions("engine.signalWithStart()", options, startOptions);
+    checkOptions("engine.signalWithStart(…, signal)", signal, signalNames);
+    const { version, attributes } = options;
+    const workflow = functionOf<[unknown], WorkflowOutput<W>>(this.#definition("engine.signalWithStart()", ref, version));
+    const { token, payload, key } = signal;
+    const sending = { token, payload, ...(key === undefined ? {} : { key }) };
+    return this.engine.signalWithStart(workflow, [input], { id: runId, ...sending, ...(attributes && { attributes }) });
+  }
+
+  /**
+   * Asks a run to end: its pending waits reject with `RunCancelledError`. With `compensate` it undoes what it has done first, by its
+   * compensations. A second call without `compensate` ends it at once. Rejects `RunNotFoundError`.
+   */
+  cancel(runId: string, options?: CancelOptions): Promise<void> {
+    return this.getRun(runId).cancel(options);
   }
 
   /** Delivers the argument of an update to `ctx.onUpdate(name)`; where its validator refuses it, the receipt is `invalid` and says why. */
