@@ -84,6 +84,7 @@ export const layerCanaries: readonly Canary[] = [
   bad(layerRule, "src/adapters/express.ts", 'import { handler } from "../http/handler.ts";'),
   bad(layerRule, "src/adapters/express.ts", 'import { Router } from "express";'),
   bad(layerRule, "src/adapters/nest/module.ts", 'import { step } from "../../styles/plain/step.ts";'),
+  bad(layerRule, "src/adapters/nest/module.ts", 'import { WorkflowEngine } from "../../styles/context/engine.ts";'),
   good(
     layerRule,
     "src/adapters/express.ts",
@@ -93,7 +94,7 @@ export const layerCanaries: readonly Canary[] = [
   good(
     layerRule,
     "src/adapters/nest/module.ts",
-    'import { Module } from "@nestjs/common"; import { Context } from "../../styles/context/context.ts";',
+    'import { Module } from "@nestjs/common"; import { WorkflowEngine } from "../../context.ts"; import { listen } from "../listen.ts";',
   ),
 
   bad(layerRule, "src/adapters/framework/next.ts", 'import { createEngine } from "../../wiring.ts";'),
@@ -163,6 +164,8 @@ export const layerCanaries: readonly Canary[] = [
   bad(wiringRule, "src/wiring.ts", 'import "./index.ts";'),
   bad(wiringRule, "src/api.ts", 'import { defaults } from "./wiring.ts";'),
   good(wiringRule, "src/runtime/api.ts", 'import { defaults } from "../wiring.ts";'),
+  bad(wiringRule, "src/adapters/express.ts", 'import { createEngine } from "../index.ts";'),
+  good(wiringRule, "src/adapters/nest/app.ts", 'import { createEngine } from "../../index.ts";'),
   good(wiringRule, "src/cli/main.ts", 'import { createEngine } from "../index.ts";'),
 
   many(cycleRule, "two files", { "src/core/a.ts": '\nimport { b } from "./b.ts";', "src/core/b.ts": '// b\nexport { a } from "./a.ts";' }, [

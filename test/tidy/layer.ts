@@ -76,9 +76,10 @@ export const layers: readonly Layer[] = [
   { files: "src/styles/context/", imports: ["src/core/", "src/engine/", "src/styles/plain/"], packages: [], node: { not: servers } },
   { files: "src/styles/*/", imports: ["src/core/", "src/engine/"], packages: [], node: { not: servers } },
 
+  // Its injection token is the class that users import, which is the first copy's (RT1): it takes style and engine from the entries.
   {
     files: "src/adapters/nest/",
-    imports: ["src/styles/context/"],
+    imports: ["src/context.ts", "src/index.ts", "src/adapters/*.ts", "src/core/argument.ts"],
     types: ["src/core/", "src/engine/", "src/http/"],
     packages: ["@nestjs/common", "@nestjs/core"],
     node: "none",

@@ -78,15 +78,22 @@ function allowsBuiltin(layer: Layer, builtin: string): boolean {
   return !layer.node.not.some((each) => builtin === each || builtin.startsWith(`${each}/`));
 }
 
+const usersOfEntries = ["src/cli/", "src/adapters/nest/", "src/nest.ts"];
+
 export const wiringRule: Rule = {
-  name: "nothing but what entries hand on imports the wiring, and nothing but the CLI an entry",
+  name: "nothing but what entries hand on imports the wiring, and nothing but the CLI and Nest's adapter an entry",
   check: (project) =>
     project.sources("src/").flatMap((source) =>
       source.imports.flatMap(({ specifier, line }) => {
         if (specifier?.startsWith(".") !== true) return [];
         const target = posix.join(posix.dirname(source.path), specifier);
         const isRoot = match("src/*.ts", target) !== null;
-        if (!isRoot || source.path.startsWith("src/cli/") || (target === wiring && match("src/runtime/", source.path) !== null)) return [];
+        if (
+          !isRoot ||
+          usersOfEntries.some((each) => match(each, source.path)) ||
+          (target === wiring && match("src/runtime/", source.path) !== null)
+        )
+          return [];
         return [{ file: source.path, line, message: `must not import ${target}: it stands above all layers` }];
       }),
     ),
