@@ -49,7 +49,13 @@ interface TestProject {
 
 /** The suite under one mode. The rules about the code itself, the documents and how files are loaded do not depend on it, and run once. */
 function projectOf(name: string): TestProject {
-  const once = ["test/tidy.test.ts", "test/doc-samples.test.ts", "test/register-*.test.ts", "test/*-apps-outlive-a-kill.test.ts"];
+  const once = [
+    "test/tidy.test.ts",
+    "test/doc-samples.test.ts",
+    "test/register-*.test.ts",
+    "test/nest-*.test.ts",
+    "test/*-apps-outlive-a-kill.test.ts",
+  ];
   const exclude = name === modes[0] ? [] : once;
   return { extends: true, test: { name, env: { RINGBACK_LONG: "1", RINGBACK_TEST_MODE: name }, exclude, ...patience } };
 }

@@ -9,7 +9,7 @@ import { type AbstractHttpAdapter, NestFactory } from "@nestjs/core";
 import { ExpressAdapter } from "@nestjs/platform-express";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
 import { onTestFinished } from "vitest";
-import type { DurableModuleOptions } from "../../src/nest.ts";
+import { defineWorkflow, type DurableModuleOptions, type FunctionWorkflow, type WorkflowEngine } from "../../src/nest.ts";
 import { testKeys } from "../harness.ts";
 
 export const platforms: readonly (readonly [name: string, adapter: () => AbstractHttpAdapter])[] = [
@@ -65,4 +65,25 @@ export async function listening(app: INestApplication): Promise<Running> {
 /** The path of a URL that the module's `webhookUrl` made. */
 export function pathOf(url: string | undefined): string {
   return new URL(url!).pathname;
+}
+
+const urls = new Map<string, string>();
+
+/** Hands its URL out, and returns what is sent there. */
+export const waits: FunctionWorkflow<undefined, unknown> = defineWorkflow({ name: "waits" }, async (ctx) => {
+  const hook = ctx.webhook();
+  await ctx.step("hand out", () => void urls.set(ctx.runId, hook.url!));
+  return hook.wait();
+});
+
+export interface Minted {
+  readonly token: string;
+  readonly run: { readonly runId: string; readonly returnValue: Promise<unknown> };
+}
+
+/** A webhook that waits. */
+export async function minted(engine: WorkflowEngine): Promise<Minted> {
+  const run = await engine.start(waits, undefined);
+  while (!urls.has(run.runId)) await new Promise((resolve) => setImmediate(resolve));
+  return { token: pathOf(urls.get(run.runId)).split("/").at(-1)!, run };
 }

@@ -108,6 +108,6 @@ export function sourceOf(ref: WorkflowRef): string {
 /** Which workflow has no code here. */
 export function notRegistered(name: string, version: string | undefined): RingbackError<"workflow_not_registered"> {
   const which = version === undefined ? "" : `, version "${version}",`;
-  const message = `Workflow "${name}"${which} is not registered with this engine. Give its class, or what defineWorkflow() returned, to engine.register().`;
+  const message = `Workflow "${name}"${which} is not registered with this engine. Give its class, or what defineWorkflow() returned, to engine.register(); in a Nest app, make its class a provider.`;
   return new RingbackError("workflow_not_registered", message, { details: { workflow: name } });
 }
