@@ -1,5 +1,6 @@
 // What the proofs of examples stand on: an engine on a SQLite file under a manual clock, third parties that answer, what was printed.
 
+import { WorkflowEngine, type WorkflowEngineOptions } from "../../src/context.ts";
 import { createEngine, type Engine, type EngineOptions, type Workflow } from "../../src/index.ts";
 import { createManualClock, type ManualClock, settled } from "../../src/testing.ts";
 
@@ -47,17 +48,39 @@ export interface World {
   advance(ms: number): Promise<void>;
 }
 
-export async function world(workflows: readonly Workflow<any[], any>[], options: Partial<EngineOptions> = {}): Promise<World> {
+/** A world of the context style. */
+export interface ContextWorld extends Omit<World, "engine"> {
+  readonly engine: WorkflowEngine;
+  /** Calls a webhook as a third party would: a body that is no text goes as JSON. Then settles. */
+  post(url: string | undefined, body: unknown, headers?: Record<string, string>): Promise<Response>;
+}
+
+export function world(workflows: readonly Workflow<any[], any>[], options?: Partial<EngineOptions>): Promise<World>;
+export function world(code: WorkflowEngineOptions, options?: Partial<EngineOptions>): Promise<ContextWorld>;
+export async function world(
+  code: readonly Workflow<any[], any>[] | WorkflowEngineOptions,
+  options: Partial<EngineOptions> = {},
+): Promise<World | ContextWorld> {
   const clock = createManualClock();
-  const engine = createEngine({ store: "sqlite:proof.db", baseUrl: "https://app.example", clock, workflows, ...options });
+  const isPlain = Array.isArray(code);
+  const own = isPlain ? { workflows: code } : { webhookUrl: (token: string) => `https://app.example/hooks/${token}` };
+  const plain = createEngine({ store: "sqlite:proof.db", baseUrl: "https://app.example", clock, ...own, ...options });
+  const engine = isPlain ? plain : new WorkflowEngine(plain, code as WorkflowEngineOptions);
   await engine.open();
   return {
-    engine,
+    engine: engine as never,
     clock,
-    settled: () => settled(engine),
+    settled: () => settled(plain),
     async advance(ms) {
       clock.advance(ms);
-      await settled(engine);
+      await settled(plain);
+    },
+    async post(url = "no URL", body, headers = { "content-type": "application/json" }) {
+      const text = typeof body === "string" ? body : JSON.stringify(body);
+      const token = decodeURIComponent(url.slice(url.lastIndexOf("/") + 1));
+      const response = await plain.resumeWebhook(token, new Request(url, { method: "POST", headers, body: text }));
+      await settled(plain);
+      return response;
     },
   };
 }

@@ -18,6 +18,7 @@ const options = {
   exactOptionalPropertyTypes: true,
   noUncheckedIndexedAccess: true,
   verbatimModuleSyntax: true,
+  experimentalDecorators: true,
   rewriteRelativeImportExtensions: true,
   skipLibCheck: true,
   allowJs: true,
