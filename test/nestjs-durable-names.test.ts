@@ -96,7 +96,7 @@ const here: { readonly [heading: string]: readonly string[] | null } = {
   "`@dudousxd/nestjs-durable`": [...exported(context), ...exported(nest)],
   "`WorkflowCtx`": members(context, "WorkflowCtx"),
   "`WorkflowEngine`": members(context, "WorkflowEngine"),
-  "`DurableModule`": null,
+  "`DurableModule`": nest === "" ? null : [...members(nest, "DurableModuleOptions"), ...members(plain, "EngineOptions")],
   "`@Workflow`": members(context, "WorkflowDetails"),
   "`@Step` and steps' options": [
     ...["StepDetails", "CtxStepOptions", "RefStepOptions"].flatMap((name) => members(context, name)),

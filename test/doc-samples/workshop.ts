@@ -19,6 +19,7 @@ const options = {
   noUncheckedIndexedAccess: true,
   verbatimModuleSyntax: true,
   experimentalDecorators: true,
+  emitDecoratorMetadata: true,
   rewriteRelativeImportExtensions: true,
   skipLibCheck: true,
   allowJs: true,
