@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { defineWorkflow, FatalError, SignalTimeoutError, Step, Workflow, type WorkflowCtx } from "../src/runtime/context.ts";
+import { defineWorkflow, FatalError, SignalTimeoutError, Step, Workflow, type WorkflowCtx } from "../src/context.ts";
 import { createContextWorld } from "./context/world.ts";
 
 interface Paid {

@@ -1,7 +1,7 @@
 // Engines of the context style, in every mode of the functional suite.
 
 import type { Engine, EngineOptions } from "../../src/wiring.ts";
-import { WorkflowEngine, type WorkflowEngineOptions } from "../../src/runtime/context.ts";
+import { WorkflowEngine, type WorkflowEngineOptions } from "../../src/context.ts";
 import { createWorld, type Mode, type World } from "../harness.ts";
 
 export interface ContextWorld extends Omit<World, "engine" | "start" | "restart"> {
