@@ -13,8 +13,10 @@ export class HookPart {
   readonly url: string | null;
   readonly schema: StandardSchema | null;
   readonly mailbox: Mailbox<unknown>;
-  /** Somebody may have the address already: an earlier hook of the name, or an earlier chapter, has shown it. */
+  /** Somebody may have the address already: code has asked for it, or an earlier hook of the name, or an earlier chapter, has shown it. */
   isKnown = false;
+  /** `inlineSteps` of the run when the hook was opened. */
+  readonly #openedAt: number;
   /** Undefined until the claim of a custom token is known to code; null when it is ours; else the run that holds it. */
   holder: string | null | undefined = undefined;
   #conflictWaiters: ((holder: string | null) => void)[] | null = null;
@@ -26,6 +28,12 @@ export class HookPart {
     this.url = url;
     this.schema = schema;
     this.mailbox = new Mailbox(run);
+    this.#openedAt = run.inlineSteps;
+  }
+
+  /** A minted address that nobody can have. A step that was written in place may have shown it, which no replay sees: its body is not run again. */
+  get isHidden(): boolean {
+    return !this.isKnown && this.created.address.type === "minted" && this.run.inlineSteps === this.#openedAt;
   }
 
   /** How messages call the hook: its own token, or where it stands. Never a minted token. */
@@ -70,6 +78,15 @@ export class HookPart {
       if (this.#conflictWaiters) this.#conflictWaiters.push(waiter);
       else this.#conflictWaiters = [waiter];
     });
+  }
+
+  /** The code rests, and waits for this: says so where nobody can answer. */
+  warnIfHidden(): void {
+    if (!this.isHidden || !this.mailbox.isAwaited) return;
+    this.isKnown = true;
+    this.run.warn(
+      `Hook ${this.label} is awaited before its run has given its token or URL to anybody: only who looks it up can resume it (listHooks, "npx ringback hooks --tokens"). Hand it out in a step before that; if an async function returned the hook, return hook.handle instead.`,
+    );
   }
 
   /** Is code waiting to be told about the claim? */

@@ -95,6 +95,10 @@ export class Run implements Reading {
   attributeNames: readonly string[] | null = null;
   /** What `patched` has answered. */
   patches: Map<string, boolean> | null = null;
+  /** Hooks that were read when nobody could have their address. */
+  hidden: Set<HookPart> | null = null;
+  /** How many steps have been asked for that were written in place. */
+  inlineSteps = 0;
   /** The base URL, once code has asked for it. */
   url: string | null = null;
   /** Signals that steps were given, and where each went. */
@@ -228,6 +232,7 @@ export class Run implements Reading {
       this.misuse(new RingbackError("body_not_in_hand", message, { details: { path: what } }));
     }
     if (!this.isOver) this.heritage?.close(this);
+    if (this.hidden && !this.#hasSteps()) this.#tellHidden(this.hidden);
     const diff = this.recording.finish(this.turn);
     if (diff) this.#diverge(diff);
     else if (this.isOver && this.turn < this.recording.lastTurn) {
@@ -370,6 +375,17 @@ export class Run implements Reading {
   unread(): number[] {
     const left = this.heritage?.unread ?? [];
     return [...left, ...[...(this.replaced ?? []), ...this.hooks.values()].flatMap((hook) => hook.mailbox.unread)];
+  }
+
+  /** Is there a step pending, after which code may hand an address out? */
+  #hasSteps(): boolean {
+    for (const pending of this.pending.values()) if (pending.step !== null) return true;
+    return false;
+  }
+
+  #tellHidden(hidden: ReadonlySet<HookPart>): void {
+    this.hidden = null;
+    if (!this.isOver) for (const hook of hidden) hook.warnIfHidden();
   }
 
   #open(event: Recorded): void {

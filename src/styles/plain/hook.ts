@@ -96,7 +96,6 @@ export let partOf: (hook: unknown) => HookPart | null;
 export class Hook<T = any> extends HookBase<T> implements Disposable {
   readonly #part: HookPart;
   readonly #metadata: unknown;
-  #isShown = false;
 
   static {
     partOf = (hook) => (typeof hook === "object" && hook !== null && #part in hook ? hook.#part : null);
@@ -110,7 +109,7 @@ export class Hook<T = any> extends HookBase<T> implements Disposable {
 
   /** The hook's address: who has it can deliver. A minted one is a secret. */
   get token(): string {
-    this.#isShown = true;
+    this.#part.isKnown = true;
     return this.#part.token;
   }
 
@@ -121,8 +120,8 @@ export class Hook<T = any> extends HookBase<T> implements Disposable {
 
   /** The hook without its `then`, to return from an async function: returning the hook itself would wait for a payload. */
   get handle(): HookHandle {
-    this.#isShown = true;
     const part = this.#part;
+    part.isKnown = true;
     const dispose = (): void => this.dispose();
     return {
       token: part.token,
@@ -158,12 +157,7 @@ export class Hook<T = any> extends HookBase<T> implements Disposable {
     const run = this.#own("reading a hook");
     if (run.fault) return new Mailbox(run); // M5: nothing will ever be in it
     run.spend();
-    if (!this.#isShown && !this.#part.isKnown && this.#part.created.address.type === "minted") {
-      this.#isShown = true;
-      run.warn(
-        `Hook ${this.#part.label} is awaited before its run has given its token or URL to anybody: only who looks it up can resume it (listHooks, "npx ringback hooks --tokens"). Hand it out in a step before that; if an async function returned the hook, return hook.handle instead.`,
-      );
-    }
+    if (this.#part.isHidden) (run.hidden ??= new Set()).add(this.#part);
     return this.#part.mailbox as Mailbox<T>;
   }
 

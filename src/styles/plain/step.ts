@@ -36,7 +36,10 @@ function make<A extends unknown[], R>(name: string, body: (...args: A) => Promis
 
 /** Runs `body` as a step, inline: what it needs it takes from around it, and its result is recorded under `name`. */
 function run<R>(name: string, body: () => Promise<R> | R, options: StepOptions = {}): Promise<R> {
-  return make<[], R>(name, body, options)();
+  const result = make<[], R>(name, body, options)();
+  const run = callingStep() ? null : callingRun();
+  if (run) run.inlineSteps++;
+  return result;
 }
 
 /** `step(name, fn, options?)` names a function as a step; `step.run(name, fn, options?)` runs one inline. What finished, stands (G3). */
