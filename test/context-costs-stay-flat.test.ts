@@ -1,0 +1,168 @@
+// What a run of the context style costs, and tells, does not grow with what has happened to it or with how many others wait.
+
+import { expect, onTestFinished, test } from "vitest";
+import { z } from "zod";
+import { defineWorkflow } from "../src/runtime/context.ts";
+import type { Store } from "../src/store/port.ts";
+import type { Engine } from "../src/wiring.ts";
+import type { EngineEventName } from "../src/engine/observer.ts";
+import { createContextWorld } from "./context/world.ts";
+
+const isLong = process.env["RINGBACK_LONG"] === "1";
+const many = isLong ? 400 : 100;
+const nothing = undefined as never;
+const readings = [
+  "run",
+  "journal",
+  "chapter",
+  "hook",
+  "hooks",
+  "delivery",
+  "runnable",
+  "orphans",
+  "blocked",
+  "due",
+  "timers",
+  "runs",
+  "held",
+];
+
+/** Counts the rows that the store gives from now on. */
+function rowsRead(store: Store): { count: number } {
+  const read = { count: 0 };
+  const sizeOf = (value: unknown): number => {
+    if (Array.isArray(value)) return value.length;
+    if (value === null || typeof value !== "object") return 0;
+    const { events, inherited } = value as { readonly events?: unknown[]; readonly inherited?: unknown[] };
+    return events ? events.length + (inherited?.length ?? 0) : 1;
+  };
+  for (const name of readings) {
+    const method = (store as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>)[name];
+    if (method === undefined) throw new Error(`A store has no ${name}().`);
+    Object.assign(store, {
+      [name]: async (...args: unknown[]) => {
+        const value = await method.apply(store, args);
+        read.count += sizeOf(value);
+        return value;
+      },
+    });
+  }
+  return read;
+}
+
+test(`a run that lives for ever is harmed by nothing it is sent, and costs as much to take up after ${many} messages as after 20`, async () => {
+  const cart = defineWorkflow({ name: "cart" }, async (ctx, state: { total: number }): Promise<number> => {
+    let { total } = state;
+    for (let n = 0; n < 10; n++) {
+      const { add } = await ctx.onUpdate("command", { schema: z.object({ add: z.number() }) });
+      if (add === 0) return total;
+      total += add;
+    }
+    return ctx.continueAsNew({ total });
+  });
+  const costs: number[] = [];
+  for (const count of [20, many]) {
+    const world = await createContextWorld({ workflows: [cart] });
+    const id = `cart-${count}`;
+    await world.engine.start(cart, { total: 0 }, id);
+    await world.settled();
+    for (let n = 0; n < count; n++) {
+      expect(await world.engine.update(id, "command", { add: 1 })).toMatchObject({ disposition: "accepted" });
+      await world.settled();
+      if (n % 10 > 0) continue;
+      expect(await world.engine.update(id, "no such", { add: 1 })).toMatchObject({ disposition: "unknown" });
+      expect(await world.engine.update(id, "command", { sub: 1 })).toMatchObject({ disposition: "invalid" });
+      await expect(world.engine.update(id, "command", { add: () => 1 })).rejects.toMatchObject({ name: expect.any(String) });
+    }
+    await world.restart();
+    const read = rowsRead(world.store);
+    await world.engine.update(id, "command", { add: 0 });
+    await world.settled();
+    costs.push(read.count);
+    expect(await world.engine.getRun(id).returnValue).toBe(count);
+  }
+  expect(costs[1]).toBeLessThanOrEqual((costs[0] as number) + 5);
+});
+
+test("200 waits in a row read a few rows each, not all that came before", async () => {
+  const waits = defineWorkflow({ name: "waits" }, async (ctx, count: number) => {
+    let sum = 0;
+    for (let n = 0; n < count; n++) sum += await ctx.waitForSignal<number>(`n:${n}`);
+    return sum;
+  });
+  const counts = isLong ? [200, 400] : [50, 200];
+  const perWait: number[] = [];
+  for (const count of counts) {
+    const world = await createContextWorld({ workflows: [waits] }, { mode: "hot" });
+    const run = await world.engine.start(waits, count);
+    await world.settled();
+    const read = rowsRead(world.store);
+    for (let n = 0; n < count; n++) {
+      await world.engine.signal(`n:${n}`, 1);
+      await world.settled();
+    }
+    expect(await run.returnValue).toBe(count);
+    perWait.push(read.count / count);
+  }
+  expect(Math.max(...perWait)).toBeLessThan(5);
+  expect(Math.abs((perWait[1] as number) - (perWait[0] as number))).toBeLessThan(1);
+});
+
+test("runs that wait cost a worker's rounds nothing: an hour beside a hundred of them reads as much as beside ten", async () => {
+  const parked = defineWorkflow({ name: "parked" }, async (ctx, n: number) => ctx.waitForSignal(`p:${n}`, { timeout: "30d" }));
+  const costs: number[] = [];
+  for (const count of [10, 100]) {
+    const world = await createContextWorld({ workflows: [parked] });
+    await Promise.all(Array.from({ length: count }, (_, n) => world.engine.start(parked, n)));
+    await world.settled();
+    const read = rowsRead(world.store);
+    for (let minute = 0; minute < 60; minute++) await world.advance(60_000);
+    costs.push(read.count);
+  }
+  expect(costs[1]).toBe(costs[0]);
+});
+
+test("all that is told of a run names it, before its callback and after, in whatever process: who looks on can put it together", async () => {
+  const names: readonly EngineEventName[] = [
+    "run_started",
+    "hook_created",
+    "delivery",
+    "step_completed",
+    "step_retrying",
+    "run_warning",
+    "run_completed",
+  ];
+  const told: { readonly name: string; readonly runId: string | null }[] = [];
+  let fails = 1;
+  const traced = defineWorkflow({ name: "traced" }, async (ctx) => {
+    await ctx.step("before", () => "done");
+    await ctx.waitForSignal("call");
+    return ctx.step("after", () => {
+      if (fails-- > 0) throw new Error("once");
+      return "done";
+    });
+  });
+  const world = await createContextWorld({ workflows: [traced] }, { mode: "hot" });
+  const listen = (engine: Engine): void => {
+    for (const name of names) onTestFinished(engine.on(name, (fact) => void told.push({ name, runId: (fact as { runId: string }).runId })));
+  };
+  listen(world.engine.engine as Engine);
+  await world.engine.start(traced, nothing, "t-1");
+  await world.settled();
+  await world.restart();
+  listen(world.engine.engine as Engine);
+  await world.engine.signal("call", null);
+  await world.settled();
+  await world.advance(5_000);
+  expect(await world.engine.getRun("t-1").returnValue).toBe("done");
+  expect(told.map(({ name }) => name)).toEqual([
+    "run_started",
+    "step_completed",
+    "hook_created",
+    "delivery",
+    "step_retrying",
+    "step_completed",
+    "run_completed",
+  ]);
+  expect(new Set(told.map(({ runId }) => runId))).toEqual(new Set(["t-1"]));
+});
