@@ -6,7 +6,7 @@ import type { Receipt } from "../../core/receipt.ts";
 import type { EngineApi, ListRunsOptions, ResumeOptions, StartedWithSignal, StartOptions } from "../../engine/engine-api.ts";
 import type { RunInfo } from "../../engine/info.ts";
 import type { CancelOptions, RunHandle } from "../../engine/run-handle.ts";
-import { codeHash } from "../../engine/registry.ts";
+import { checkName, codeHash } from "../../engine/registry.ts";
 import { functionOf } from "../../engine/workflow.ts";
 import type { EngineCore } from "../../engine/engine.ts";
 import {
@@ -143,8 +143,8 @@ export class WorkflowEngine {
   }
 
   /** Delivers the argument of an update to `ctx.onUpdate(name)`; where its validator refuses it, the receipt is `invalid` and says why. */
-  update(runId: string, name: string, argument: unknown, options?: ResumeOptions): Promise<Receipt> {
-    return this.signal(updateToken(runId, name), argument, options);
+  async update(runId: string, name: string, argument: unknown, options?: ResumeOptions): Promise<Receipt> {
+    return this.signal(updateToken(runId, checkName("hook", name)), argument, options);
   }
 
   /** What the run's code published last under a key; undefined where it published nothing. Rejects `RunNotFoundError`. */

@@ -26,9 +26,9 @@ export interface UpdateOptions<T = unknown> extends WaitOptions {
 
 const updateOptions: OptionNames<UpdateOptions> = { ...waitOptions, schema: true, validate: true };
 
-/** Where `engine.update(runId, name, argument)` delivers. */
+/** Where `engine.update(runId, name, argument)` delivers. What is behind the last colon is the name, so that no two pairs are one token. */
 export function updateToken(runId: string, name: string): string {
-  return tokenFor(`update:${runId}:${name}`);
+  return tokenFor(`update:${runId}:${name.replaceAll("%", "%25").replaceAll(":", "%3A")}`);
 }
 
 /** Where `engine.continue(runId)` delivers. */
