@@ -132,7 +132,10 @@ export interface WorkflowCtx {
   setAttributes(attributes: { readonly [name: string]: string | undefined }): Promise<void>;
   /** Whether this run takes the code behind the patch `id`: see `patched` of the plain style. */
   patched(id: string): boolean;
-  /** Starts the workflow's code again with another input, as the same run. Signals that nobody has read, and named webhooks, go along. */
+  /**
+   * Starts the workflow's code again with another input, as the same run. Signals that nobody has read, and named webhooks, go along;
+   * compensations do not: what an earlier chapter did is not undone.
+   */
   continueAsNew(input?: unknown): Promise<never>;
 }
 
