@@ -73,6 +73,17 @@ await defaultEngine().close();
   });
 });
 
+test("every entry loads where nothing but the package is installed, imported and required", async () => {
+  const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { exports: Record<string, unknown> };
+  const entries = Object.keys(exports).filter((entry) => entry !== "./package.json");
+  const names = entries.map((entry) => `ringback${entry.slice(1)}`);
+  const cwd = project.newFolder({
+    "imports.mjs": `for (const name of ${JSON.stringify(names)}) await import(name); console.log("all"); process.exit();`,
+    "requires.cjs": `for (const name of ${JSON.stringify(names)}) require(name); console.log("all"); process.exit();`,
+  });
+  for (const file of ["imports.mjs", "requires.cjs"]) expect(await run(cwd, file)).toMatchObject({ stdout: "all\n", code: 0 });
+});
+
 describe("RT1: a second graph of modules in one process, as test runners and dev servers make them", () => {
   test("what it exports is the first one's, and the realm stays as it is", async () => {
     const first = { ...(await import("../src/index.ts")), ...(await import("../src/api.ts")), ...(await import("../src/errors.ts")) };
