@@ -11,6 +11,7 @@ import {
   FatalError,
   type FunctionWorkflow,
   SignalTimeoutError,
+  Step,
   type WorkflowCtx,
   WorkflowEngine,
 } from "../src/runtime/context.ts";
@@ -185,38 +186,99 @@ test("code that has another operation in a place is never given that place's val
 test("a bad deploy undoes nothing: the run is set aside, no compensation runs, and it goes on with code that fits", async () => {
   const done: string[] = [];
   const undo = (id: string): void => void done.push(`refund ${id}`);
-  const good = defineWorkflow({ name: "book" }, async (ctx) => {
-    await ctx.step("charge", () => "c-1", { compensate: undo });
+  const charge = (ctx: WorkflowCtx): Promise<string> => ctx.step("charge", () => "c-1", { compensate: undo });
+  const book = (run: (ctx: WorkflowCtx) => Promise<unknown>) => defineWorkflow({ name: "book" }, run);
+  const good = book(async (ctx) => {
+    await charge(ctx);
     await ctx.waitForSignal("shipped");
     return ctx.step("close", () => "closed");
   });
-  const bad = defineWorkflow({ name: "book" }, async (ctx) => {
-    await ctx.step("charge", () => "c-1", { compensate: undo });
-    await ctx.step("a new step before the wait", () => void done.push("never"));
-    await ctx.waitForSignal("shipped");
-  });
-  const failing = defineWorkflow({ name: "book" }, async (ctx) => {
-    await ctx.step("charge", () => "c-1", { compensate: undo });
+  const failing = book(async (ctx) => {
+    await charge(ctx);
     await ctx.waitForSignal("shipped");
     throw new FatalError("lost at sea", "lost");
   });
-  const world = await createContextWorld({ workflows: [good] });
-  await world.engine.start(good, nothing, "one");
-  await world.settled();
-  await world.restart({ workflows: [bad] });
-  await world.engine.signal("shipped", null);
-  await world.advance(hour);
-  const { state, blocked } = world.engine.getRun("one");
-  expect([await state, (await blocked)?.reason, done]).toEqual(["blocked", "changed_code", []]);
-  await world.restart({ workflows: [good] });
-  await world.advance(5_000);
-  expect([await world.engine.getRun("one").returnValue, done]).toEqual(["closed", []]);
-  await world.restart({ workflows: [failing] });
+  const bad: Record<string, ReturnType<typeof book>> = {
+    "step a new step before the wait": book(async (ctx) => {
+      await charge(ctx);
+      await ctx.step("a new step before the wait", () => void done.push("never"));
+    }),
+    "hook another": book(async (ctx) => {
+      await charge(ctx);
+      try {
+        await ctx.waitForSignal("another");
+      } catch {
+        await ctx.step("swallowed", () => void done.push("never"));
+        throw new FatalError("never");
+      }
+    }),
+    "step undo charge": book(async (ctx) => {
+      await charge(ctx);
+      throw new TypeError("a slip where it waited");
+    }),
+    "nothing more in this turn": book(async (ctx) => charge(ctx)),
+  };
+  for (const [found, code] of Object.entries(bad)) {
+    const world = await createContextWorld({ workflows: [good] });
+    await world.engine.start(good, nothing, "one");
+    await world.settled();
+    await world.restart({ workflows: [code] });
+    await world.engine.signal("shipped", null);
+    await world.advance(hour);
+    const blocked = await world.engine.getRun("one").blocked;
+    expect([blocked?.reason, blocked?.difference?.expected, blocked?.difference?.found, done]).toEqual([
+      "changed_code",
+      "hook shipped",
+      found,
+      [],
+    ]);
+    await world.restart({ workflows: [good] });
+    await world.advance(5_000);
+    expect([await world.engine.getRun("one").returnValue, done]).toEqual(["closed", []]);
+  }
+  const world = await createContextWorld({ workflows: [failing] });
   const failed = await world.engine.start(failing, nothing, "two");
   await world.settled();
   await world.engine.signal("shipped", null);
   await expect(failed.returnValue).rejects.toMatchObject({ cause: { code: "lost" } });
   expect(done).toEqual(["refund c-1"]);
+});
+
+test("a deploy that lacks a step or a child's workflow undoes nothing either, whatever the code catches", async () => {
+  const done: string[] = [];
+  class Mail {
+    @Step({ name: "mail" })
+    mail(to: string): string {
+      return `to ${to}`;
+    }
+  }
+  const receipt = defineWorkflow({ name: "receipt" }, async (_ctx, to: string) => `to ${to}`);
+  const book = defineWorkflow({ name: "book" }, async (ctx, kind: string) => {
+    await ctx.step("charge", () => "c-1", { compensate: (id) => void done.push(`refund ${id}`) });
+    await ctx.waitForSignal(`shipped:${kind}`);
+    try {
+      return kind === "step" ? await ctx.step("mail", "me") : await ctx.child("receipt", "me");
+    } catch {
+      await ctx.step("fall back", () => void done.push("never"));
+      throw new FatalError("never");
+    }
+  });
+  const whole = { workflows: [book, receipt], steps: [new Mail()] };
+  const world = await createContextWorld(whole);
+  for (const kind of ["step", "child"]) await world.engine.start(book, kind, kind);
+  await world.settled();
+  await world.restart({ workflows: [book] });
+  for (const kind of ["step", "child"]) await world.engine.signal(`shipped:${kind}`, null);
+  await world.advance(hour);
+  for (const kind of ["step", "child"])
+    expect([await world.engine.getRun(kind).state, await world.engine.getRun(kind).blocked]).toMatchObject([
+      "blocked",
+      { reason: "misuse" },
+    ]);
+  await world.restart(whole);
+  await world.advance(5_000);
+  for (const kind of ["step", "child"]) expect(await world.engine.getRun(kind).returnValue).toBe("to me");
+  expect(done).toEqual([]);
 });
 
 test("an engine that was held up past its lease writes nothing any more, and a delivery that finds a run at work is not lost", async () => {
@@ -348,7 +410,11 @@ test("a store that fails for a while ends no process: senders are told to come a
   });
   const { shared, open, pass } = cluster([naps]);
   const runs = await open(
-    heldUp(shared, () => (isAway ? Promise.reject(new RingbackError("store_unavailable", "The connection was refused.", { details: { store: "memory" } })) : undefined)),
+    heldUp(shared, () =>
+      isAway
+        ? Promise.reject(new RingbackError("store_unavailable", "The connection was refused.", { details: { store: "memory" } }))
+        : undefined,
+    ),
   );
   for (let n = 0; n < 5; n++) await runs.start(naps, n, `n-${n}`);
   await pass(30_000, runs);
