@@ -1,36 +1,21 @@
 // What whoever has a callback's URL, and whoever has none, can do to runs of the context style: deliver to that one webhook, each key
-// once, whenever it is. Nothing of it waits for the run's code, and nothing stays behind.
+// once, whenever it is. Nothing of it waits for the run's code.
 
 import { createHmac } from "node:crypto";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { z } from "zod";
-import { limits } from "../src/core/limits.ts";
 import { createWebhook } from "../src/index.ts";
-import { defineWorkflow, FatalError, type FunctionWorkflow, WorkflowEngine } from "../src/runtime/context.ts";
+import { defineWorkflow, FatalError, WorkflowEngine } from "../src/runtime/context.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import type { Store } from "../src/store/port.ts";
 import { createEngine, type Engine } from "../src/wiring.ts";
+import { json, request, route, waiting } from "./context/callback.ts";
 import { type ContextWorld, createContextWorld, publicUrl } from "./context/world.ts";
 import { testKeys } from "./harness.ts";
 import { served } from "./http.ts";
-import { rowsIn } from "./rows.ts";
 
 const isLong = process.env["RINGBACK_LONG"] === "1";
 const forgeries = isLong ? 10_000 : 1_000;
-const route = "/.well-known/workflow/v1/webhook/";
-const json = { "content-type": "application/json" };
 const nothing = undefined as never;
-
-/** A workflow that hands out its webhook's token and returns what comes. */
-function waiting(): { readonly waits: FunctionWorkflow<unknown, unknown>; readonly tokens: Map<string, string> } {
-  const tokens = new Map<string, string>();
-  const waits = defineWorkflow({ name: "waits" }, async (ctx) => {
-    const hook = ctx.webhook();
-    await ctx.step("hand out", () => void tokens.set(ctx.runId, hook.token));
-    return hook.wait();
-  });
-  return { waits, tokens };
-}
 
 /** A provider that calls the engine over HTTP. */
 async function provider(world: ContextWorld): Promise<(token: string, init?: RequestInit) => Promise<{ status: number; text: string }>> {
@@ -70,10 +55,6 @@ function doorBeside({ path, clock }: ContextWorld): WorkflowEngine {
   });
   onTestFinished(() => door.close());
   return new WorkflowEngine(door);
-}
-
-function request(token: string, headers: Record<string, string> = {}, body = "{}"): Request {
-  return new Request(`https://api.example${route}${token}`, { method: "POST", headers: { ...json, ...headers }, body });
 }
 
 test("a callback that comes while its URL is still being handed out, or long before the wait, is taken and there at once", async () => {
@@ -198,7 +179,7 @@ test("an update reaches the run and the name it is for, however ids and names ar
 
 test("a provider needs no credentials where operators do, and what lets providers in lets nobody operate", async () => {
   const { waits, tokens } = waiting();
-  const asked = vi.fn((_request: Request) => false);
+  const asked = vi.fn<(request: Request) => boolean>(() => false);
   const world = await createContextWorld({ workflows: [waits] }, { admin: { authorize: asked } });
   const run = await world.engine.start(waits, nothing, "o-1");
   await world.settled();
@@ -240,84 +221,6 @@ test("a sender is answered when its delivery is stored: not by the code that goe
   const late = await send(token);
   expect(late.status).toBe(410);
   expect(late.text).not.toMatch(/ledger|10\.0\.0\.7|at /);
-});
-
-test("what is unknown, late, repeated or refused stores nothing for good: no row but what is kept for people, for a time", async () => {
-  const tokens: string[] = [];
-  const judged = defineWorkflow({ name: "judged" }, async (ctx) => {
-    const hook = ctx.webhook({ schema: z.object({ n: z.number() }) });
-    await ctx.step("hand out", () => void tokens.push(hook.token));
-    return hook.wait();
-  });
-  const world = await createContextWorld({ workflows: [judged] }, { mode: "hot", rateLimit: false, retention: { refused: "1d" } });
-  const [gone, ended] = [await world.engine.start(judged, nothing), await world.engine.start(judged, nothing)];
-  await world.engine.start(judged, nothing);
-  await world.settled();
-  const [goneToken = "", endedToken = "", openToken = ""] = tokens;
-  for (const token of [goneToken, endedToken]) await world.world.engine.ingress(request(token, { "idempotency-key": "k" }, `{"n":1}`));
-  await Promise.all([gone.returnValue, ended.returnValue]);
-  await gone.delete();
-  const before = await rowsIn(world.path as string);
-  const { ingress } = world.world.engine;
-  const body = (n: number): string => JSON.stringify({ n: `no ${n}`, text: "x".repeat(1_000) });
-  const count = isLong ? 200 : 40;
-  for (let n = 0; n < count; n++) {
-    expect((await ingress(request(goneToken, { "idempotency-key": `late ${n}` }, body(n)))).status).toBe(404);
-    expect((await ingress(request(endedToken, { "idempotency-key": `late ${n}` }, body(n)))).status).toBe(410);
-    expect((await ingress(request(endedToken, { "idempotency-key": "k" }, `{"n":1}`))).status).toBe(202);
-    expect((await ingress(request(openToken, { "idempotency-key": `bad ${n}` }, body(n)))).status).toBe(422);
-    expect(await world.engine.signal(`nobody:${n}`, body(n))).toMatchObject({ disposition: "unknown" });
-    expect(await world.engine.update("nobody", "limit", n)).toMatchObject({ disposition: "unknown" });
-  }
-  await world.settled();
-  expect(await rowsIn(world.path as string)).toEqual(before);
-  const engine = world.engine.engine as Engine;
-  expect((await engine.listRefused({ limit: 1_000 })).length).toBe(2 * count);
-  expect(limits.refusedRows).toBeLessThan(100_000);
-  await world.advance(86_400_000 + 60_000);
-  await engine.purge();
-  expect(await engine.listRefused()).toEqual([]);
-});
-
-test(`of ${isLong ? 500 : 50} runs with webhooks, signals, children and published values nothing stays once they are purged`, async () => {
-  const count = isLong ? 500 : 50;
-  const tokens = new Map<string, string>();
-  const child = defineWorkflow({ name: "child" }, async (_ctx, n: number) => ({ n, output: "x".repeat(1_000) }));
-  const parent = defineWorkflow({ name: "parent" }, async (ctx, n: number) => {
-    const hook = ctx.webhook();
-    await ctx.step("hand out", () => void tokens.set(ctx.runId, hook.token));
-    await ctx.setEvent("state", "waits");
-    await ctx.setAttributes({ order: ctx.runId });
-    const made = await ctx.child(child, n);
-    const signal = ctx.waitForSignal(`s:${ctx.runId}`, { timeout: "1h" });
-    return [await hook.wait(), await signal, made];
-  });
-  const { waits } = waiting();
-  const world = await createContextWorld(
-    { workflows: [parent, child, waits] },
-    { mode: "hot", rateLimit: false, retention: { runs: "1d" } },
-  );
-  await world.engine.start(waits, nothing, "stays");
-  await world.settled();
-  const before = await rowsIn(world.path as string);
-  const runs = await Promise.all(Array.from({ length: count }, (_, n) => world.engine.start(parent, n, `r-${n}`)));
-  await world.settled();
-  for (const [n, { runId }] of runs.entries()) {
-    await world.world.engine.ingress(request(tokens.get(runId) as string, n % 2 ? { "idempotency-key": `k${n}` } : {}));
-    await world.engine.signal(`s:${runId}`, n, n % 2 ? { key: `k${n}` } : {});
-  }
-  await world.settled();
-  for (const run of runs) expect(await run.state).toBe("completed");
-  const engine = world.engine.engine as Engine;
-  await world.advance(86_400_000 + 1);
-  await engine.purge();
-  const purged = await rowsIn(world.path as string);
-  // The keys of deliveries outlive their runs: a repeat is a repeat for thirty days.
-  const kept = Object.entries(purged).filter(([table, rows]) => rows !== before[table]);
-  expect(kept).toEqual([["past_keys", count]]);
-  await world.advance(limits.keysMs + 60_000);
-  await engine.purge();
-  expect(await rowsIn(world.path as string)).toEqual(before);
 });
 
 test("a webhook takes JSON by any JSON type and forms, and nothing else; who must see the bytes has the request itself", async () => {

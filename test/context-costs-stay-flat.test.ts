@@ -1,12 +1,16 @@
-// What a run of the context style costs, and tells, does not grow with what has happened to it or with how many others wait.
+// What a run of the context style costs, leaves behind and tells does not grow with what has happened to it, with what it was sent, or with
+// how many others wait.
 
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
+import { limits } from "../src/core/limits.ts";
 import { defineWorkflow } from "../src/runtime/context.ts";
 import type { Store } from "../src/store/port.ts";
 import type { Engine } from "../src/wiring.ts";
 import type { EngineEventName } from "../src/engine/observer.ts";
+import { request, waiting } from "./context/callback.ts";
 import { createContextWorld } from "./context/world.ts";
+import { rowsIn } from "./rows.ts";
 
 const isLong = process.env["RINGBACK_LONG"] === "1";
 const many = isLong ? 400 : 100;
@@ -120,6 +124,84 @@ test("runs that wait cost a worker's rounds nothing: an hour beside a hundred of
     costs.push(read.count);
   }
   expect(costs[1]).toBe(costs[0]);
+});
+
+test("what is unknown, late, repeated or refused stores nothing for good: no row but what is kept for people, for a time", async () => {
+  const tokens: string[] = [];
+  const judged = defineWorkflow({ name: "judged" }, async (ctx) => {
+    const hook = ctx.webhook({ schema: z.object({ n: z.number() }) });
+    await ctx.step("hand out", () => void tokens.push(hook.token));
+    return hook.wait();
+  });
+  const world = await createContextWorld({ workflows: [judged] }, { mode: "hot", rateLimit: false, retention: { refused: "1d" } });
+  const [gone, ended] = [await world.engine.start(judged, nothing), await world.engine.start(judged, nothing)];
+  await world.engine.start(judged, nothing);
+  await world.settled();
+  const [goneToken = "", endedToken = "", openToken = ""] = tokens;
+  for (const token of [goneToken, endedToken]) await world.world.engine.ingress(request(token, { "idempotency-key": "k" }, `{"n":1}`));
+  await Promise.all([gone.returnValue, ended.returnValue]);
+  await gone.delete();
+  const before = await rowsIn(world.path as string);
+  const { ingress } = world.world.engine;
+  const body = (n: number): string => JSON.stringify({ n: `no ${n}`, text: "x".repeat(1_000) });
+  const count = isLong ? 200 : 40;
+  for (let n = 0; n < count; n++) {
+    expect((await ingress(request(goneToken, { "idempotency-key": `late ${n}` }, body(n)))).status).toBe(404);
+    expect((await ingress(request(endedToken, { "idempotency-key": `late ${n}` }, body(n)))).status).toBe(410);
+    expect((await ingress(request(endedToken, { "idempotency-key": "k" }, `{"n":1}`))).status).toBe(202);
+    expect((await ingress(request(openToken, { "idempotency-key": `bad ${n}` }, body(n)))).status).toBe(422);
+    expect(await world.engine.signal(`nobody:${n}`, body(n))).toMatchObject({ disposition: "unknown" });
+    expect(await world.engine.update("nobody", "limit", n)).toMatchObject({ disposition: "unknown" });
+  }
+  await world.settled();
+  expect(await rowsIn(world.path as string)).toEqual(before);
+  const engine = world.engine.engine as Engine;
+  expect((await engine.listRefused({ limit: 1_000 })).length).toBe(2 * count);
+  expect(limits.refusedRows).toBeLessThan(100_000);
+  await world.advance(86_400_000 + 60_000);
+  await engine.purge();
+  expect(await engine.listRefused()).toEqual([]);
+});
+
+test(`of ${isLong ? 500 : 50} runs with webhooks, signals, children and published values nothing stays once they are purged`, async () => {
+  const count = isLong ? 500 : 50;
+  const tokens = new Map<string, string>();
+  const child = defineWorkflow({ name: "child" }, async (_ctx, n: number) => ({ n, output: "x".repeat(1_000) }));
+  const parent = defineWorkflow({ name: "parent" }, async (ctx, n: number) => {
+    const hook = ctx.webhook();
+    await ctx.step("hand out", () => void tokens.set(ctx.runId, hook.token));
+    await ctx.setEvent("state", "waits");
+    await ctx.setAttributes({ order: ctx.runId });
+    const made = await ctx.child(child, n);
+    const signal = ctx.waitForSignal(`s:${ctx.runId}`, { timeout: "1h" });
+    return [await hook.wait(), await signal, made];
+  });
+  const { waits } = waiting();
+  const world = await createContextWorld(
+    { workflows: [parent, child, waits] },
+    { mode: "hot", rateLimit: false, retention: { runs: "1d" } },
+  );
+  await world.engine.start(waits, nothing, "stays");
+  await world.settled();
+  const before = await rowsIn(world.path as string);
+  const runs = await Promise.all(Array.from({ length: count }, (_, n) => world.engine.start(parent, n, `r-${n}`)));
+  await world.settled();
+  for (const [n, { runId }] of runs.entries()) {
+    await world.world.engine.ingress(request(tokens.get(runId) as string, n % 2 ? { "idempotency-key": `k${n}` } : {}));
+    await world.engine.signal(`s:${runId}`, n, n % 2 ? { key: `k${n}` } : {});
+  }
+  await world.settled();
+  for (const run of runs) expect(await run.state).toBe("completed");
+  const engine = world.engine.engine as Engine;
+  await world.advance(86_400_000 + 1);
+  await engine.purge();
+  const purged = await rowsIn(world.path as string);
+  // The keys of deliveries outlive their runs: a repeat is a repeat for thirty days.
+  const kept = Object.entries(purged).filter(([table, rows]) => rows !== before[table]);
+  expect(kept).toEqual([["past_keys", count]]);
+  await world.advance(limits.keysMs + 60_000);
+  await engine.purge();
+  expect(await rowsIn(world.path as string)).toEqual(before);
 });
 
 test("all that is told of a run names it, before its callback and after, in whatever process: who looks on can put it together", async () => {
