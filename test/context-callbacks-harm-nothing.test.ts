@@ -3,8 +3,9 @@
 
 import { createHmac } from "node:crypto";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { z } from "zod";
 import { createWebhook } from "../src/index.ts";
-import { defineWorkflow, FatalError, WorkflowEngine } from "../src/runtime/context.ts";
+import { defineWorkflow, FatalError, type FunctionWorkflow, WorkflowEngine } from "../src/context.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import type { Store } from "../src/store/port.ts";
 import { createEngine, type Engine } from "../src/wiring.ts";
@@ -40,8 +41,8 @@ function spied(store: Store): string[] {
   return calls;
 }
 
-/** Another connection to the world's file, as of a process without the workflows' code. */
-function doorBeside({ path, clock }: ContextWorld): WorkflowEngine {
+/** Another connection to the world's file, as of a process that only takes callbacks; without the workflows' code unless it is given. */
+function doorBeside({ path, clock }: ContextWorld, workflows: readonly FunctionWorkflow[] = []): WorkflowEngine {
   const store = sqliteStore({ path: path as string, clock });
   const door = createEngine({
     store,
@@ -54,7 +55,7 @@ function doorBeside({ path, clock }: ContextWorld): WorkflowEngine {
     logger: false,
   });
   onTestFinished(() => door.close());
-  return new WorkflowEngine(door);
+  return new WorkflowEngine(door, { workflows });
 }
 
 test("a callback that comes while its URL is still being handed out, or long before the wait, is taken and there at once", async () => {
@@ -311,6 +312,28 @@ test("a process that only takes callbacks, and has none of the code, serves the 
   expect(await thin.update("a", "limit", 2)).toMatchObject({ disposition: "accepted" });
   for (let at = 0; at < 3; at++) await world.advance(100);
   expect(await Promise.all(["w", "a"].map((id) => thin.getRun(id).returnValue))).toEqual(["thin", [1, 2]]);
+});
+
+test("what a schema must judge is judged by such a process that has the code; one that has not asks its sender to come again", async () => {
+  const tokens: string[] = [];
+  const judged = defineWorkflow({ name: "judged" }, async (ctx) => {
+    const hook = ctx.webhook({ schema: z.object({ n: z.number() }) });
+    await ctx.step("hand out", () => void tokens.push(hook.token));
+    const limit = ctx.onUpdate<number>("limit", { validate: (n) => (n > 0 ? undefined : "must be above 0") });
+    return [await hook.wait(), await limit];
+  });
+  const world = await createContextWorld({ workflows: [judged] }, { mode: "hot" });
+  await world.engine.start(judged, nothing, "j");
+  await world.settled();
+  const [without, having] = [doorBeside(world), doorBeside(world, [judged])];
+  const send = async (door: WorkflowEngine, n: unknown): Promise<number> =>
+    (await (door.engine as Engine).ingress(request(tokens[0] as string, {}, JSON.stringify({ n })))).status;
+  expect([await send(without, 1), await send(having, "one"), await send(having, 1)]).toEqual([503, 422, 202]);
+  await expect(without.update("j", "limit", 1)).rejects.toMatchObject({ code: "schema_unavailable" });
+  expect(await having.update("j", "limit", 0)).toMatchObject({ disposition: "invalid", issues: [{ message: "must be above 0" }] });
+  expect(await having.update("j", "limit", 1)).toMatchObject({ disposition: "accepted" });
+  for (let at = 0; at < 3; at++) await world.advance(100); // the worker hears of it
+  expect(await world.engine.getRun("j").returnValue).toEqual([{ n: 1 }, 1]);
 });
 
 test("one signal is for one run, by its token: all of many that wait are reached, and no sender waits for any of them", async () => {

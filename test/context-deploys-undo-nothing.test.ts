@@ -2,7 +2,7 @@
 // goes astray, no other run stops, and it goes on with code that fits.
 
 import { expect, test } from "vitest";
-import { defineWorkflow, FatalError, type FunctionWorkflow, Step, type WorkflowCtx } from "../src/runtime/context.ts";
+import { defineWorkflow, FatalError, type FunctionWorkflow, Step, type WorkflowCtx } from "../src/context.ts";
 import { createContextWorld } from "./context/world.ts";
 
 const hour = 3_600_000;

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { RingbackError } from "../src/core/errors.ts";
-import { defineWorkflow, FatalError, type FunctionWorkflow, SignalTimeoutError, WorkflowEngine } from "../src/runtime/context.ts";
+import { defineWorkflow, FatalError, type FunctionWorkflow, SignalTimeoutError, WorkflowEngine } from "../src/context.ts";
 import { memoryStore } from "../src/store/memory/store.ts";
 import type { Command, Store } from "../src/store/port.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";

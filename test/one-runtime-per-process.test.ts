@@ -75,7 +75,8 @@ await defaultEngine().close();
 
 test("every entry loads where nothing but the package is installed, imported and required", async () => {
   const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { exports: Record<string, unknown> };
-  const entries = Object.keys(exports).filter((entry) => entry !== "./package.json");
+  // What is for NestJS is of no use without it.
+  const entries = Object.keys(exports).filter((entry) => entry !== "./package.json" && entry !== "./nest");
   const names = entries.map((entry) => `ringback${entry.slice(1)}`);
   const cwd = project.newFolder({
     "imports.mjs": `for (const name of ${JSON.stringify(names)}) await import(name); console.log("all"); process.exit();`,

@@ -1,6 +1,6 @@
 // Callbacks in tests of the context style: where they go, and a workflow that waits for one.
 
-import { defineWorkflow, type FunctionWorkflow } from "../../src/runtime/context.ts";
+import { defineWorkflow, type FunctionWorkflow } from "../../src/context.ts";
 
 export const route = "/.well-known/workflow/v1/webhook/";
 export const json = { "content-type": "application/json" };
