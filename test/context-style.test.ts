@@ -177,7 +177,10 @@ test("a run that is cancelled undoes what it did where it is asked to, and not e
 });
 
 test("a signal starts the run that is to have it, once", async () => {
-  const order = defineWorkflow({ name: "order" }, async (ctx, first: string) => [first, await ctx.waitForSignal<string>(`order:${ctx.runId}`)]);
+  const order = defineWorkflow({ name: "order" }, async (ctx, first: string) => [
+    first,
+    await ctx.waitForSignal<string>(`order:${ctx.runId}`),
+  ]);
   const world = await createContextWorld({ workflows: [order] });
   const signal = { token: "order:o-1", payload: "paid", key: "evt-1" };
   const { receipt } = await world.engine.signalWithStart(order, "a", "o-1", signal);
