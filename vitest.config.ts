@@ -54,6 +54,7 @@ function projectOf(name: string): TestProject {
     "test/doc-samples.test.ts",
     "test/register-*.test.ts",
     "test/nest-*.test.ts",
+    "test/seeds/nest.test.ts",
     "test/*-apps-outlive-a-kill.test.ts",
   ];
   const exclude = name === modes[0] ? [] : once;

@@ -29,6 +29,13 @@ export function between(text: string, after: string, before: string | null): str
   return lines.slice(start, end).join("\n");
 }
 
+/** The one piece of such a document that reads so, from its first line to its last. */
+export function piece(text: string, sample: RegExp): string {
+  const found = [...text.replaceAll("\r\n", "\n").matchAll(new RegExp(sample, "gm"))];
+  if (found.length !== 1) throw new Error(`The document has ${found.length} pieces like ${sample}.`);
+  return (found[0] as RegExpExecArray)[0];
+}
+
 /** Lines that look like code, outside the given parts of a document. */
 export function codeOutside(text: string, parts: readonly string[]): readonly string[] {
   let rest = text.replaceAll("\r\n", "\n");
