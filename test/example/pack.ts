@@ -22,14 +22,14 @@ export class Workshop {
     cpSync(join(root, "examples", "order-app"), join(this.folder, "order-app"), { recursive: true });
   }
 
-  /** With what its lock file says, and the package from a tarball, as users have both. */
-  installed(example: string): string {
+  /** With what its lock file says, and the package from a tarball under the name that it imports, as users have both. */
+  installed(example: string, name: "ringback" | "workflow" = "workflow"): string {
     const isThere = existsSync(join(this.folder, `${example}-installed`));
     const copy = this.#copied(example, "installed");
     if (isThere) return copy;
     this.#tarball ??= this.#packed();
     const quiet = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
-    execFileSync("npm", ["install", ...quiet, `workflow@file:${this.#tarball}`], { cwd: copy, stdio: "pipe" });
+    execFileSync("npm", ["install", ...quiet, `${name}@file:${this.#tarball}`], { cwd: copy, stdio: "pipe" });
     return copy;
   }
 
