@@ -22,7 +22,10 @@ import { Test } from "@nestjs/testing";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
 import express from "express";
 import type { FastifyInstance } from "fastify";
+import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { connect } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
 import { DurableModule, type DurableModuleOptions, WorkflowEngine } from "../src/nest.ts";
 import { listening, minted, platforms, type Running, settings, started, waits } from "./nest/app.ts";
@@ -72,7 +75,9 @@ function surround(app: INestApplication): void {
   app.enableVersioning({ type: VersioningType.URI, defaultVersion: "1" });
   app.useGlobalGuards({ canActivate: () => refuse("guard") } satisfies CanActivate);
   app.useGlobalPipes({ transform: () => refuse("pipe") } satisfies PipeTransform);
-  app.useGlobalInterceptors({ intercept: (_: unknown, next: CallHandler) => refuse("interceptor") ?? next.handle() } satisfies NestInterceptor);
+  app.useGlobalInterceptors({
+    intercept: (_: unknown, next: CallHandler) => refuse("interceptor") ?? next.handle(),
+  } satisfies NestInterceptor);
   app.use(refusing("function"));
 }
 
@@ -86,7 +91,12 @@ describe.each(platforms)("on %s", (platform, adapter) => {
   test("under a global prefix, versions, guards, pipes, interceptors and middleware, ND1", async () => {
     met.length = 0;
     const running = await started(root({}, true), adapter(), surround, { cors: true });
-    for (const place of ["/durable/api/webhooks/", "/api/durable/api/webhooks/", "/.well-known/workflow/v1/webhook/", "/api/.well-known/workflow/v1/webhook/"])
+    for (const place of [
+      "/durable/api/webhooks/",
+      "/api/durable/api/webhooks/",
+      "/.well-known/workflow/v1/webhook/",
+      "/api/.well-known/workflow/v1/webhook/",
+    ])
       expect([place, await taken(running, (token) => place + token)]).toEqual([place, { a: 1 }]);
     expect(await taken(running, (token) => `/durable/api/webhooks/${token}/?from=psp`)).toEqual({ a: 1 });
     expect(met).toEqual([]);
@@ -113,7 +123,8 @@ describe.each(platforms)("on %s", (platform, adapter) => {
     // Fastify waits for a body that middleware has read before it.
     const isReadable = name !== "no body parser" && (platform === "Express" || !name.includes("the app's"));
     if (isReadable) expect(await (await post("/own", { a: 1 })).json()).toEqual({ a: 1 });
-    if (options.rawBody) expect(await (await post("/own/raw", '{ "a":1 }', { "content-type": "application/json" })).text()).toBe('{ "a":1 }');
+    if (options.rawBody)
+      expect(await (await post("/own/raw", '{ "a":1 }', { "content-type": "application/json" })).text()).toBe('{ "a":1 }');
   });
 
   test("senders are told what they are told everywhere", async () => {
@@ -136,7 +147,13 @@ describe.each(platforms)("on %s", (platform, adapter) => {
   test("what is not at a token goes on to the app, and is answered by Nest", async () => {
     const { url, post } = await started(root(), adapter());
     const nest = async (path: string): Promise<unknown> => ((await (await post(path, {})).json()) as { message?: unknown }).message;
-    for (const path of ["/durable/api/webhooks", "/durable/api/webhooks/", "/durable/api/webhooks/a/b", "/x/durable/api/webhooks/a", "/a?b=/durable/api/webhooks/c"])
+    for (const path of [
+      "/durable/api/webhooks",
+      "/durable/api/webhooks/",
+      "/durable/api/webhooks/a/b",
+      "/x/durable/api/webhooks/a",
+      "/a?b=/durable/api/webhooks/c",
+    ])
       expect(await nest(path)).toBe(`Cannot POST ${path}`);
     expect(await (await fetch(`${url}/own/wh:token`)).text()).toBe("own");
   });
@@ -144,7 +161,8 @@ describe.each(platforms)("on %s", (platform, adapter) => {
   test("at a path of one's own, below a prefix with a parameter", async () => {
     const running = await started(root({ path: "/hooks/in/" }), adapter(), (app) => app.setGlobalPrefix(":tenant/hooks"));
     for (const place of ["/hooks/in/", "/acme/hooks/hooks/in/"]) expect(await taken(running, (token) => place + token)).toEqual({ a: 1 });
-    for (const place of [webhooks, "//hooks/hooks/in/", "/acme/x/hooks/in/"]) expect(await taken(running, (token) => place + token)).toBe(404);
+    for (const place of [webhooks, "//hooks/hooks/in/", "/acme/x/hooks/in/"])
+      expect(await taken(running, (token) => place + token)).toBe(404);
   });
 
   test("in an app that a testing module makes", async () => {
@@ -180,7 +198,9 @@ describe.each(platforms)("on %s", (platform, adapter) => {
     const { token, run } = await minted(app.get(WorkflowEngine));
     const asked = async (path: string, who: string): Promise<unknown> => {
       const response = await fetch(url + path, { headers: { "x-who": who } });
-      return response.status === 200 ? ((await response.json()) as { runs: { runId: string }[] }).runs.map(({ runId }) => runId) : response.status;
+      return response.status === 200
+        ? ((await response.json()) as { runs: { runId: string }[] }).runs.map(({ runId }) => runId)
+        : response.status;
     };
     expect([await asked("/ops/runs", "me"), await asked("/api/ops/runs?limit=1", "me"), await asked("/ops/runs", "you")]).toEqual([
       [run.runId],
@@ -205,4 +225,16 @@ test("on Fastify, without its middleware engine, and for requests that are injec
     const { statusCode } = await fastify.inject({ method: "POST", url: webhooks + token, payload: { a: 1 } });
     expect([statusCode, await run.returnValue]).toEqual([202, { a: 1 }]);
   }
+});
+
+test("over HTTP/2", async () => {
+  const { app } = await started(root(), new FastifyAdapter({ http2: true } as never));
+  const { token, run } = await minted(app.get(WorkflowEngine));
+  const client = connect(`http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`);
+  const stream = client.request({ ":method": "POST", ":path": webhooks + token, "content-type": "application/json" });
+  stream.end('{"a":1}');
+  const [answer] = (await once(stream, "response")) as [Record<string, unknown>];
+  stream.resume();
+  client.close();
+  expect([answer[":status"], await run.returnValue]).toEqual([202, { a: 1 }]);
 });

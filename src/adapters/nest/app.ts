@@ -10,7 +10,7 @@ import { WorkflowEngine } from "../../context.ts";
 import { createEngine, type Engine, type EngineOptions } from "../../index.ts";
 import { checkConstructors, discover } from "./discover.ts";
 import { mount } from "./door.ts";
-import { defaultPath, type DurableModuleOptions } from "./option.ts";
+import { defaultPath, type DurableModuleOptions, rootOf } from "./option.ts";
 import { optionsToken } from "./token.ts";
 
 export class DurableApp {
@@ -39,7 +39,7 @@ export class DurableApp {
         "ringback: DurableModule's option transport has no effect: steps run where their runs do, and the store carries the rest",
       );
     const { ingress } = this.engine;
-    const doors = { ingress, path, admin: admin ? { handler: this.engine.admin, path: admin.path } : null };
+    const doors = { ingress, root: rootOf(path), admin: admin ? { handler: this.engine.admin, root: rootOf(admin.path) } : null };
     // A testing module has its adapter only when an app is made of it; a context without HTTP never has one.
     host.init$.subscribe(() => {
       if (host.httpAdapter) mount(host.httpAdapter, { ...doors, prefix: () => config.getGlobalPrefix() });

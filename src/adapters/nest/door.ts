@@ -12,9 +12,9 @@ import { rootOf } from "./option.ts";
 /** What a Nest app lets in. */
 export interface Doors {
   readonly ingress: Handler & { readonly route: string };
-  /** Where callbacks come in. */
-  readonly path: string;
-  readonly admin: { readonly handler: Handler & { readonly route: string }; readonly path: string } | null;
+  /** Where callbacks come in, with a slash at both ends. */
+  readonly root: string;
+  readonly admin: { readonly handler: Handler & { readonly route: string }; readonly root: string } | null;
   /** The app's global prefix, which may be set after the doors were mounted. */
   readonly prefix: () => string;
 }
@@ -55,14 +55,14 @@ export function mount(adapter: HttpAdapter, doors: Doors): void {
 }
 
 /** What a request is for; null where it is the app's. */
-export function find({ ingress, path, admin, prefix }: Doors, target: string): Found | null {
+export function find({ ingress, root, admin, prefix }: Doors, target: string): Found | null {
   const cut = target.indexOf("?");
   const [asked, search] = cut < 0 ? [target, ""] : [target.slice(0, cut), target.slice(cut)];
-  const token = below(asked, rootOf(path), prefix)?.replace(/\/$/, "");
+  const token = below(asked, root, prefix)?.replace(/\/$/, "");
   if (token !== undefined && token !== "" && !token.includes("/")) return { handler: ingress, target: ingress.route + token + search };
   if (isOwn(ingress, target)) return { handler: ingress, target };
   if (admin === null || token !== undefined) return null;
-  const rest = below(asked, rootOf(admin.path), prefix);
+  const rest = below(asked, admin.root, prefix);
   return rest === null ? null : { handler: admin.handler, target: admin.handler.route + rest + search };
 }
 
