@@ -72,6 +72,19 @@ export const documentCanaries: readonly Canary[] = [
   ]),
   many(
     exportsRule,
+    "other types for compilers that read no exports",
+    {
+      "package.json": manifest(
+        `".": ${entry("index")},\n"./api": ${entry("api")}`,
+        ',\n"typesVersions": { "*": {\n"api": ["./dist/index.d.ts"]\n} }',
+      ),
+      "src/index.ts": "",
+      "src/api.ts": "",
+    },
+    ["package.json:7"],
+  ),
+  many(
+    exportsRule,
     "side effects of nothing",
     { "package.json": manifest(`".": ${entry("index")}`, ',\n"sideEffects": [\n"./dist/gone.js"]'), "src/index.ts": "" },
     ["package.json:6"],

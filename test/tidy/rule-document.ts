@@ -37,6 +37,7 @@ function codesOf(source: Source): { readonly code: string; readonly line: number
 interface Manifest {
   readonly exports?: Record<string, string | { readonly types?: string; readonly default?: string }>;
   readonly sideEffects?: readonly string[];
+  readonly typesVersions?: { readonly "*": Record<string, readonly string[]> };
 }
 const manifestFile = "package.json";
 const notEntries = new Set(["src/wiring.ts"]);
@@ -52,7 +53,7 @@ export const exportsRule: Rule = {
     const entries = entriesOf(project);
     if (entries.length === 0 || !project.has(manifestFile)) return [];
     const text = project.text(manifestFile).split("\n");
-    const { exports = {}, sideEffects = [] } = JSON.parse(project.text(manifestFile)) as Manifest;
+    const { exports = {}, sideEffects = [], typesVersions } = JSON.parse(project.text(manifestFile)) as Manifest;
     const found: Violation[] = [];
     const add = (needle: string, message: string): void => {
       found.push({ file: manifestFile, line: text.findIndex((line) => line.includes(`"${needle}"`)) + 1, message });
@@ -74,6 +75,11 @@ export const exportsRule: Rule = {
       promised.add(source ?? "");
     }
     for (const file of entries) if (!promised.has(file)) found.push({ file, line: 1, message: `no export in ${manifestFile} leads here` });
+    for (const [name, types] of Object.entries(typesVersions?.["*"] ?? {})) {
+      const target = exports[`./${name}`];
+      if (typeof target !== "object" || types.join() !== target.types)
+        add(name, `"typesVersions" has other types for ${name} than "exports"`);
+    }
     for (const file of sideEffects)
       if (!project.has(sourceOf(file, ".js") ?? "")) add(file, `"sideEffects" names ${file}, which nothing is compiled to`);
     return found;
