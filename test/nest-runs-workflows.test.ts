@@ -3,7 +3,6 @@
 import { Body, Controller, Injectable, Module, Param, Post } from "@nestjs/common";
 import { describe, expect, test } from "vitest";
 import { DurableModule, FatalError, Step, Workflow, WorkflowEngine, type WorkflowCtx } from "../src/nest.ts";
-import * as context from "../src/context.ts";
 import { database, pathOf, platforms, settings, started } from "./nest/app.ts";
 
 interface Paid {
@@ -73,11 +72,6 @@ class Webhooks {
 class StockModule {}
 @Module({ imports: [StockModule], providers: [Psp, Checkout], controllers: [Orders] })
 class OrderModule {}
-
-test("what is imported from ringback/nest is what ringback/context has", async () => {
-  const nest = await import("../src/nest.ts");
-  expect(nest).toMatchObject({ ...context });
-});
 
 describe.each(platforms)("on %s", (_, adapter) => {
   test("a workflow with injected services, started by a controller, is called back, after a restart", async () => {

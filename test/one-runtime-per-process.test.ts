@@ -174,13 +174,21 @@ console.log(JSON.stringify([error.code, error.details, error.message, typeof ste
 });
 
 describe("what an entry hands on", () => {
-  const entries = readdirSync(join(root, "src/runtime")).filter((file) => file !== "first.ts");
+  const entries = readdirSync(join(root, "src/runtime")).filter((file) => file !== "first.ts" && file !== "nest.ts");
 
   test.each(entries)("%s: every value that its copy has, of the first copy, and nothing else", async (file) => {
     const [entry, own] = await Promise.all([load(`../src/${file}`), load(`../src/runtime/${file}`)]);
     const { parts } = Reflect.get(globalThis, Symbol.for("ringback/1")) as { parts: Record<string, object> };
     expect(Object.keys(entry).sort()).toEqual(Object.keys(own).sort());
     expect(entry).toEqual({ ...parts[file.replace(".ts", "")] });
+  });
+
+  test("nest.ts: the module of its copy, and of the style every value of the first copy", async () => {
+    const [entry, own] = await Promise.all([load("../src/nest.ts"), load("../src/runtime/nest.ts")]);
+    const { parts } = Reflect.get(globalThis, Symbol.for("ringback/1")) as { parts: Record<string, object> };
+    const { DURABLE_ENGINE, DurableModule } = own;
+    expect(entry).toEqual({ ...parts["context"], DURABLE_ENGINE, DurableModule });
+    expect(Object.keys(entry).sort()).toEqual(Object.keys(own).sort());
   });
 
   async function load(path: string): Promise<Record<string, unknown>> {
