@@ -146,10 +146,10 @@ test("a run stays on the version it began with", async () => {
   const version = (name: string) =>
     defineWorkflow({ name: "order", version: name }, async (ctx) => `${await ctx.waitForSignal<string>(`go:${ctx.runId}`)} on ${name}`);
   const world = await createContextWorld({ workflows: [version("1")] });
-  await world.engine.start("order", undefined as never, "old");
+  await world.engine.start("order", undefined, "old");
   await world.settled();
   await world.restart({ workflows: [version("1"), version("2")] });
-  await world.engine.start("order", undefined as never, "new");
+  await world.engine.start("order", undefined, "new");
   await world.settled();
   for (const id of ["old", "new"]) await world.engine.signal(`go:${id}`, "on");
   await world.settled();

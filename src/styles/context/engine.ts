@@ -96,15 +96,18 @@ export class WorkflowEngine {
    * Starts a run; resolves when it is committed. A `runId` that is taken by a run of the same workflow and input gives that run, else it rejects
    * `run_conflict`. Without one, an id is made.
    */
-  async start<W extends WorkflowRef>(
-    ref: W | string,
+  start<W extends WorkflowRef>(
+    ref: W,
     input: WorkflowInput<W>,
     runId?: string,
-    options: WorkflowStartOptions = {},
-  ): Promise<RunHandle<WorkflowOutput<W>>> {
+    options?: WorkflowStartOptions,
+  ): Promise<RunHandle<WorkflowOutput<W>>>;
+  /** The same by the workflow's name. */
+  start<O = unknown>(name: string, input: unknown, runId?: string, options?: WorkflowStartOptions): Promise<RunHandle<O>>;
+  async start(ref: unknown, input: unknown, runId?: string, options: WorkflowStartOptions = {}): Promise<RunHandle<unknown>> {
     checkOptions("engine.start()", options, startOptions);
     const { version, attributes } = options;
-    const workflow = functionOf<[unknown], WorkflowOutput<W>>(this.#definition("engine.start()", ref, version));
+    const workflow = functionOf<[unknown], unknown>(this.#definition("engine.start()", ref, version));
     return this.engine.start(workflow, [input], { ...(runId === undefined ? {} : { id: runId }), ...(attributes && { attributes }) });
   }
 
@@ -118,17 +121,32 @@ export class WorkflowEngine {
    * together. An open run's input is left as it is. The receipt says what became of the payload; it rejects `run_conflict` where the id is
    * another workflow's run, and `HookConflictError` where the token is another run's.
    */
-  async signalWithStart<W extends WorkflowRef>(
-    ref: W | string,
+  signalWithStart<W extends WorkflowRef>(
+    ref: W,
     input: WorkflowInput<W>,
     runId: string,
     signal: WorkflowSignal,
+    options?: WorkflowStartOptions,
+  ): Promise<StartedWithSignal<WorkflowOutput<W>>>;
+  /** The same by the workflow's name. */
+  signalWithStart<O = unknown>(
+    name: string,
+    input: unknown,
+    runId: string,
+    signal: WorkflowSignal,
+    options?: WorkflowStartOptions,
+  ): Promise<StartedWithSignal<O>>;
+  async signalWithStart(
+    ref: unknown,
+    input: unknown,
+    runId: string,
+    signal: WorkflowSignal,
     options: WorkflowStartOptions = {},
-  ): Promise<StartedWithSignal<WorkflowOutput<W>>> {
+  ): Promise<StartedWithSignal<unknown>> {
     checkOptions("engine.signalWithStart()", options, startOptions);
     checkOptions("engine.signalWithStart(…, signal)", signal, signalNames);
     const { version, attributes } = options;
-    const workflow = functionOf<[unknown], WorkflowOutput<W>>(this.#definition("engine.signalWithStart()", ref, version));
+    const workflow = functionOf<[unknown], unknown>(this.#definition("engine.signalWithStart()", ref, version));
     const { token, payload, key } = signal;
     const sending = { token, payload, ...(key === undefined ? {} : { key }) };
     return this.engine.signalWithStart(workflow, [input], { id: runId, ...sending, ...(attributes && { attributes }) });

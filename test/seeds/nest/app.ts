@@ -57,7 +57,7 @@ class RunsController {
 
   @Post(":workflow/:id")
   async start(@Param("workflow") workflow: string, @Param("id") id: string, @Body() input: unknown): Promise<object> {
-    const { runId } = await this.#engine.start(workflow, input as never, id);
+    const { runId } = await this.#engine.start(workflow, input, id);
     return { runId };
   }
 
