@@ -260,8 +260,8 @@ class RunContext implements WorkflowCtx {
     return step.run("signal", deliver);
   }
 
-  async setEvent(key: string, value: unknown): Promise<void> {
-    callPublish(here("ctx.setEvent()"), key, value);
+  setEvent(key: string, value: unknown): Promise<void> {
+    return durably("ctx.setEvent()", async (run) => callPublish(run, key, value));
   }
 
   onUpdate<T>(name: string, options: UpdateOptions<T> = {}): Promise<T> {

@@ -85,11 +85,13 @@ export class WorkflowEngine {
    */
   register(...workflows: readonly (object | WorkflowRef)[]): void {
     for (const workflow of workflows) this.#register(workflow);
+    this.engine.core.nameCame();
   }
 
   /** Adds the methods with `@Step` of these instances: what `ctx.step(ref, input)` runs. Runs that waited for one go on. */
   registerSteps(...instances: readonly object[]): void {
     for (const instance of instances) this.#steps.add(instance);
+    this.engine.core.nameCame();
   }
 
   /**
