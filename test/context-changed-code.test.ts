@@ -189,9 +189,8 @@ describe("code edited under a parked run", () => {
     [
       "calls of one turn that changed places",
       async (ctx) => {
-        let hook!: DurableWebhook<string>;
-        const reserving = ctx.step("reserve", () => hook.token);
-        hook = ctx.webhook<string>({ timeout });
+        const reserving = ctx.step("reserve", () => "r-1");
+        const hook = ctx.webhook<string>({ timeout });
         await reserving;
         return finish(ctx, await Promise.race([ctx.waitForSignal("edited:1"), hook.wait()]));
       },

@@ -87,7 +87,7 @@ export class GatedLife {
   constructor(makeStore: (clock: ReturnType<typeof createManualClock>) => Store, hotRuns: number) {
     this.#store = makeStore(this.#clock);
     this.#hotRuns = hotRuns;
-    this.#workflow = defineWorkflow({ name: "gated" }, async (ctx, _: undefined) => {
+    this.#workflow = defineWorkflow<undefined, unknown[]>({ name: "gated" }, async (ctx) => {
       const hook = ctx.webhook<number>({ timeout: deadlineMs });
       this.#token = hook.token;
       await ctx.step("hand-out", () => {});
