@@ -65,6 +65,20 @@ export class Heritage {
     return found;
   }
 
+  /** All that is left, as it was opened, for code that asks for it later than in the first turn. Until then no schema of it is known. */
+  takeAll(run: Run): HookPart[] {
+    const left = this.#left;
+    this.#left = [];
+    return left.map(({ created, inputs }) => {
+      const url = created.url === null ? null : run.host.revealText(created.url);
+      const part = new HookPart(run, created, run.host.tokenOf(run, created), url, null);
+      enter(run, part);
+      part.isKnown = true;
+      for (const input of inputs) run.tell(input);
+      return part;
+    });
+  }
+
   /** At the end of the chapter's first turn: what nobody took over is disposed. */
   close(run: Run): void {
     const left = this.#left;

@@ -11,7 +11,8 @@ export class HookPart {
   created: HookCreated;
   readonly token: string;
   readonly url: string | null;
-  readonly schema: StandardSchema | null;
+  /** Null as well while code has not yet said that of a hook it took over. */
+  schema: StandardSchema | null;
   readonly mailbox: Mailbox<unknown>;
   /** Somebody may have the address already: code has asked for it, or an earlier hook of the name, or an earlier chapter, has shown it. */
   isKnown = false;

@@ -305,6 +305,11 @@ export class EngineCore {
     this.parts.registry.addWorkflow(workflow);
   }
 
+  /** Steps, workflows or classes have come that no list of the process knows: runs that were set aside for want of one are tried again. */
+  nameCame(): void {
+    this.#sweep.nameCame();
+  }
+
   /** Stops taking work, waits for what runs (at most `graceMs`), gives its runs back. Later calls wait for the first. */
   close(options: { readonly graceMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(options);

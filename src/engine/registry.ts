@@ -226,7 +226,7 @@ function checkPin({ name, pin, codeId }: WorkflowDefinition): void {
 }
 
 /** Names are index keys and appear in every list. */
-export function checkName(kind: "workflow" | "workflow version" | "step" | "hook" | "patch", name: unknown): string {
+export function checkName(kind: "workflow" | "workflow version" | "step" | "hook" | "update" | "patch", name: unknown): string {
   if (typeof name !== "string" || name === "")
     throw badArgument("name", name, `A ${kind} needs a name: a string that is not empty, got ${name === "" ? '""' : kindOf(name)}.`);
   if (!isKeyText(name)) {

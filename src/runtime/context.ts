@@ -10,7 +10,15 @@ export {
   type WorkflowOutput,
   type WorkflowRef,
 } from "../styles/context/definition.ts";
-export type { AllOptions, ChildOptions, InlineStepOptions, RefStepOptions, StepUndo, WorkflowCtx } from "../styles/context/ctx.ts";
+export type {
+  AllOptions,
+  ChildOptions,
+  InlineStepOptions,
+  RefStepOptions,
+  StepUndo,
+  WorkflowChild,
+  WorkflowCtx,
+} from "../styles/context/ctx.ts";
 export type { CtxWebhookOptions, DurableWebhook, WaitOptions } from "../styles/context/durable-webhook.ts";
 export type { UpdateOptions } from "../styles/context/signals.ts";
 export {
@@ -27,6 +35,7 @@ export {
   WorkflowEngine,
   type WorkflowEngineOptions,
   type WorkflowSignal,
+  type WorkflowStart,
   type WorkflowStartOptions,
 } from "../styles/context/engine.ts";
 export { SignalTimeoutError } from "../core/errors.ts";

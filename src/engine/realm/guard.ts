@@ -9,7 +9,7 @@ import { callSite } from "../../core/call-site.ts";
 import { RingbackError } from "../../core/errors.ts";
 import type { Run } from "../../core/run.ts";
 import { current } from "../../core/turn.ts";
-import { callingRun } from "./context.ts";
+import { callingRun, callingStep, type StepContext } from "./context.ts";
 import { forgive } from "./stray.ts";
 
 /** Who is told that a run's code was caught outside its turn. Set by the engine that advances the run. */
@@ -59,9 +59,17 @@ function rejected(error: unknown): Promise<never> {
 }
 
 function nowhere(call: string): RingbackError {
+  const step = callingStep();
+  if (step !== null) return withinStep(call, step);
   const foreign = current ? ` (a turn of run ${current.identity.id} is under way, but this code was not started by it)` : "";
   const message = `${call} belongs in workflow code, and no run is around here${foreign}. Call it in the body of a workflow that was started with start().`;
   return new RingbackError("outside_turn", message, { details: { call } });
+}
+
+function withinStep(call: string, { name, run, host }: StepContext): RingbackError {
+  const { id, workflow } = run;
+  const message = `${call} was called within step "${host.sealText(name)}" of run ${id} (${workflow}). What a step does is recorded as a whole, and nothing within it: make the call in the workflow's own code.`;
+  return new RingbackError("outside_turn", message, { details: { call, run: id, workflow } });
 }
 
 function misused(own: Run, call: string): RingbackError {

@@ -1,27 +1,33 @@
 // The context that a workflow of this style is given: an object over the plain form.
 
 import { badArgument, checkOptions, kindOf, type OptionNames } from "../../core/argument.ts";
+import { type Attributes, attributeChanges, changedBy, checkCount } from "../../core/attribute.ts";
 import type { Side, Won } from "../../core/branch.ts";
 import { callOutcome, callPublish, callStart, callStep } from "../../core/call.ts";
 import { callContinue } from "../../core/chapter.ts";
-import type { StepDefinition, StepOptions, WorkflowDefinition } from "../../core/definition.ts";
+import type { StepDefinition, WorkflowDefinition } from "../../core/definition.ts";
 import { RingbackError } from "../../core/errors.ts";
+import type { HookPart } from "../../core/hook.ts";
+import { limits } from "../../core/limits.ts";
 import type { Receipt } from "../../core/receipt.ts";
 import type { Run } from "../../core/run.ts";
 import type { ResumeOptions } from "../../engine/engine-api.ts";
 import { callingStep, durably, here, type StepContext } from "../../engine/realm.ts";
-import type { HookPart } from "../../core/hook.ts";
 import { setAttributes } from "../plain/attribute.ts";
-import { type Hook, partOf } from "../plain/hook.ts";
+import { checkName } from "../../engine/registry.ts";
+import { partOf } from "../plain/hook.ts";
 import { random, uuid } from "../plain/metadata.ts";
 import { patched } from "../plain/patch.ts";
 import { step } from "../plain/step.ts";
 import { race, sleep } from "../plain/wait.ts";
+import { carriedInto, goesAlong } from "./carried.ts";
 import type { WorkflowInput, WorkflowOutput, WorkflowRef } from "./definition.ts";
 import { type CtxWebhookOptions, type DurableWebhook, openWebhook, type WaitOptions } from "./durable-webhook.ts";
 import { Saga } from "./saga.ts";
 import { Signals, type UpdateOptions } from "./signals.ts";
 import {
+  type Attempts,
+  attempts,
   type CtxStepOptions,
   isStepRef,
   type RemoteStep,
@@ -43,15 +49,15 @@ export interface StepUndo<Input = unknown, Output = unknown> {
 /** How a step that is written in place is run, and undone. */
 export interface InlineStepOptions<Output = unknown> extends CtxStepOptions {
   /**
-   * Undoes the step when the workflow throws later: a function of its output, or a step that is known by name, which gets `{ input, output }`.
-   * It runs as a step of its own, after the compensations of all later steps.
+   * Undoes the step when the workflow throws later, in a step of its own, after all later steps were undone: a function of the output, with
+   * the retries every step has, or a step that is known by name, which gets `{ input, output }`. What was done before `continueAsNew` stands.
    */
   readonly compensate?: ((output: Output) => unknown) | RemoteStep<StepUndo<undefined, Output>> | string;
 }
 
 /** How a step by reference is run, and undone. */
 export interface RefStepOptions<Input = unknown, Output = unknown> extends CtxStepOptions {
-  /** Undoes the step when the workflow throws later: a step, or a function, of `{ input, output }`. As there. */
+  /** Undoes the step when the workflow throws later: a step, with the options of its `@Step`, or a function, of `{ input, output }`. As there. */
   readonly compensate?: StepRef<StepUndo<Input, Output>> | string;
 }
 
@@ -64,6 +70,12 @@ export interface ChildOptions {
   /** Labels of the child. */
   readonly attributes?: { readonly [name: string]: string };
 }
+
+/** What follows the workflow in `child()`: its input, which may be left out where it takes none, then the child's id, or options. */
+export type WorkflowChild<W> =
+  undefined extends WorkflowInput<W>
+    ? [input?: WorkflowInput<W>, options?: string | ChildOptions]
+    : [input: WorkflowInput<W>, options?: string | ChildOptions];
 
 /** How several children are waited for. */
 export interface AllOptions {
@@ -80,7 +92,7 @@ export interface WorkflowCtx {
   /** Runs `body` once, durably, under `name`, with retries: what it returns is recorded. */
   step<R>(name: string, body: () => Promise<R> | R, options?: InlineStepOptions<R>): Promise<R>;
   /** Runs a method with `@Step`, or a step known by name: `ctx.step(this.payments.charge, order)`. */
-  step<I, O>(ref: StepRef<I, O>, input: I, options?: RefStepOptions<I, Awaited<O>>): Promise<Awaited<O>>;
+  step<I, O>(ref: StepRef<I, O>, input: NoInfer<I>, options?: RefStepOptions<NoInfer<I>, NoInfer<Awaited<O>>>): Promise<Awaited<O>>;
   /** The same by the step's name. */
   step<O = unknown>(name: string, input: unknown, options?: RefStepOptions<unknown, O>): Promise<O>;
   /** The same as `step(name, body, options)`. */
@@ -95,29 +107,32 @@ export interface WorkflowCtx {
   uuid(): string;
   /** A number in [0, 1) that replays the same. */
   random(): number;
-  /** Runs `make` once, without retries, and records what it returns: for what is neither a step of the trade nor the same twice. */
+  /** Runs `make`, without retries, and records what it returns: for what is not the same twice. Rejects with what it throws. */
   sideEffect<T>(make: () => T | Promise<T>): Promise<T>;
   /**
    * Waits for the next signal at a token of your own, ≤ 255 bytes, which is this run's from now on: what comes between two waits is kept for
    * the second. Rejects `SignalTimeoutError`, or `HookConflictError` where the token is another run's.
    */
   waitForSignal<T = unknown>(token: string, options?: WaitOptions): Promise<T>;
-  /** Delivers a value to a token, once, whatever becomes of this process; the receipt says what became of it. */
+  /** Delivers a value to a token, once, whatever becomes of this process; the receipt says what became of it, an unknown token too. */
   signal(token: string, payload: unknown, options?: ResumeOptions): Promise<Receipt>;
   /** Publishes a value under a key, ≤ 255 bytes, for `engine.getEvent(runId, key)`: the last one stands. Committed with what the code asks for next. */
   setEvent(key: string, value: unknown): Promise<void>;
   /** Waits for the next `engine.update(runId, name, argument)`, which its validator has let through. */
   onUpdate<T = unknown>(name: string, options?: UpdateOptions<T>): Promise<T>;
-  /** Stands until somebody calls `engine.continue(runId)`. */
+  /** Stands until somebody calls `engine.continue(runId)`. The label is in the metadata that `listHooks` has: `{ breakpoint: label }`. */
   breakpoint(label?: string): Promise<void>;
-  /** Starts another workflow and waits for what it returns. Rejects `RunFailedError`, whose `cause` is what it threw. */
-  child<W extends WorkflowRef>(ref: W, input: WorkflowInput<W>, options?: string | ChildOptions): Promise<WorkflowOutput<W>>;
+  /**
+   * Starts another workflow and waits for what it returns. Rejects `RunFailedError`, whose `cause` is what it threw. A child is a run of its
+   * own: where this one is cancelled, or throws meanwhile, it goes on.
+   */
+  child<W extends WorkflowRef>(ref: W, ...rest: WorkflowChild<W>): Promise<WorkflowOutput<W>>;
   /** The same by the workflow's name. */
-  child<O = unknown>(name: string, input: unknown, options?: string | ChildOptions): Promise<O>;
+  child<O = unknown>(name: string, input?: unknown, options?: string | ChildOptions): Promise<O>;
   /** Starts another workflow, and resolves with its run id once it is there. It goes on by itself. */
-  startChild<W extends WorkflowRef>(ref: W, input: WorkflowInput<W>, options?: string | ChildOptions): Promise<string>;
+  startChild<W extends WorkflowRef>(ref: W, ...rest: WorkflowChild<W>): Promise<string>;
   /** The same by the workflow's name. */
-  startChild(name: string, input: unknown, options?: string | ChildOptions): Promise<string>;
+  startChild(name: string, input?: unknown, options?: string | ChildOptions): Promise<string>;
   /** `Promise.all`. */
   all<const T extends readonly unknown[]>(promises: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>;
   /** A child for each input, and what they return, in this order. */
@@ -133,8 +148,8 @@ export interface WorkflowCtx {
   /** Whether this run takes the code behind the patch `id`: see `patched` of the plain style. */
   patched(id: string): boolean;
   /**
-   * Starts the workflow's code again with another input, as the same run. Signals that nobody has read, and named webhooks, go along;
-   * compensations do not: what an earlier chapter did is not undone.
+   * Starts the workflow's code again with another input, as the same run. Named webhooks and the tokens it has waited for go along, with what
+   * nobody has read; nothing that was done before is undone any more.
    */
   continueAsNew(input?: unknown): Promise<never>;
 }
@@ -158,7 +173,7 @@ export async function runWithContext<I, O>(around: Surroundings, body: (ctx: Wor
   try {
     return await body(ctx, input);
   } catch (error) {
-    if (!run.isCancelled || run.isCompensating) await ctx.saga.unwind();
+    if (!run.fault && (!run.isCancelled || run.isCompensating)) await ctx.saga.unwind();
     throw error;
   }
 }
@@ -168,53 +183,65 @@ class RunContext implements WorkflowCtx {
   readonly saga: Saga;
   readonly #around: Surroundings;
   readonly #signals: Signals;
-  readonly #webhooks: Hook[] = [];
+  /** The named ones, and whether this chapter has asked for each. */
+  readonly #webhooks = new Map<string, { readonly part: HookPart; readonly isAsked: boolean }>();
+  readonly #signalStep: StepDefinition;
 
   constructor(run: Run, around: Surroundings) {
     this.runId = run.identity.id;
     this.saga = new Saga(run);
     this.#around = around;
-    this.#signals = new Signals(run);
+    const carried = carriedInto(run);
+    const isWebhook = ({ created }: HookPart): boolean => created.purpose === "webhook";
+    for (const part of carried.filter(isWebhook)) this.#webhooks.set(part.created.name, { part, isAsked: false });
+    this.#signals = new Signals(
+      run,
+      carried.filter((part) => !isWebhook(part)),
+    );
+    // The step's key: an attempt that is made again delivers nothing twice.
+    const body = (token: string, payload: unknown, options: ResumeOptions): Promise<Receipt> =>
+      around.signal(token, payload, { ...options, key: options.key ?? (callingStep() as StepContext).idempotencyKey });
+    this.#signalStep = { name: "signal", body, options: {} };
   }
 
   webhook<T>(options: CtxWebhookOptions<T> = {}): DurableWebhook<T> {
-    const { hook, webhook } = openWebhook<T>(options);
-    if (options.name !== undefined) this.#webhooks.push(hook);
+    const known = options?.name === undefined ? undefined : this.#webhooks.get(options.name);
+    const isCarried = known !== undefined && !known.isAsked && !known.part.mailbox.isClosed;
+    const { hook, webhook } = openWebhook<T>(options, isCarried ? known.part : null);
+    if (options.name !== undefined) this.#webhooks.set(options.name, { part: partOf(hook) as HookPart, isAsked: true });
     return webhook;
   }
 
   step<R>(first: unknown, second?: unknown, options: InlineStepOptions<never> | RefStepOptions = {}): Promise<R> {
-    refuseWithinStep("ctx.step()");
-    checkOptions("ctx.step()", options as RefStepOptions, undoableOptions);
-    const { compensate, ...rest } = options;
-    const isInline = typeof first === "string" && typeof second === "function";
-    if (compensate !== undefined && typeof compensate !== "function" && !isStepRef(compensate))
-      throw badArgument("compensate", compensate, `ctx.step({ compensate }) takes a function or a step, got ${kindOf(compensate)}.`);
-    const result = isInline ? step.run(first, second as () => R, stepOptions(rest)) : this.#dispatch<R>(first, second, stepOptions(rest));
-    if (compensate === undefined) return result;
-    const name = isInline ? first : stepName(first);
-    const input = isInline ? undefined : second;
-    return this.saga.follow(name, result, (output) =>
-      isStepRef(compensate)
-        ? this.#dispatch(compensate, { input, output })
-        : step.run(`undo ${name}`, () => (compensate as (undo: unknown) => unknown)(isInline ? output : { input, output })),
-    );
+    const call = "ctx.step()";
+    return durably(call, () => {
+      checkOptions(call, options as RefStepOptions, undoableOptions);
+      const { compensate, ...how } = options;
+      const name = stepName(first);
+      const said = attempts(call, how);
+      const isInline = typeof first === "string" && typeof second === "function";
+      if (compensate !== undefined) checkUndo(compensate);
+      if (!isInline) refusePromise(name, second);
+      const result = isInline ? step.run(name, second as () => R, stepOptions(said)) : this.#dispatch<R>(first, second, said);
+      if (compensate === undefined) return result;
+      const input = isInline ? undefined : second;
+      return this.saga.follow(name, result, (output) =>
+        isStepRef(compensate)
+          ? this.#dispatch(compensate, { input, output })
+          : step.run(undoName(name), () => (compensate as (undo: unknown) => unknown)(isInline ? output : { input, output })),
+      );
+    });
   }
 
   localStep<R>(name: string, body: () => Promise<R> | R, options?: InlineStepOptions<R>): Promise<R> {
+    if (typeof body !== "function")
+      throw badArgument("body", body, `ctx.localStep(${JSON.stringify(name)}) needs a function, got ${kindOf(body)}.`);
     return this.step(name, body, options as InlineStepOptions<never>);
   }
 
-  #dispatch<R>(ref: unknown, input: unknown, options: StepOptions = {}): Promise<R> {
+  #dispatch<R>(ref: unknown, input: unknown, said: Attempts = {}): Promise<R> {
     return durably("ctx.step()", (run) => {
-      let definition: StepDefinition;
-      try {
-        definition = this.#around.steps.definition(ref, options);
-      } catch (error) {
-        // Another deployment lacks it: the run waits until it is there.
-        if (RingbackError.is(error, "step_not_registered")) run.misuse(error);
-        throw error;
-      }
+      const definition = orWait(run, "step_not_registered", () => this.#around.steps.definition(ref, said));
       return callStep(run, definition, [input]) as Promise<R>;
     });
   }
@@ -224,7 +251,10 @@ class RunContext implements WorkflowCtx {
   }
 
   sleepUntil(when: Date | number): Promise<void> {
-    return sleep(typeof when === "number" ? new Date(when) : when);
+    const instant = typeof when === "number" ? new Date(when) : when;
+    if (!(instant instanceof Date) || Number.isNaN(instant.getTime()))
+      throw badArgument("when", when, `ctx.sleepUntil() takes a valid Date, or milliseconds since 1970, got ${shown(when)}.`);
+    return sleep(instant);
   }
 
   now(): number {
@@ -242,8 +272,10 @@ class RunContext implements WorkflowCtx {
   }
 
   sideEffect<T>(make: () => T | Promise<T>): Promise<T> {
-    refuseWithinStep("ctx.sideEffect()");
-    return step.run("sideEffect", make, { maxRetries: 0 });
+    return durably("ctx.sideEffect()", () => {
+      if (typeof make !== "function") throw badArgument("make", make, `ctx.sideEffect() takes a function, got ${kindOf(make)}.`);
+      return step.run("sideEffect", make, { maxRetries: 0 });
+    });
   }
 
   waitForSignal<T>(token: string, options: WaitOptions = {}): Promise<T> {
@@ -251,13 +283,7 @@ class RunContext implements WorkflowCtx {
   }
 
   signal(token: string, payload: unknown, options: ResumeOptions = {}): Promise<Receipt> {
-    refuseWithinStep("ctx.signal()");
-    // The step's key: an attempt that is made again delivers nothing twice.
-    const deliver = async (): Promise<Receipt> => {
-      const { idempotencyKey } = callingStep() as StepContext;
-      return this.#around.signal(token, payload, { key: idempotencyKey, ...options });
-    };
-    return step.run("signal", deliver);
+    return durably("ctx.signal()", (run) => callStep(run, this.#signalStep, [token, payload, options]) as Promise<Receipt>);
   }
 
   setEvent(key: string, value: unknown): Promise<void> {
@@ -272,44 +298,47 @@ class RunContext implements WorkflowCtx {
     return this.#signals.breakpoint(label);
   }
 
-  child<O>(ref: unknown, input: unknown, options: string | ChildOptions = {}): Promise<O> {
+  child<O>(ref: unknown, input?: unknown, options: string | ChildOptions = {}): Promise<O> {
     const started = this.#begin("ctx.child()", ref, input, options);
     return started.then(({ runId }) => durably("ctx.child()", (run) => callOutcome(run, runId) as Promise<O>));
   }
 
-  startChild(ref: unknown, input: unknown, options: string | ChildOptions = {}): Promise<string> {
+  startChild(ref: unknown, input?: unknown, options: string | ChildOptions = {}): Promise<string> {
     return this.#begin("ctx.startChild()", ref, input, options).then(({ runId }) => runId);
   }
 
   #begin(call: string, ref: unknown, input: unknown, options: string | ChildOptions): Promise<{ runId: string }> {
     return durably(call, (run) => {
-      const { childId: id, version, attributes }: ChildOptions = typeof options === "string" ? { childId: options } : options;
-      if (typeof options !== "string") checkOptions(call, options, childOptions);
-      let definition: WorkflowDefinition;
-      try {
-        definition = this.#around.definition(call, ref, version);
-      } catch (error) {
-        if (RingbackError.is(error, "workflow_not_registered")) run.misuse(error);
-        throw error;
-      }
-      return callStart(run, definition, [input], { id, attributes });
+      const given: ChildOptions = typeof options === "string" ? { childId: options } : options;
+      checkOptions(call, given, childOptions);
+      const { childId: id, version, attributes } = given;
+      const labels = attributes && labelsOf(run, call, attributes);
+      const definition = orWait(run, "workflow_not_registered", () => this.#around.definition(call, ref, version));
+      return callStart(run, definition, [input], { id, attributes: labels });
     });
   }
 
   all(first: unknown, inputs?: readonly unknown[], options: AllOptions = {}): Promise<never> {
-    here("ctx.all()");
-    if (inputs === undefined) return Promise.all(first as readonly unknown[]) as Promise<never>;
-    checkOptions("ctx.all()", options, allOptions);
-    const { mode = "waitAll" } = options;
-    if (mode !== "waitAll" && mode !== "failFast")
-      throw badArgument("mode", mode, `ctx.all({ mode }) takes "waitAll" or "failFast", got ${JSON.stringify(mode)}.`);
-    const children = inputs.map((input) => this.child(first, input));
-    return (mode === "failFast" ? Promise.all(children) : allOf(children)) as Promise<never>;
+    const call = "ctx.all()";
+    return durably(call, () => {
+      checkOptions(call, options, allOptions);
+      const { mode = "waitAll" } = options;
+      if (mode !== "waitAll" && mode !== "failFast")
+        throw badArgument("mode", mode, `ctx.all({ mode }) takes "waitAll" or "failFast", got ${shown(mode)}.`);
+      const [list, what] = inputs === undefined ? [first, "promises, or a workflow and"] : [inputs, "a workflow and"];
+      if (!Array.isArray(list)) throw badArgument("inputs", list, `ctx.all() takes ${what} an array of inputs, got ${kindOf(list)}.`);
+      if (inputs === undefined) return Promise.all(list) as Promise<never>;
+      const children = list.map((input: unknown) => this.child(first, input));
+      return (mode === "failFast" ? Promise.all(children) : allOf(children)) as Promise<never>;
+    });
   }
 
   race(sides: unknown): Promise<never> {
-    here("ctx.race()");
-    return (Array.isArray(sides) ? Promise.race(sides) : race(sides as Record<string, Side>)) as Promise<never>;
+    return durably("ctx.race()", () => {
+      if (typeof sides !== "object" || sides === null)
+        throw badArgument("sides", sides, `ctx.race() takes an object of sides, or an array of promises, got ${kindOf(sides)}.`);
+      return (Array.isArray(sides) ? Promise.race(sides) : race(sides as Record<string, Side>)) as Promise<never>;
+    });
   }
 
   setAttributes(attributes: { readonly [name: string]: string | undefined }): Promise<void> {
@@ -322,10 +351,52 @@ class RunContext implements WorkflowCtx {
 
   continueAsNew(input?: unknown): Promise<never> {
     return durably("ctx.continueAsNew()", (run) => {
-      const open = this.#webhooks.map((hook) => partOf(hook)).filter((part) => part !== null && !part.mailbox.isClosed);
-      return callContinue(run, [input], [...(open as HookPart[]), ...this.#signals.parts]);
+      const webhooks = [...this.#webhooks.values()].filter(({ part, isAsked }) => goesAlong(part, isAsked)).map(({ part }) => part);
+      return callContinue(run, [input], [...webhooks, ...this.#signals.parts]);
     });
   }
+}
+
+/** Another deployment may have what is missing here: the run is set aside until it comes. */
+function orWait<T>(run: Run, code: "step_not_registered" | "workflow_not_registered", find: () => T): T {
+  try {
+    return find();
+  } catch (error) {
+    if (RingbackError.is(error, code)) run.misuse(error);
+    throw error;
+  }
+}
+
+/** What cannot undo anything is told of where it is given, not when something is to be undone. */
+function checkUndo(compensate: unknown): void {
+  if (typeof compensate === "function") return;
+  if (!isStepRef(compensate))
+    throw badArgument("compensate", compensate, `ctx.step({ compensate }) takes a function or a step, got ${kindOf(compensate)}.`);
+  checkName("step", stepName(compensate));
+}
+
+function refusePromise(name: string, input: unknown): void {
+  if (typeof (input as { readonly then?: unknown } | null | undefined)?.then !== "function") return;
+  const message = `ctx.step(${JSON.stringify(name)}) was given a promise: what makes it has begun already, outside the step. Give the function that makes it, () => …, or await it first.`;
+  throw badArgument("input", input, message);
+}
+
+/** Within what a name may take. */
+function undoName(name: string): string {
+  const letters = Array.from(`undo ${name}`);
+  while (Buffer.byteLength(letters.join("")) > limits.nameBytes) letters.pop();
+  return letters.join("");
+}
+
+function labelsOf(run: Run, call: string, given: { readonly [name: string]: string }): Attributes {
+  const words = { call: `${call.slice(0, -1)}{ attributes })`, given, isReservedAllowed: false, sealText: run.host.sealText };
+  const labels = changedBy({}, attributeChanges(words));
+  checkCount(Object.keys(labels));
+  return labels;
+}
+
+function shown(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : value instanceof Date ? "an invalid one" : kindOf(value);
 }
 
 /** Waits for all, whatever becomes of them; then says what failed, all at once. */
@@ -334,12 +405,4 @@ async function allOf(children: readonly Promise<unknown>[]): Promise<unknown[]> 
   const failed = settled.filter((each): each is PromiseRejectedResult => each.status === "rejected").map(({ reason }): unknown => reason);
   if (failed.length > 0) throw new AggregateError(failed, `${failed.length} of ${children.length} children did not complete.`);
   return settled.map((each) => (each as PromiseFulfilledResult<unknown>).value);
-}
-
-/** What a step does is recorded as one: nothing within it is. */
-function refuseWithinStep(call: string): void {
-  const within = callingStep();
-  if (within === null) return;
-  const message = `${call} was called within step "${within.name}". What a step does is recorded as a whole: call it in the workflow's own code, or leave it out.`;
-  throw new RingbackError("outside_turn", message, { details: { call, run: within.run.id, workflow: within.run.workflow } });
 }

@@ -86,14 +86,14 @@ export function declaredOf(ref: unknown): Declared | null {
 }
 
 /** The same, or why not. */
-export function declarationOf(call: string, ref: unknown): Declared {
+export function declarationOf(call: string, ref: unknown, also = ", or a name"): Declared {
   const declared = declaredOf(ref);
   if (declared !== null) return declared;
   const what = typeof ref === "function" ? `${ref.name || "an anonymous function"}, which has no @Workflow()` : kindOf(ref);
   throw badArgument(
     "workflow",
     ref,
-    `${call} takes a class with @Workflow({ name }), what defineWorkflow() returned, or a name; got ${what}.`,
+    `${call} takes a class with @Workflow({ name }), or what defineWorkflow() returned${also}; got ${what}.`,
   );
 }
 

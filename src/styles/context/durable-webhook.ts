@@ -5,9 +5,11 @@ import { race as raced } from "../../core/branch.ts";
 import { callHook, callSleep } from "../../core/call.ts";
 import type { StandardSchema } from "../../core/definition.ts";
 import { SignalTimeoutError } from "../../core/errors.ts";
+import type { HookPart } from "../../core/hook.ts";
 import { durably, here } from "../../engine/realm.ts";
 import { checkName, nameOfSchema } from "../../engine/registry.ts";
 import { Hook, partOf } from "../plain/hook.ts";
+import { adopt } from "./carried.ts";
 
 /** How a webhook is opened. */
 export interface CtxWebhookOptions<T = unknown> {
@@ -44,12 +46,17 @@ export interface DurableWebhook<T = unknown> extends AsyncIterable<T> {
 const webhookOptions: OptionNames<CtxWebhookOptions> = { schema: true, timeout: true, name: true, metadata: true };
 export const waitOptions: OptionNames<WaitOptions> = { timeout: true, timeoutMs: true };
 
-export function openWebhook<T>(options: CtxWebhookOptions<T>): { readonly hook: Hook<T>; readonly webhook: DurableWebhook<T> } {
+/** `carried`: the one of this name that an earlier chapter has left open; its token and deadline stand. */
+export function openWebhook<T>(
+  options: CtxWebhookOptions<T>,
+  carried: HookPart | null = null,
+): { readonly hook: Hook<T>; readonly webhook: DurableWebhook<T> } {
   const call = "ctx.webhook()";
   const run = here(call);
   checkOptions<CtxWebhookOptions<T>>(call, options, webhookOptions as OptionNames<CtxWebhookOptions<T>>);
   const { schema, timeout, name, metadata } = options;
   if (name !== undefined) checkName("hook", name);
+  if (carried !== null) return opened(adopt(carried, (schema as StandardSchema | undefined) ?? null), metadata);
   const part = callHook(run, {
     purpose: "webhook",
     name,
@@ -61,6 +68,10 @@ export function openWebhook<T>(options: CtxWebhookOptions<T>): { readonly hook: 
     definition: schema === undefined ? null : { name: nameOfSchema(schema), schema: schema as StandardSchema },
     urlBy: "builder",
   });
+  return opened(part, metadata);
+}
+
+function opened<T>(part: HookPart, metadata: unknown): { readonly hook: Hook<T>; readonly webhook: DurableWebhook<T> } {
   const hook = new Hook<T>(part, metadata);
   return { hook, webhook: new OpenWebhook(hook) };
 }

@@ -1,7 +1,8 @@
 // The engine as the context style has it: a thin class over one that `createEngine` made.
 
-import { checkOptions, type OptionNames } from "../../core/argument.ts";
+import { badArgument, checkOptions, kindOf, type OptionNames } from "../../core/argument.ts";
 import { pinnedCode, type WorkflowDefinition } from "../../core/definition.ts";
+import { RingbackError } from "../../core/errors.ts";
 import type { Receipt } from "../../core/receipt.ts";
 import type { EngineApi, ListRunsOptions, ResumeOptions, StartedWithSignal, StartOptions } from "../../engine/engine-api.ts";
 import type { RunInfo } from "../../engine/info.ts";
@@ -36,6 +37,12 @@ export interface WorkflowStartOptions extends Pick<StartOptions, "attributes"> {
   readonly version?: string;
 }
 
+/** What follows the workflow in `start()`; a workflow without input may be given none. */
+export type WorkflowStart<W> =
+  undefined extends WorkflowInput<W>
+    ? [input?: WorkflowInput<W>, runId?: string, options?: WorkflowStartOptions]
+    : [input: WorkflowInput<W>, runId?: string, options?: WorkflowStartOptions];
+
 /** What an engine is to run. */
 export interface WorkflowEngineOptions {
   /** Instances of workflow classes, classes that can be made without arguments, and what `defineWorkflow` returned. */
@@ -63,34 +70,57 @@ export class WorkflowEngine {
   /** The engine below, for all that this class leaves to it. */
   readonly engine: PlainEngine;
   readonly #steps = new StepTable();
-  /** By name and version. */
-  readonly #definitions = new Map<string, Map<string, WorkflowDefinition>>();
+  /** What runs of a class or of a function workflow call. */
+  readonly #instances = new Map<unknown, Runnable>();
   readonly #around: Surroundings;
 
+  /** `engine`: what `createEngine` returned. Throws `bad_argument`, `duplicate_name`. */
   constructor(engine: PlainEngine, options: WorkflowEngineOptions = {}) {
+    if (typeof (engine as Partial<PlainEngine> | null)?.core?.register !== "function")
+      throw badArgument(
+        "engine",
+        engine,
+        `new WorkflowEngine() takes what createEngine() returned, then its options, got ${kindOf(engine)}.`,
+      );
     checkOptions("new WorkflowEngine()", options, engineOptions);
+    const { steps = [], workflows = [] } = options;
+    for (const [name, list] of Object.entries({ steps, workflows }))
+      if (!Array.isArray(list)) throw badArgument(name, list, `new WorkflowEngine({ ${name} }) takes an array, got ${kindOf(list)}.`);
     this.engine = engine;
     this.#around = {
       steps: this.#steps,
       definition: (call, ref, version) => this.#definition(call, ref, version),
       signal: (token, payload, sending) => this.signal(token, payload, sending),
     };
-    this.registerSteps(...(options.steps ?? []));
-    this.register(...(options.workflows ?? []));
+    if (steps.length > 0) this.registerSteps(...steps);
+    this.register(...workflows);
   }
 
   /**
    * Adds workflows: an instance of a class with `@Workflow`, a class that can be made without arguments, or what `defineWorkflow` returned.
-   * Runs that waited for their code go on. Throws `duplicate_name` where a version of the name has other code.
+   * One instance serves all runs. Runs that waited for their code go on. Throws `bad_argument`, and `duplicate_name` where a version of the
+   * name is there with other code, or as another instance.
    */
   register(...workflows: readonly (object | WorkflowRef)[]): void {
     for (const workflow of workflows) this.#register(workflow);
     this.engine.core.nameCame();
   }
 
-  /** Adds the methods with `@Step` of these instances: what `ctx.step(ref, input)` runs. Runs that waited for one go on. */
+  /**
+   * Adds the methods with `@Step` of these instances: what `ctx.step(ref, input)` runs. Runs that waited for one go on. Throws
+   * `bad_argument` for what has none, `duplicate_name`.
+   */
   registerSteps(...instances: readonly object[]): void {
-    for (const instance of instances) this.#steps.add(instance);
+    for (const instance of instances) {
+      const isInstance = typeof instance === "object" && (instance as object | null) !== null;
+      if (isInstance && this.#steps.add(instance) > 0) continue;
+      const given = isInstance
+        ? `an instance of ${instance.constructor.name}, which has none`
+        : typeof instance === "function"
+          ? `${(instance as { name: string }).name || "a function"} itself: give an instance of it`
+          : kindOf(instance);
+      throw badArgument("instances", instance, `engine.registerSteps() takes instances with methods that have @Step(), got ${given}.`);
+    }
     this.engine.core.nameCame();
   }
 
@@ -98,18 +128,13 @@ export class WorkflowEngine {
    * Starts a run; resolves when it is committed. A `runId` that is taken by a run of the same workflow and input gives that run, else it rejects
    * `run_conflict`. Without one, an id is made.
    */
-  start<W extends WorkflowRef>(
-    ref: W,
-    input: WorkflowInput<W>,
-    runId?: string,
-    options?: WorkflowStartOptions,
-  ): Promise<RunHandle<WorkflowOutput<W>>>;
+  start<W extends WorkflowRef>(ref: W, ...rest: WorkflowStart<W>): Promise<RunHandle<WorkflowOutput<W>>>;
   /** The same by the workflow's name. */
-  start<O = unknown>(name: string, input: unknown, runId?: string, options?: WorkflowStartOptions): Promise<RunHandle<O>>;
-  async start(ref: unknown, input: unknown, runId?: string, options: WorkflowStartOptions = {}): Promise<RunHandle<unknown>> {
+  start<O = unknown>(name: string, input?: unknown, runId?: string, options?: WorkflowStartOptions): Promise<RunHandle<O>>;
+  async start<O>(ref: unknown, input?: unknown, runId?: string, options: WorkflowStartOptions = {}): Promise<RunHandle<O>> {
     checkOptions("engine.start()", options, startOptions);
     const { version, attributes } = options;
-    const workflow = functionOf<[unknown], unknown>(this.#definition("engine.start()", ref, version));
+    const workflow = functionOf<[unknown], O>(this.#definition("engine.start()", ref, version));
     return this.engine.start(workflow, [input], { ...(runId === undefined ? {} : { id: runId }), ...(attributes && { attributes }) });
   }
 
@@ -138,17 +163,17 @@ export class WorkflowEngine {
     signal: WorkflowSignal,
     options?: WorkflowStartOptions,
   ): Promise<StartedWithSignal<O>>;
-  async signalWithStart(
+  async signalWithStart<O>(
     ref: unknown,
     input: unknown,
     runId: string,
     signal: WorkflowSignal,
     options: WorkflowStartOptions = {},
-  ): Promise<StartedWithSignal<unknown>> {
+  ): Promise<StartedWithSignal<O>> {
     checkOptions("engine.signalWithStart()", options, startOptions);
     checkOptions("engine.signalWithStart(…, signal)", signal, signalNames);
     const { version, attributes } = options;
-    const workflow = functionOf<[unknown], unknown>(this.#definition("engine.signalWithStart()", ref, version));
+    const workflow = functionOf<[unknown], O>(this.#definition("engine.signalWithStart()", ref, version));
     const { token, payload, key } = signal;
     const sending = { token, payload, ...(key === undefined ? {} : { key }) };
     return this.engine.signalWithStart(workflow, [input], { id: runId, ...sending, ...(attributes && { attributes }) });
@@ -156,15 +181,25 @@ export class WorkflowEngine {
 
   /**
    * Asks a run to end: its pending waits reject with `RunCancelledError`. With `compensate` it undoes what it has done first, by its
-   * compensations. A second call without `compensate` ends it at once. Rejects `RunNotFoundError`.
+   * compensations. A second call without `compensate` ends it at once. Its children go on. Rejects `RunNotFoundError`.
    */
   cancel(runId: string, options?: CancelOptions): Promise<void> {
     return this.getRun(runId).cancel(options);
   }
 
-  /** Delivers the argument of an update to `ctx.onUpdate(name)`; where its validator refuses it, the receipt is `invalid` and says why. */
-  async update(runId: string, name: string, argument: unknown, options?: ResumeOptions): Promise<Receipt> {
-    return this.signal(updateToken(runId, checkName("hook", name)), argument, options);
+  /**
+   * Delivers the argument of an update to `ctx.onUpdate(name)`. Where its validator refuses it the receipt is `invalid` and has the `issues`.
+   * One that comes before the run has asked for it is kept for an hour, `buffered`, and judged when the run asks; after the run's end it is
+   * `closed`, at no run `unknown`. Rejects `schema_unavailable` where the code that judges cannot be asked now: send it again.
+   */
+  async update(runId: string, name: string, argument: unknown, options: ResumeOptions = {}): Promise<Receipt> {
+    checkName("update", name);
+    const run = this.getRun(runId);
+    const token = updateToken(runId, name);
+    const receipt = await this.signal(token, argument, options);
+    if (receipt.disposition !== "unknown" || options.early === false || !(await run.exists)) return receipt;
+    const isOver = over.includes(await run.status);
+    return isOver ? { ...receipt, disposition: "closed", by: "ended" } : this.signal(token, argument, { ...options, early: true });
   }
 
   /** What the run's code published last under a key; undefined where it published nothing. Rejects `RunNotFoundError`. */
@@ -172,9 +207,9 @@ export class WorkflowEngine {
     return this.getRun(runId).published<T>(key);
   }
 
-  /** Lets a run go on that stands at a `ctx.breakpoint()`. */
+  /** Lets a run go on that stands at a `ctx.breakpoint()`. At none, the receipt is `unknown`, or `closed` where it has come past one. */
   continue(runId: string): Promise<Receipt> {
-    return this.signal(breakpointToken(runId), null);
+    return this.signal(breakpointToken(this.getRun(runId).runId), null, { early: false });
   }
 
   /** A run by its id, at once; whether it exists shows when it is asked something. */
@@ -198,24 +233,26 @@ export class WorkflowEngine {
   }
 
   #register(workflow: object | WorkflowRef): void {
-    const ref = declaredOf(workflow) === null ? workflow.constructor : workflow;
-    const { name, version } = declarationOf("engine.register()", ref);
-    const instance = (typeof workflow === "function" ? new (workflow as new () => object)() : workflow) as Runnable;
+    const call = "engine.register()";
+    const isRef = declaredOf(workflow) !== null || typeof workflow !== "object" || (workflow as object | null) === null;
+    const ref = isRef ? workflow : workflow.constructor;
+    const { name, version } = declarationOf(call, ref === Object ? workflow : ref, "");
+    const known = this.#instances.get(ref);
+    if (known !== undefined && (isRef || known === workflow)) return;
+    if (known !== undefined) throw twoInstances((ref as { name: string }).name, name);
+    const instance = (isRef && typeof workflow === "function" ? made(workflow as new () => object) : workflow) as Runnable;
     const body = (input: unknown): unknown => runWithContext(this.#around, (ctx, given) => instance.run(ctx, given), input);
     const codeId = pinnedCode(version, codeHash(sourceOf(ref as WorkflowRef)));
-    const definition: WorkflowDefinition = { name, body: body as WorkflowDefinition["body"], pin: version, codeId };
+    this.engine.core.register({ name, body: body as WorkflowDefinition["body"], pin: version, codeId });
     this.#steps.add(instance);
-    this.engine.core.register(definition);
-    const versions = this.#definitions.get(name) ?? new Map<string, WorkflowDefinition>();
-    versions.delete(version);
-    this.#definitions.set(name, versions.set(version, definition));
+    this.#instances.set(ref, instance);
   }
 
+  /** Without a version the one that was registered last. */
   #definition(call: string, ref: unknown, version?: string): WorkflowDefinition {
-    const declared = typeof ref === "string" ? { name: ref } : declarationOf(call, ref);
-    const wanted = version ?? ("version" in declared ? declared.version : undefined);
-    const versions = this.#definitions.get(declared.name);
-    const found = wanted === undefined ? [...(versions?.values() ?? [])].at(-1) : versions?.get(wanted);
+    const declared: { name: string; version?: string } = typeof ref === "string" ? { name: ref } : declarationOf(call, ref);
+    const wanted = version ?? declared.version;
+    const found = this.engine.core.parts.registry.workflow(declared.name, wanted);
     if (!found) throw notRegistered(declared.name, wanted);
     return found;
   }
@@ -223,4 +260,18 @@ export class WorkflowEngine {
 
 interface Runnable {
   run(ctx: WorkflowCtx, input: unknown): unknown;
+}
+
+const over: readonly string[] = ["completed", "failed", "cancelled"];
+
+/** What a constructor takes nobody here knows. */
+function made(type: new () => object): object {
+  if (type.length === 0) return new type();
+  const message = `Class ${type.name} takes ${type.length} ${type.length === 1 ? "argument" : "arguments"}: give engine.register() an instance, new ${type.name}(…), or make it a provider of a Nest app.`;
+  throw badArgument("workflow", type, message);
+}
+
+function twoInstances(type: string, name: string): RingbackError {
+  const message = `Workflow "${name}" is registered with another instance of ${type}, and one instance serves all its runs. Register one.`;
+  return new RingbackError("duplicate_name", message, { details: { kind: "workflow", name } });
 }

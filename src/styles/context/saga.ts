@@ -5,6 +5,7 @@
 //      set aside goes no further, so neither brings one about.
 // SG3. One that fails for good stops no other, and hides nothing: the run fails with what was thrown first, and a warning names it.
 // SG4. A step that is still under way when the code throws is waited for: what it does is undone as well.
+// SG5. What was done before `continueAsNew` is done: the next chapter undoes its own steps alone.
 
 import { textOf } from "../../core/thrown.ts";
 import type { Run } from "../../core/run.ts";
@@ -33,13 +34,14 @@ export class Saga {
     return noted.finally(() => this.#open.delete(noted));
   }
 
-  /** Undoes all there is, the last step first. */
+  /** Undoes all there is, the last step first. What throws because the run is set aside is thrown on: it will be tried again. */
   async unwind(): Promise<void> {
     await Promise.allSettled(this.#open);
     for (let undo = this.#undos.pop(); undo; undo = this.#undos.pop()) {
       try {
         await undo.run();
       } catch (error) {
+        if (this.#run.fault) throw error;
         this.#run.warn(`The compensation of step "${undo.name}" failed, and what the step did stands: ${textOf(error)}`);
       }
     }

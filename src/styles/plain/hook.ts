@@ -295,8 +295,9 @@ function responseOf({ token, respondWith, respondWithin }: WebhookOptions): Hook
   throw badArgument("respondWith", respondWith, `createWebhook({ respondWith }) takes a Response or "manual", got ${given}.`);
 }
 
-function checkSchema(call: string, schema: StandardSchema<unknown, unknown> | null): void {
-  if (schema === null || typeof schema["~standard"]?.validate === "function") return;
+/** Refuses what is no Standard Schema: `bad_argument`. */
+export function checkSchema(call: string, schema: StandardSchema<unknown, unknown> | null | undefined): void {
+  if (schema == null || typeof schema["~standard"]?.validate === "function") return;
   const wanted = "takes a Standard Schema, as Zod, Valibot and ArkType make them";
   throw badArgument("schema", schema, `${call.slice(0, -1)}{ schema }) ${wanted}, got ${kindOf(schema)} without it.`);
 }
