@@ -228,7 +228,11 @@ function checkPin({ name, pin, codeId }: WorkflowDefinition): void {
 /** Names are index keys and appear in every list. */
 export function checkName(kind: "workflow" | "workflow version" | "step" | "hook" | "update" | "patch", name: unknown): string {
   if (typeof name !== "string" || name === "")
-    throw badArgument("name", name, `A ${kind} needs a name: a string that is not empty, got ${name === "" ? '""' : kindOf(name)}.`);
+    throw badArgument(
+      "name",
+      name,
+      `${kind === "update" ? "An" : "A"} ${kind} needs a name: a string that is not empty, got ${name === "" ? '""' : kindOf(name)}.`,
+    );
   if (!isKeyText(name)) {
     const message = `The name of a ${kind}, ${JSON.stringify(name)}, holds a NUL or half a character, which not every store can keep.`;
     throw badArgument("name", name, message);
