@@ -24,6 +24,7 @@ export type { UpdateOptions } from "../styles/context/signals.ts";
 export {
   type CtxStepOptions,
   type RemoteStep,
+  type RemoteStepDetails,
   remoteStep,
   Step,
   type StepDecorator,

@@ -47,13 +47,19 @@ export interface StepDetails extends CtxStepOptions {
 
 const detailNames: OptionNames<StepDetails> = { ...stepOptionNames, name: true, input: true, output: true };
 
-/** A step that is known by its name: its body is the method with `@Step({ name })` that is registered where the run goes on. */
-export interface RemoteStep<Input = unknown, Output = unknown> extends CtxStepOptions {
+/** What `remoteStep` takes. */
+export interface RemoteStepDetails<Input = unknown, Output = unknown> extends CtxStepOptions {
   readonly name: string;
   /** A Standard Schema for what the step is given: the method gets what it returns. */
   readonly input?: StandardSchema<Input, unknown> | undefined;
   /** The same for what the method returns. */
   readonly output?: StandardSchema<unknown, Output> | undefined;
+}
+
+/** A step that is known by its name: its body is the method with `@Step({ name })` that is registered where the run goes on. */
+export interface RemoteStep<in Input = never, Output = unknown> extends RemoteStepDetails<unknown, Output> {
+  /** For the compiler alone: what takes more, takes this. */
+  readonly takes?: ((input: Input) => void) | undefined;
 }
 
 /** What `ctx.step(ref, input)` takes: a method with `@Step`, or what `remoteStep` returned. */
@@ -125,8 +131,8 @@ export interface StepDecorator {
 }
 
 /** A step by its name, typed by its schemas where they are given: `remoteStep({ name: "charge", input: z.object({ … }) })`. */
-export function remoteStep<Input = unknown, Output = unknown>(ref: RemoteStep<Input, Output>): RemoteStep<Input, Output> {
-  checkOptions<RemoteStep>("remoteStep()", ref as RemoteStep, detailNames as OptionNames<RemoteStep>);
+export function remoteStep<Input = unknown, Output = unknown>(ref: RemoteStepDetails<Input, Output>): RemoteStep<Input, Output> {
+  checkOptions<StepDetails>("remoteStep()", ref, detailNames);
   checkName("step", ref.name);
   attempts("remoteStep()", ref);
   for (const schema of [ref.input, ref.output]) checkSchema("remoteStep()", schema);
