@@ -197,6 +197,82 @@ test.each([1, 2, 3])("a crash after compensation %i of three repeats none and sk
   expect(done).toEqual(["c", "b", "a"]);
 });
 
+describe("a cancel that is to compensate", () => {
+  const cancelled = async (body: (ctx: WorkflowCtx) => unknown): Promise<ContextWorld> => {
+    const world = await createContextWorld({ workflows: [workflow(body)] });
+    await world.engine.start("w", undefined, "r");
+    return world;
+  };
+
+  test("undoes what was done, also where the code catches the cancel and returns", async () => {
+    for (const isCaught of [false, true]) {
+      const done: string[] = [];
+      const world = await cancelled(async (ctx) => {
+        await undoable(ctx, "a", done);
+        const sleeping = ctx.sleep("1h");
+        await (isCaught ? sleeping.catch(() => {}) : sleeping);
+        return "ok";
+      });
+      await world.settled();
+      await world.engine.cancel("r", { compensate: true });
+      await world.settled();
+      expect(await world.engine.getRun("r").status).toBe("cancelled");
+      expect(done).toEqual(["a"]);
+    }
+  });
+
+  test("waits for the step that is under way, a crash between, and undoes it first", async () => {
+    const done: string[] = [];
+    let release: (() => void) | null = null;
+    const world = await cancelled(async (ctx) => {
+      await undoable(ctx, "a", done);
+      await ctx.step("slow", () => new Promise<string>((resolve) => (release = () => resolve("slow"))), {
+        compensate: (output) => void done.push(output),
+      });
+    });
+    while (release === null) await turn();
+    await world.engine.cancel("r", { compensate: true });
+    while (!(await world.journal({ runId: "r" })).some(({ kind }) => kind === "cancel_requested")) await turn();
+    release = null;
+    await world.world.restart({}, false);
+    world.again();
+    await advanceUntil(world, () => release !== null);
+    expect(done).toEqual([]);
+    (release as unknown as () => void)();
+    await world.settled();
+    expect(await world.engine.getRun("r").status).toBe("cancelled");
+    expect(done).toEqual(["slow", "a"]);
+  });
+
+  test("in the middle of undoing leaves nothing half undone", async () => {
+    const done: string[] = [];
+    let release: (() => void) | null = null;
+    const world = await cancelled(async (ctx) => {
+      await undoable(ctx, "a", done);
+      await ctx.step("b", () => "b", {
+        compensate: async () => {
+          await new Promise<void>((resolve) => (release = resolve));
+          done.push("b");
+        },
+      });
+      throw new Error("no");
+    });
+    while (release === null) await turn();
+    await world.engine.cancel("r", { compensate: true });
+    while (!(await world.journal({ runId: "r" })).some(({ kind }) => kind === "cancel_requested")) await turn();
+    (release as () => void)();
+    await world.settled();
+    expect(done).toEqual(["b", "a"]);
+  });
+});
+
+async function advanceUntil(world: ContextWorld, isDone: () => boolean): Promise<void> {
+  while (!isDone()) {
+    world.clock.advance(25);
+    await turn();
+  }
+}
+
 describe("nothing is undone", () => {
   test("by a wait, a crash, a timeout that is caught, or the end of the run", async () => {
     const done: string[] = [];

@@ -103,6 +103,8 @@ export class Run implements Reading {
   url: string | null = null;
   /** Signals that steps were given, and where each went. */
   signals: WeakMap<AbortSignal, Set<Given>> | null = null;
+  /** Steps that are to be undone. Where the run is cancelled to compensate, each goes on under another promise: what it does is undone. */
+  readonly undoable: WeakMap<Promise<unknown>, Promise<unknown> | null> = new WeakMap();
   readonly #definition: WorkflowDefinition;
   #seed: string | null = null;
   #random: Random | null = null;
@@ -434,6 +436,8 @@ export class Run implements Reading {
     const error = (): RunCancelledError => this.cancelledError();
     const waiting = this.pending.entries().sort(([a], [b]) => a - b);
     this.pending.clear();
+    for (const [position, { promise, label, step }] of waiting)
+      if (isCompensating && this.undoable.has(promise)) this.undoable.set(promise, this.wait(position, label, step));
     for (const [, pending] of waiting) pending.reject(error());
     for (const hook of this.hooks.values()) hook.close(seq, error());
   }

@@ -11,6 +11,8 @@ export interface ContextWorld extends Omit<World, "engine" | "start" | "restart"
   post(url: string | undefined, body: unknown, headers?: Record<string, string>): Promise<Response>;
   /** Drops every engine as a crash would, and opens new ones, with other code where it is given. */
   restart(code?: WorkflowEngineOptions, options?: Partial<EngineOptions>): Promise<void>;
+  /** Gives engines that `world.restart` has opened their code. */
+  again(): void;
   readonly world: World;
 }
 
@@ -40,6 +42,7 @@ export async function createContextWorld(
     get engine() {
       return engines.get(world.engine) as WorkflowEngine;
     },
+    again: wrap,
     async post(url, body, headers = {}) {
       const token = String(url).slice(publicUrl("").length);
       const isText = typeof body === "string";

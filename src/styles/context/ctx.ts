@@ -171,11 +171,15 @@ export async function runWithContext<I, O>(around: Surroundings, body: (ctx: Wor
   const run = here("a workflow");
   const ctx = new RunContext(run, around);
   try {
-    return await body(ctx, input);
+    const output = await body(ctx, input);
+    if (!run.isCompensating) return output;
   } catch (error) {
     if (!run.fault && (!run.isCancelled || run.isCompensating)) await ctx.saga.unwind();
     throw error;
   }
+  // The code has caught the cancel, and was asked to undo all the same.
+  await ctx.saga.unwind();
+  throw run.cancelledError();
 }
 
 class RunContext implements WorkflowCtx {

@@ -4,7 +4,7 @@
 // SG2. They run when the workflow's own code has thrown, or the run was cancelled with `compensate`. A wait throws nothing, and a run that is
 //      set aside goes no further, so neither brings one about.
 // SG3. One that fails for good stops no other, and hides nothing: the run fails with what was thrown first, and a warning names it.
-// SG4. A step that is still under way when the code throws is waited for: what it does is undone as well.
+// SG4. A step that is still under way when the code throws, or the cancel comes, is waited for: what it does is undone as well.
 // SG5. What was done before `continueAsNew` is done: the next chapter undoes its own steps alone.
 
 import { textOf } from "../../core/thrown.ts";
@@ -26,12 +26,18 @@ export class Saga {
 
   /** Follows a step: once it is done, `undo` makes a step that undoes it. Returns a promise of its result that comes behind that. */
   follow<T>(name: string, step: Promise<T>, undo: (output: T) => Promise<unknown>): Promise<T> {
-    const noted = step.then((output) => {
+    const note = (output: T): T => {
       this.#undos.push({ name, run: () => undo(output) });
       return output;
+    };
+    this.#run.undoable.set(step, null);
+    const noted = step.then(note, (error: unknown) => {
+      const late = this.#run.undoable.get(step) as Promise<T> | null | undefined;
+      if (late) this.#open.add(late.then(note, () => {}));
+      throw error;
     });
     this.#open.add(noted);
-    return noted.finally(() => this.#open.delete(noted));
+    return noted;
   }
 
   /** Undoes all there is, the last step first. What throws because the run is set aside is thrown on: it will be tried again. */
@@ -39,11 +45,23 @@ export class Saga {
     await Promise.allSettled(this.#open);
     for (let undo = this.#undos.pop(); undo; undo = this.#undos.pop()) {
       try {
-        await undo.run();
+        await this.#done(undo.run());
       } catch (error) {
         if (this.#run.fault) throw error;
         this.#run.warn(`The compensation of step "${undo.name}" failed, and what the step did stands: ${textOf(error)}`);
       }
+    }
+  }
+
+  /** A cancel with `compensate` that comes meanwhile ends no compensation. */
+  async #done(undoing: Promise<unknown>): Promise<void> {
+    this.#run.undoable.set(undoing, null);
+    try {
+      await undoing;
+    } catch (error) {
+      const late = this.#run.undoable.get(undoing);
+      if (!late) throw error;
+      await late;
     }
   }
 }

@@ -132,7 +132,7 @@ export interface StepDecorator {
 
 /** A step by its name, typed by its schemas where they are given: `remoteStep({ name: "charge", input: z.object({ … }) })`. */
 export function remoteStep<Input = unknown, Output = unknown>(ref: RemoteStepDetails<Input, Output>): RemoteStep<Input, Output> {
-  checkOptions<StepDetails>("remoteStep()", ref, detailNames);
+  checkOptions<StepDetails>("remoteStep()", ref as StepDetails, detailNames);
   checkName("step", ref.name);
   attempts("remoteStep()", ref);
   for (const schema of [ref.input, ref.output]) checkSchema("remoteStep()", schema);
