@@ -91,10 +91,10 @@ export interface WorkflowCtx {
   webhook<T = unknown>(options?: CtxWebhookOptions<T>): DurableWebhook<T>;
   /** Runs `body` once, durably, under `name`, with retries: what it returns is recorded. */
   step<R>(name: string, body: () => Promise<R> | R, options?: InlineStepOptions<R>): Promise<R>;
-  /** Runs a method with `@Step`, or a step known by name: `ctx.step(this.payments.charge, order)`. */
-  step<I, O>(ref: StepRef<I, O>, input: NoInfer<I>, options?: RefStepOptions<NoInfer<I>, NoInfer<Awaited<O>>>): Promise<Awaited<O>>;
-  /** The same by the step's name. */
+  /** Runs a step that is registered under `name`. */
   step<O = unknown>(name: string, input: unknown, options?: RefStepOptions<unknown, O>): Promise<O>;
+  /** Runs a method with `@Step`, or what `remoteStep` returned: `ctx.step(this.payments.charge, order)`. */
+  step<I, O>(ref: StepRef<I, O>, input: NoInfer<I>, options?: RefStepOptions<NoInfer<I>, NoInfer<Awaited<O>>>): Promise<Awaited<O>>;
   /** The same as `step(name, body, options)`. */
   localStep<R>(name: string, body: () => Promise<R> | R, options?: InlineStepOptions<R>): Promise<R>;
   /** Waits, durably: a duration ("30s", "3d") or milliseconds. */
@@ -123,22 +123,22 @@ export interface WorkflowCtx {
   /** Stands until somebody calls `engine.continue(runId)`. The label is in the metadata that `listHooks` has: `{ breakpoint: label }`. */
   breakpoint(label?: string): Promise<void>;
   /**
-   * Starts another workflow and waits for what it returns. Rejects `RunFailedError`, whose `cause` is what it threw. A child is a run of its
+   * Starts another workflow by its name and waits for what it returns. Rejects `RunFailedError`, whose `cause` is what it threw. A child is a run of its
    * own: where this one is cancelled, or throws meanwhile, it goes on.
    */
-  child<W extends WorkflowRef>(ref: W, ...rest: WorkflowChild<W>): Promise<WorkflowOutput<W>>;
-  /** The same by the workflow's name. */
   child<O = unknown>(name: string, input?: unknown, options?: string | ChildOptions): Promise<O>;
-  /** Starts another workflow, and resolves with its run id once it is there. It goes on by itself. */
-  startChild<W extends WorkflowRef>(ref: W, ...rest: WorkflowChild<W>): Promise<string>;
-  /** The same by the workflow's name. */
+  /** The same by its class, or by what `defineWorkflow` returned. */
+  child<W extends WorkflowRef>(ref: W, ...rest: WorkflowChild<W>): Promise<WorkflowOutput<W>>;
+  /** Starts another workflow by its name, and resolves with its run id once it is there. It goes on by itself. */
   startChild(name: string, input?: unknown, options?: string | ChildOptions): Promise<string>;
+  /** The same by its class, or by what `defineWorkflow` returned. */
+  startChild<W extends WorkflowRef>(ref: W, ...rest: WorkflowChild<W>): Promise<string>;
   /** `Promise.all`. */
   all<const T extends readonly unknown[]>(promises: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>;
-  /** A child for each input, and what they return, in this order. */
-  all<W extends WorkflowRef>(ref: W, inputs: readonly WorkflowInput<W>[], options?: AllOptions): Promise<WorkflowOutput<W>[]>;
-  /** The same by the workflow's name. */
+  /** A child of the workflow of this name for each input, and what they return, in this order. */
   all<O = unknown>(name: string, inputs: readonly unknown[], options?: AllOptions): Promise<O[]>;
+  /** The same by its class, or by what `defineWorkflow` returned. */
+  all<W extends WorkflowRef>(ref: W, inputs: readonly WorkflowInput<W>[], options?: AllOptions): Promise<WorkflowOutput<W>[]>;
   /** The first of several named sides, and which: the losers' timers are cancelled, and no payload is lost to them. */
   race<const S extends Record<string, Side>>(sides: S): Promise<Won<S>>;
   /** `Promise.race`. */

@@ -125,12 +125,12 @@ export class WorkflowEngine {
   }
 
   /**
-   * Starts a run; resolves when it is committed. A `runId` that is taken by a run of the same workflow and input gives that run, else it rejects
+   * Starts a run of the workflow of a name; resolves when it is committed. A `runId` that is taken by a run of the same workflow and input gives that run, else it rejects
    * `run_conflict`. Without one, an id is made.
    */
-  start<W extends WorkflowRef>(ref: W, ...rest: WorkflowStart<W>): Promise<RunHandle<WorkflowOutput<W>>>;
-  /** The same by the workflow's name. */
   start<O = unknown>(name: string, input?: unknown, runId?: string, options?: WorkflowStartOptions): Promise<RunHandle<O>>;
+  /** The same by its class, or by what `defineWorkflow` returned. */
+  start<W extends WorkflowRef>(ref: W, ...rest: WorkflowStart<W>): Promise<RunHandle<WorkflowOutput<W>>>;
   async start<O>(ref: unknown, input?: unknown, runId?: string, options: WorkflowStartOptions = {}): Promise<RunHandle<O>> {
     checkOptions("engine.start()", options, startOptions);
     const { version, attributes } = options;
@@ -148,14 +148,6 @@ export class WorkflowEngine {
    * together. An open run's input is left as it is. The receipt says what became of the payload; it rejects `run_conflict` where the id is
    * another workflow's run, and `HookConflictError` where the token is another run's.
    */
-  signalWithStart<W extends WorkflowRef>(
-    ref: W,
-    input: WorkflowInput<W>,
-    runId: string,
-    signal: WorkflowSignal,
-    options?: WorkflowStartOptions,
-  ): Promise<StartedWithSignal<WorkflowOutput<W>>>;
-  /** The same by the workflow's name. */
   signalWithStart<O = unknown>(
     name: string,
     input: unknown,
@@ -163,6 +155,14 @@ export class WorkflowEngine {
     signal: WorkflowSignal,
     options?: WorkflowStartOptions,
   ): Promise<StartedWithSignal<O>>;
+  /** The same by its class, or by what `defineWorkflow` returned. */
+  signalWithStart<W extends WorkflowRef>(
+    ref: W,
+    input: WorkflowInput<W>,
+    runId: string,
+    signal: WorkflowSignal,
+    options?: WorkflowStartOptions,
+  ): Promise<StartedWithSignal<WorkflowOutput<W>>>;
   async signalWithStart<O>(
     ref: unknown,
     input: unknown,

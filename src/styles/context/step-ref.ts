@@ -60,6 +60,8 @@ export interface RemoteStepDetails<Input = unknown, Output = unknown> extends Ct
 export interface RemoteStep<in Input = never, Output = unknown> extends RemoteStepDetails<unknown, Output> {
   /** For the compiler alone: what takes more, takes this. */
   readonly takes?: ((input: Input) => void) | undefined;
+  /** Likewise: a function, which has a name as well, is none. */
+  readonly apply?: never;
 }
 
 /** What `ctx.step(ref, input)` takes: a method with `@Step`, or what `remoteStep` returned. */
