@@ -163,7 +163,7 @@ describe("a race", () => {
 });
 
 test("events, attributes and patches are those of the run, from chapter to chapter", async () => {
-  const telling = defineWorkflow({ name: "telling" }, async (ctx, chapter: number = 1) => {
+  const telling = defineWorkflow({ name: "telling" }, async (ctx, chapter: number | undefined = 1) => {
     await ctx.setEvent("status", { chapter });
     await ctx.setAttributes({ phase: `chapter-${chapter}` });
     await ctx.waitForSignal(`go:${chapter}`);

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { defineWorkflow, FatalError, type InlineStepOptions, remoteStep, Step, type WorkflowCtx } from "../src/runtime/context.ts";
 import { type ContextWorld, createContextWorld } from "./context/world.ts";
 
-const workflow = (body: (ctx: WorkflowCtx, input: never) => unknown) => defineWorkflow({ name: "w" }, body);
+const workflow = (body: (ctx: WorkflowCtx, chapter: number | undefined) => unknown) => defineWorkflow({ name: "w" }, body);
 
 interface Ended {
   readonly world: ContextWorld;
@@ -13,7 +13,7 @@ interface Ended {
   readonly warnings: readonly string[];
 }
 
-async function ended(body: (ctx: WorkflowCtx, input: never) => unknown, steps: readonly object[] = []): Promise<Ended> {
+async function ended(body: (ctx: WorkflowCtx, chapter: number | undefined) => unknown, steps: readonly object[] = []): Promise<Ended> {
   const world = await createContextWorld({ workflows: [workflow(body)], steps });
   await world.engine.start("w", undefined, "r");
   await world.settled();
@@ -348,7 +348,7 @@ describe("nothing is undone", () => {
       await undoable(ctx, "child", done);
       throw new Error("child");
     });
-    const parent = workflow(async (ctx, chapter: number = 1) => {
+    const parent = workflow(async (ctx, chapter = 1) => {
       await undoable(ctx, `chapter ${chapter}`, done);
       return chapter === 1 ? ctx.continueAsNew(2) : ctx.child(child);
     });

@@ -133,7 +133,10 @@ export async function waits(ctx: WorkflowCtx, engine: WorkflowEngine): Promise<v
   await ctx.onUpdate("u", { schema, validate: (n: string) => n });
 }
 
-export class Wrong {
-  // @ts-expect-error -- a step is a method
-  @Step() field = 5;
+export function declares(): void {
+  class Wrong {
+    // @ts-expect-error -- a step is a method
+    @Step() field = 5;
+  }
+  expectTypeOf(new Wrong().field).toEqualTypeOf<number>();
 }
