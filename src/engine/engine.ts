@@ -201,11 +201,6 @@ export class EngineCore {
     });
   }
 
-  /** Something has a name now that runs may be set aside for want of: a step or a workflow of a style's own. */
-  nameCame(): void {
-    this.#sweep.nameCame();
-  }
-
   /** Runs that are set aside for want of a key go on once it is there. */
   async #lookForKeys(): Promise<void> {
     if (await this.parts.encryption?.ring.retry()) this.#sweep.tryAll();
