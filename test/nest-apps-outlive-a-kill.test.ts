@@ -47,7 +47,8 @@ async function ordersOutlive(app: FrameworkApp): Promise<void> {
   expect((await ingress.ingress(request)).status).toBe(202);
   await ingress.close();
   const second = await app.start(start, env);
-  await second.prints(/Shipped early/);
+  await second.prints(/Shipped early/); // it may listen only then
+  await second.prints(/successfully started/);
 
   expect((await fetch(paid, payment("paid", "p-1"))).status).toBe(202);
   expect((await fetch(unpaid, payment("failed", "u-1"))).status).toBe(202);
