@@ -150,13 +150,16 @@ test("the public route reaches webhooks alone: no signal, update, breakpoint or 
   await world.engine.start(guarded, nothing, "g-1");
   await world.settled();
   const before = await world.journal({ runId: "g-1" });
-  const addresses = ["approve:1", "update:g-1:limit", "breakpoint:g-1", "child:g-1", "g-1", "wh:g-1:0"];
+  const addresses = ["approve:1", "$update:g-1:limit", "$breakpoint:g-1", "child:g-1", "g-1", "wh:g-1:0"];
   for (const address of addresses)
     for (const token of [address, encodeURIComponent(address), `../webhook/${encodeURIComponent(address)}`])
       for (const method of ["POST", "PUT", "PATCH"])
         expect([token, await send(token, { method })]).toEqual([token, { status: 404, text: "" }]);
   // Nor does server code that hands a request over by mistake.
   for (const address of addresses) expect((await world.world.engine.resumeWebhook(address, request("x"))).status).toBe(404);
+  // A route of the app's that passes the token of its URL on to `engine.signal` reaches what waits for signals, and nothing else.
+  for (const address of addresses.filter((each) => each.startsWith("$")))
+    expect(await world.engine.signal(address, 0, { early: true })).toEqual({ disposition: "unknown", keyed: false });
   await world.settled();
   expect(await world.journal({ runId: "g-1" })).toEqual(before);
   expect(await world.engine.update("g-1", "limit", 0)).toMatchObject({ disposition: "invalid" });

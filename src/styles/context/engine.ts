@@ -20,7 +20,7 @@ import {
   type WorkflowRef,
 } from "./definition.ts";
 import { runWithContext, type Surroundings, type WorkflowCtx } from "./ctx.ts";
-import { breakpointToken, updateToken } from "./signals.ts";
+import { breakpointToken, checkSignalToken, isSignalToken, updateToken } from "./signals.ts";
 import { StepTable } from "./step-ref.ts";
 
 /** What `createEngine` returns, as far as this class asks. */
@@ -125,8 +125,8 @@ export class WorkflowEngine {
   }
 
   /**
-   * Starts a run of the workflow of a name; resolves when it is committed. A `runId` that is taken by a run of the same workflow and input gives that run, else it rejects
-   * `run_conflict`. Without one, an id is made.
+   * Starts a run of the workflow of a name; resolves when it is committed. A `runId` that is taken by a run of the same workflow and input
+   * gives that run, else it rejects `run_conflict`. Without one, an id is made.
    */
   start<O = unknown>(name: string, input?: unknown, runId?: string, options?: WorkflowStartOptions): Promise<RunHandle<O>>;
   /** The same by its class, or by what `defineWorkflow` returned. */
@@ -138,8 +138,12 @@ export class WorkflowEngine {
     return this.engine.start(workflow, [input], { ...(runId === undefined ? {} : { id: runId }), ...(attributes && { attributes }) });
   }
 
-  /** Delivers a value to a token; resolves when it is committed. The receipt says what became of it: it rejects for none of that. */
-  signal(token: string, payload: unknown, options?: ResumeOptions): Promise<Receipt> {
+  /**
+   * Delivers a value to a token; resolves when it is committed. The receipt says what became of it: it rejects for none of that. Updates and
+   * breakpoints are not reached: their tokens are `unknown` here.
+   */
+  async signal(token: string, payload: unknown, options: ResumeOptions = {}): Promise<Receipt> {
+    if (!isSignalToken(token)) return { disposition: "unknown", keyed: options.key !== undefined };
     return this.engine.signal(token, payload, options);
   }
 
@@ -175,6 +179,7 @@ export class WorkflowEngine {
     const { version, attributes } = options;
     const workflow = functionOf<[unknown], O>(this.#definition("engine.signalWithStart()", ref, version));
     const { token, payload, key } = signal;
+    checkSignalToken("engine.signalWithStart()", token);
     const sending = { token, payload, ...(key === undefined ? {} : { key }) };
     return this.engine.signalWithStart(workflow, [input], { id: runId, ...sending, ...(attributes && { attributes }) });
   }
@@ -196,10 +201,10 @@ export class WorkflowEngine {
     checkName("update", name);
     const run = this.getRun(runId);
     const token = updateToken(runId, name);
-    const receipt = await this.signal(token, argument, options);
+    const receipt = await this.engine.signal(token, argument, options);
     if (receipt.disposition !== "unknown" || options.early === false || !(await run.exists)) return receipt;
     const isOver = over.includes(await run.status);
-    return isOver ? { ...receipt, disposition: "closed", by: "ended" } : this.signal(token, argument, { ...options, early: true });
+    return isOver ? { ...receipt, disposition: "closed", by: "ended" } : this.engine.signal(token, argument, { ...options, early: true });
   }
 
   /** What the run's code published last under a key; undefined where it published nothing. Rejects `RunNotFoundError`. */
@@ -209,7 +214,7 @@ export class WorkflowEngine {
 
   /** Lets a run go on that stands at a `ctx.breakpoint()`. At none, the receipt is `unknown`, or `closed` where it has come past one. */
   continue(runId: string): Promise<Receipt> {
-    return this.signal(breakpointToken(this.getRun(runId).runId), null, { early: false });
+    return this.engine.signal(breakpointToken(this.getRun(runId).runId), null, { early: false });
   }
 
   /** A run by its id, at once; whether it exists shows when it is asked something. */

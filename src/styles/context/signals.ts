@@ -2,6 +2,8 @@
 //
 // SI1. A token that was waited for once stays the run's until its end, or the end of the chapter that no longer asks for it (CA1): what
 //      comes between two waits is there for the second.
+// SI2. Tokens that begin with "$" are updates' and breakpoints'. No signal reaches them, so that a route which passes any token of its URL
+//      on to `engine.signal` lets nobody past a validator or a breakpoint.
 
 import { createHash } from "node:crypto";
 import { badArgument, checkOptions, kindOf, type OptionNames } from "../../core/argument.ts";
@@ -32,12 +34,25 @@ const updateOptions: OptionNames<UpdateOptions> = { ...waitOptions, schema: true
 
 /** Where `engine.update(runId, name, argument)` delivers. What is behind the last colon is the name, so that no two pairs are one token. */
 export function updateToken(runId: string, name: string): string {
-  return tokenFor(`update:${runId}:${name.replaceAll("%", "%25").replaceAll(":", "%3A")}`);
+  return tokenFor(`$update:${runId}:${name.replaceAll("%", "%25").replaceAll(":", "%3A")}`);
 }
 
 /** Where `engine.continue(runId)` delivers. */
 export function breakpointToken(runId: string): string {
-  return tokenFor(`breakpoint:${runId}`);
+  return tokenFor(`$breakpoint:${runId}`);
+}
+
+/** Whether signals reach what has the token (SI2). */
+export function isSignalToken(token: unknown): boolean {
+  return typeof token !== "string" || !token.startsWith("$");
+}
+
+/** Throws `bad_argument` for a token at which no signal comes. */
+export function checkSignalToken(call: string, token: string): void {
+  checkCustomToken(token);
+  if (isSignalToken(token)) return;
+  const message = `${call}: token ${JSON.stringify(token)} begins with "$", as only those of updates and breakpoints do, which no signal reaches. Choose another, such as "approve:42".`;
+  throw badArgument("token", token, message);
 }
 
 /** A run's id may be as long as a token. */
@@ -66,7 +81,7 @@ export class Signals {
   wait<T>(token: string, options: WaitOptions): Promise<T> {
     const call = "ctx.waitForSignal()";
     return durably(call, () => {
-      checkCustomToken(token);
+      checkSignalToken(call, token);
       checkOptions(call, options, waitOptions);
       return waitFor(call, this.#hook(call, token, null) as Hook<T>, `signal "${token}"`, options);
     });
