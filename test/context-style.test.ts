@@ -59,8 +59,28 @@ test("a form is a payload, and what is neither JSON nor a form is refused with t
   expect((await world.post(url, "<xml/>", { "content-type": "application/xml" })).status).toBe(422);
   expect((await world.post(url, "", {})).status).toBe(422);
   const form = { "content-type": "application/x-www-form-urlencoded" };
+  expect((await world.post(url, `{"a":`, form)).status).toBe(422);
   expect((await world.post(url, "a=1&b=x+y&a=2&__proto__=z", form)).status).toBe(202);
   expect(await world.engine.getRun(run.runId).returnValue).toEqual({ a: ["1", "2"], b: "x y" });
+});
+
+test("JSON that curl sends without saying so is JSON", async () => {
+  let url: string | undefined;
+  const wait = defineWorkflow({ name: "wait" }, async (ctx) => {
+    const hook = ctx.webhook<unknown>();
+    await ctx.step("hand-out", () => void (url = hook.url));
+    return [await hook.wait(), await hook.wait()];
+  });
+  const world = await createContextWorld({ workflows: [wait] });
+  const run = await world.engine.start(wait);
+  await world.settled();
+  const form = { "content-type": "Application/X-WWW-Form-Urlencoded; charset=utf-8" };
+  await world.post(url, ` {"status": "paid", "note": "a=b&c"}`, form);
+  await world.post(url, "status=%7Bpaid%7D&note=%5B1%5D", form);
+  expect(await run.returnValue).toEqual([
+    { status: "paid", note: "a=b&c" },
+    { status: "{paid}", note: "[1]" },
+  ]);
 });
 
 test("a wait that is over leaves the webhook open, and the next wait has what came", async () => {

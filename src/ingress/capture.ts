@@ -88,11 +88,18 @@ export function parseJsonBody(body: Uint8Array): unknown {
 
 /**
  * What a body says: of a form (`application/x-www-form-urlencoded`) its fields as text, a name that comes again as an array; of any other
- * content type its JSON. `invalid_payload` where it is neither, `too_deep` as there.
+ * content type its JSON. JSON that says it is a form is JSON: `curl -d` says so of everything, and a form's braces are escaped.
+ * `invalid_payload` where it is neither, `too_deep` as there.
  */
 export function bodyValue(headers: readonly string[], body: Uint8Array): unknown {
   const [type = ""] = (header(headers, "content-type") ?? "").split(";");
-  return type.trim().toLowerCase() === "application/x-www-form-urlencoded" ? parseForm(body) : parseJsonBody(body);
+  const isForm = type.trim().toLowerCase() === "application/x-www-form-urlencoded" && !/^\s*[[{]/.test(startOf(body));
+  return isForm ? parseForm(body) : parseJsonBody(body);
+}
+
+/** Enough of it to see what it begins with. */
+function startOf(body: Uint8Array): string {
+  return String.fromCharCode(...body.subarray(0, 64));
 }
 
 function parseForm(body: Uint8Array): Record<string, string | string[]> {
