@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { createWebhook, workflow } from "../src/index.ts";
 import { RateLimit } from "../src/ingress/rate-limit.ts";
 import { createEngine, type EngineOptions } from "../src/wiring.ts";
-import { createWorld, epoch, modes, type World } from "./harness.ts";
+import { createWorld, epoch, modesOfLength, type World } from "./harness.ts";
 
 const takes = (limit: RateLimit, address: string, now: number, count: number): number[] =>
   Array.from({ length: count }, () => limit.take(address, now));
@@ -68,7 +68,7 @@ const twice = workflow("twice", async () => {
 });
 let urls: string[] = [];
 
-describe.each(modes)("the public route (%s)", (mode) => {
+describe.each(modesOfLength)("the public route (%s)", (mode) => {
   const create = (rateLimit: EngineOptions["rateLimit"]): Promise<World> =>
     createWorld([twice], { mode: mode === "two-workers" ? "hot" : mode, ...(rateLimit === undefined ? {} : { rateLimit }) });
   const forged = "https://app.example/.well-known/workflow/v1/webhook/wh:t1:AAAAAAAAAAAAAAAA:1.0:AAAAAAAAAAAAAAAAAAAAAAAA";

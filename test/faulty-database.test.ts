@@ -18,8 +18,8 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { compiledChild } from "./child/compiled.ts";
 import { RingbackError } from "../src/core/errors.ts";
 import { ask, loadDriver } from "../src/store/sqlite/driver.ts";
 import type { Engine } from "../src/wiring.ts";
@@ -28,8 +28,7 @@ import { acknowledged, asked, collects, engineOn, has, marks, newFolder, other, 
 
 describe("locked by another process", () => {
   async function locked(path: string): Promise<ChildProcess> {
-    const locker = fileURLToPath(new URL("./sqlite-locker.ts", import.meta.url));
-    const child = spawn(process.execPath, ["--import", "tsx", locker, path], { stdio: ["pipe", "pipe", "inherit"] });
+    const child = spawn(process.execPath, [compiledChild("sqlite-locker"), path], { stdio: ["pipe", "pipe", "inherit"] });
     onTestFinished(() => void child.kill("SIGKILL"));
     await once(child.stdout!, "data");
     return child;

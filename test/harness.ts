@@ -19,6 +19,9 @@ import type { WorkflowFunction } from "../src/engine/workflow.ts";
 
 export type Mode = "hot" | "evict" | "two-workers";
 export const modes: readonly Mode[] = ["hot", "evict", "two-workers"];
+/** For what takes long in each mode: in `npm test` that of the whole run alone. */
+export const modesOfLength: readonly Mode[] =
+  process.env["RINGBACK_LONG"] === "1" ? modes : [(process.env["RINGBACK_TEST_MODE"] as Mode | undefined) ?? "hot"];
 export const defaultMode: Mode = (process.env["RINGBACK_TEST_MODE"] as Mode | undefined) ?? "hot";
 
 /** 2026-01-01, so that instants in failures are easy to read. */

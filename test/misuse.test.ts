@@ -7,7 +7,7 @@ import { limits } from "../src/core/limits.ts";
 import { Run, type RunHost } from "../src/core/run.ts";
 import { takeTurn } from "../src/engine/realm.ts";
 import type { RunHandle } from "../src/engine/run-handle.ts";
-import { createWorld, defaultMode, modes, type World } from "./harness.ts";
+import { createWorld, modes, modesOfLength, type World } from "./harness.ts";
 
 let compensations = 0;
 const compensate = step("compensate", async () => void compensations++);
@@ -86,9 +86,7 @@ const loops: Record<string, () => Promise<unknown>> = {
   },
 };
 
-const isLong = process.env["RINGBACK_LONG"] === "1";
-
-describe.each(isLong ? modes : [defaultMode])("more calls than a turn may make (%s)", (mode) => {
+describe.each(modesOfLength)("more calls than a turn may make (%s)", (mode) => {
   test.each(Object.keys(loops))("%s", async (name) => {
     const wf = workflow("loops", async () => {
       try {

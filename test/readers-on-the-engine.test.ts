@@ -2,13 +2,14 @@
 // with two workers (G6, G7, U3, W4).
 
 import { describe, expect, test } from "vitest";
-import { createWorld } from "./harness.ts";
+import { createWorld, modes } from "./harness.ts";
 import { Played } from "./readers/on-engine.ts";
 import { programs } from "./readers/programs.ts";
 
+const isLong = process.env["RINGBACK_LONG"] === "1";
 const nothing = async (): Promise<void> => {};
 
-describe.each(["hot", "evict", "two-workers"] as const)("%s", (mode) => {
+describe.each(modes)("%s", (mode) => {
   test.each(programs.map((program, index) => ({ ...program, index })))("$name", async (program) => {
     const played = new Played(program, program.index);
     const world = await createWorld([played.workflow], { mode });
@@ -19,7 +20,8 @@ describe.each(["hot", "evict", "two-workers"] as const)("%s", (mode) => {
   });
 });
 
-describe.each(["hot", "two-workers"] as const)("restarted after every action (%s)", (mode) => {
+const restarted = isLong ? (["hot", "two-workers"] as const) : (["two-workers"] as const);
+describe.each(restarted)("restarted after every action (%s)", (mode) => {
   test.each(programs.map((program, index) => ({ ...program, index })))("$name", async (program) => {
     const played = new Played(program, program.index);
     const world = await createWorld([played.workflow], { mode });

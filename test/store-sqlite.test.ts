@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, chmodSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
+import { compiledChild } from "./child/compiled.ts";
 import { RingbackError } from "../src/core/errors.ts";
 import type { Command, Notice, Store } from "../src/store/port.ts";
 import { connect } from "../src/store/sqlite/connection.ts";
@@ -104,7 +104,7 @@ test("a file has one worker: a second one is told whose it is, and a closed one 
 
 test("a worker that was killed leaves the file free at once, and its runs with it", async () => {
   const path = newPath();
-  const child = spawn(process.execPath, ["--import", "tsx", fileURLToPath(new URL("./sqlite-owner.ts", import.meta.url)), path], {
+  const child = spawn(process.execPath, [compiledChild("sqlite-owner"), path], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await spoken(child);

@@ -156,7 +156,7 @@ describe.each(["", "listener"])("in a process of its own (%s)", (listener) => {
     const { state, result, heard } = told(await runChild("rejection", "outside", listener));
     expect([state, heard]).toEqual(["blocked", []]);
     expect(result).toMatch(
-      /step "late" in run .* at .*rejection\.ts:\d+ was made outside the run's turn. The run last called setTimeout at .*rejection\.ts:\d+/,
+      /step "late" in run .* at .*rejection\.js:\d+ was made outside the run's turn. The run last called setTimeout at .*rejection\.js:\d+/,
     );
   });
 
@@ -164,7 +164,7 @@ describe.each(["", "listener"])("in a process of its own (%s)", (listener) => {
     const ended = await runChild("rejection", scenario, listener);
     if (listener === "") {
       expect(ended.code).toBe(1);
-      expect(ended.stderr).toMatch(/rejection\.ts:\d+[\s\S]*Error: foreign/);
+      expect(ended.stderr).toMatch(/rejection\.js:\d+[\s\S]*Error: foreign/);
       expect(ended.stdout).toBe("");
     } else expect(told(ended).heard).toEqual(["foreign"]);
   });

@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { compiledChild } from "./child/compiled.ts";
 import { createHook, workflow } from "../src/index.ts";
 import { HookConflictError } from "../src/errors.ts";
 import { systemClock } from "../src/engine/clock.ts";
@@ -158,8 +158,7 @@ class Gated {
   }
 
   static async start(path: string): Promise<Gated> {
-    const file = fileURLToPath(new URL("child/gate.ts", import.meta.url));
-    const gated = new Gated(spawn(process.execPath, ["--import", "tsx", file, path], { stdio: ["pipe", "pipe", "inherit"] }));
+    const gated = new Gated(spawn(process.execPath, [compiledChild("child/gate"), path], { stdio: ["pipe", "pipe", "inherit"] }));
     await gated.#hears("open");
     return gated;
   }

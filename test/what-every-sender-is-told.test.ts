@@ -6,7 +6,7 @@ import { createHook, createWebhook, defineHook, sleep, type Webhook, workflow } 
 import { RingbackError } from "../src/errors.ts";
 import type { StandardSchema } from "../src/core/definition.ts";
 import { asDefault } from "./default-engine.ts";
-import { createWorld, modes, type World } from "./harness.ts";
+import { createWorld, modesOfLength, type World } from "./harness.ts";
 
 const positive: StandardSchema<{ n: number }> = {
   "~standard": {
@@ -191,7 +191,7 @@ const doors: readonly DoorUnderTest[] = [
 
 type End = "reads" | "times out" | "disposes" | "waits";
 
-describe.each(modes)("%s", (mode) => {
+describe.each(modesOfLength)("%s", (mode) => {
   test.each(doors.map((door) => [door.name, door] as const))("%s", async (_, door) => {
     const urls = new Map<string, { url: string; token: string }>();
     const wf = workflow(`matrix ${door.name}`, async (name: string, end: End, schema: boolean) => {

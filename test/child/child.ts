@@ -1,7 +1,7 @@
 // Runs a program of this folder in a process of its own, for what would end the test's: as a user's process would, in plain Node.
 
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { compiledChild } from "./compiled.ts";
 
 export interface Ended {
   readonly code: number | null;
@@ -10,10 +10,10 @@ export interface Ended {
 }
 
 export function runChild(name: string, ...args: readonly string[]): Promise<Ended> {
-  const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
+  const file = compiledChild(`child/${name}`);
   const { NODE_OPTIONS: _, VITEST: __, NODE_ENV: ___, ...env } = process.env;
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, ["--import", "tsx", file, ...args], { env, timeout: 15_000 }, (_error, stdout, stderr) =>
+    const child = execFile(process.execPath, [file, ...args], { env, timeout: 15_000 }, (_error, stdout, stderr) =>
       resolve({ code: child.exitCode, stdout, stderr }),
     );
   });

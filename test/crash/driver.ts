@@ -2,16 +2,14 @@
 //
 // The app runs compiled, in plain Node: a process is up in a sixth of a second.
 
-import { type ChildProcess, execFile, fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { EventEmitter, once } from "node:events";
-import { closeSync, fstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync } from "node:fs";
+import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync } from "node:fs";
 import { request } from "node:http";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { compiledChild } from "../child/compiled.ts";
 import { testKeys } from "../harness.ts";
 
 /** A line of the ledger: an attempt of a step began its work. */
@@ -42,24 +40,6 @@ export interface Refusal {
   readonly code: string;
   readonly message: string;
   readonly details: Readonly<Record<string, unknown>>;
-}
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
-let compiled: Promise<string> | null = null;
-
-/** Compiles the app once for a test file. */
-export function compiledApp(): Promise<string> {
-  compiled ??= compile();
-  return compiled;
-}
-
-async function compile(): Promise<string> {
-  mkdirSync(join(root, "node_modules/.cache"), { recursive: true });
-  const out = mkdtempSync(join(root, "node_modules/.cache/ringback-crash-"));
-  process.once("exit", () => rmSync(out, { recursive: true, force: true }));
-  const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
-  await promisify(execFile)(process.execPath, [tsc, "-p", "test/crash/tsconfig.json", "--outDir", out], { cwd: root });
-  return join(out, "test/crash/app.js");
 }
 
 /** One life of the app. */
@@ -259,7 +239,7 @@ export class CrashWorld {
 }
 
 export async function createCrashWorld(env?: Readonly<Record<string, string>>): Promise<CrashWorld> {
-  const world = new CrashWorld(await compiledApp(), env);
+  const world = new CrashWorld(compiledChild("crash/app"), env);
   onTestFinished(() => world.end());
   return world;
 }
