@@ -28,7 +28,7 @@ import { acknowledged, asked, collects, engineOn, has, marks, newFolder, other, 
 
 describe("locked by another process", () => {
   async function locked(path: string): Promise<ChildProcess> {
-    const child = spawn(process.execPath, [compiledChild("sqlite-locker"), path], { stdio: ["pipe", "pipe", "inherit"] });
+    const child = spawn(process.execPath, [compiledChild("child/sqlite-locker"), path], { stdio: ["pipe", "pipe", "inherit"] });
     onTestFinished(() => void child.kill("SIGKILL"));
     await once(child.stdout!, "data");
     return child;

@@ -104,7 +104,7 @@ test("a file has one worker: a second one is told whose it is, and a closed one 
 
 test("a worker that was killed leaves the file free at once, and its runs with it", async () => {
   const path = newPath();
-  const child = spawn(process.execPath, [compiledChild("sqlite-owner"), path], {
+  const child = spawn(process.execPath, [compiledChild("child/sqlite-owner"), path], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await spoken(child);

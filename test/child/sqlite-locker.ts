@@ -1,7 +1,7 @@
 // A process of its own that holds a SQLite file's write lock from its start until it is told to let go.
 
 import { once } from "node:events";
-import { loadDriver } from "../src/store/sqlite/driver.ts";
+import { loadDriver } from "../../src/store/sqlite/driver.ts";
 
 const database = new (await loadDriver())(process.argv[2]!);
 database.exec("begin exclusive");
