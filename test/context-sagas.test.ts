@@ -76,6 +76,40 @@ test("a step that is under way while another fails is waited for, and undone", a
   expect(done).toEqual(["slow"]);
 });
 
+test("once undoing has begun, a part of the code that goes on beside it begins nothing that nobody would undo", async () => {
+  const done: string[] = [];
+  let release = (): void => {};
+  const other = async (ctx: WorkflowCtx, next: (ctx: WorkflowCtx) => Promise<unknown>): Promise<void> => {
+    await ctx.step("flight", () => new Promise<void>((resolve) => (release = resolve)), { compensate: () => void done.push("no flight") });
+    await next(ctx);
+    done.push("went on");
+  };
+  const nexts: ((ctx: WorkflowCtx) => Promise<unknown>)[] = [
+    (ctx) => ctx.step("seat", () => void done.push("seat"), { compensate: () => void done.push("no seat") }),
+    (ctx) => ctx.sideEffect(() => void done.push("noted")),
+    (ctx) => ctx.startChild("w"),
+    (ctx) => ctx.signal("other", 1),
+    (ctx) => ctx.setEvent("phase", "on"),
+    (ctx) => ctx.continueAsNew(),
+  ];
+  const bad = () => {
+    throw new FatalError("bad");
+  };
+  for (const next of nexts) {
+    done.length = 0;
+    const world = await createContextWorld({ workflows: [workflow((ctx) => ctx.all([other(ctx, next), ctx.step("bad", bad)]))] });
+    const run = await world.engine.start("w", undefined, "r");
+    const kinds = async (): Promise<string[]> => (await world.journal(run)).map(({ kind }) => kind);
+    while (!(await kinds()).includes("step_failed")) await turn();
+    release();
+    await expect(run.returnValue).rejects.toMatchObject({ cause: { message: "bad" } });
+    await world.settled();
+    expect(done).toEqual(["no flight"]);
+    expect(await world.engine.listRuns()).toHaveLength(1);
+    expect((await kinds()).filter((kind) => kind === "value_published" || kind === "run_continued")).toEqual([]);
+  }
+});
+
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test("a compensation that fails for good stops no other, hides nothing, and is named in a warning", async () => {

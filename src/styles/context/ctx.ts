@@ -218,7 +218,7 @@ class RunContext implements WorkflowCtx {
 
   step<R>(first: unknown, second?: unknown, options: InlineStepOptions<never> | RefStepOptions = {}): Promise<R> {
     const call = "ctx.step()";
-    return durably(call, () => {
+    return this.#next(call, () => {
       checkOptions(call, options as RefStepOptions, undoableOptions);
       const { compensate, ...how } = options;
       const name = stepName(first);
@@ -241,6 +241,11 @@ class RunContext implements WorkflowCtx {
     if (typeof body !== "function")
       throw badArgument("body", body, `ctx.localStep(${JSON.stringify(name)}) needs a function, got ${kindOf(body)}.`);
     return this.step(name, body, options as InlineStepOptions<never>);
+  }
+
+  /** For calls that do something. */
+  #next<T>(call: string, begin: (run: Run) => Promise<T>): Promise<T> {
+    return durably(call, (run) => this.saga.next(() => begin(run)));
   }
 
   #dispatch<R>(ref: unknown, input: unknown, said: Attempts = {}): Promise<R> {
@@ -276,7 +281,7 @@ class RunContext implements WorkflowCtx {
   }
 
   sideEffect<T>(make: () => T | Promise<T>): Promise<T> {
-    return durably("ctx.sideEffect()", () => {
+    return this.#next("ctx.sideEffect()", () => {
       if (typeof make !== "function") throw badArgument("make", make, `ctx.sideEffect() takes a function, got ${kindOf(make)}.`);
       return step.run("sideEffect", make, { maxRetries: 0 });
     });
@@ -287,11 +292,11 @@ class RunContext implements WorkflowCtx {
   }
 
   signal(token: string, payload: unknown, options: ResumeOptions = {}): Promise<Receipt> {
-    return durably("ctx.signal()", (run) => callStep(run, this.#signalStep, [token, payload, options]) as Promise<Receipt>);
+    return this.#next("ctx.signal()", (run) => callStep(run, this.#signalStep, [token, payload, options]) as Promise<Receipt>);
   }
 
   setEvent(key: string, value: unknown): Promise<void> {
-    return durably("ctx.setEvent()", async (run) => callPublish(run, key, value));
+    return this.#next("ctx.setEvent()", async (run) => callPublish(run, key, value));
   }
 
   onUpdate<T>(name: string, options: UpdateOptions<T> = {}): Promise<T> {
@@ -312,7 +317,7 @@ class RunContext implements WorkflowCtx {
   }
 
   #begin(call: string, ref: unknown, input: unknown, options: string | ChildOptions): Promise<{ runId: string }> {
-    return durably(call, (run) => {
+    return this.#next(call, (run) => {
       const given: ChildOptions = typeof options === "string" ? { childId: options } : options;
       checkOptions(call, given, childOptions);
       const { childId: id, version, attributes } = given;
@@ -354,7 +359,7 @@ class RunContext implements WorkflowCtx {
   }
 
   continueAsNew(input?: unknown): Promise<never> {
-    return durably("ctx.continueAsNew()", (run) => {
+    return this.#next("ctx.continueAsNew()", (run) => {
       const webhooks = [...this.#webhooks.values()].filter(({ part, isAsked }) => goesAlong(part, isAsked)).map(({ part }) => part);
       return callContinue(run, [input], [...webhooks, ...this.#signals.parts]);
     });

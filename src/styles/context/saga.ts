@@ -6,6 +6,8 @@
 // SG3. One that fails for good stops no other, and hides nothing: the run fails with what was thrown first, and a warning names it.
 // SG4. A step that is still under way when the code throws, or the cancel comes, is waited for: what it does is undone as well.
 // SG5. What was done before `continueAsNew` is done: the next chapter undoes its own steps alone.
+// SG6. Once undoing has begun, nothing new does: a part of the code that goes on beside what has thrown stands still at the next thing it would
+//      do. Else that would be done with nobody left to undo it.
 
 import { textOf } from "../../core/thrown.ts";
 import type { Run } from "../../core/run.ts";
@@ -19,6 +21,7 @@ export class Saga {
   readonly #run: Run;
   readonly #undos: Undo[] = [];
   readonly #open = new Set<Promise<unknown>>();
+  #isUnwinding = false;
 
   constructor(run: Run) {
     this.#run = run;
@@ -40,8 +43,14 @@ export class Saga {
     return noted;
   }
 
+  /** What the code does next; where it is being undone, that is not begun (SG6). */
+  next<T>(begin: () => Promise<T>): Promise<T> {
+    return this.#isUnwinding ? new Promise(() => {}) : begin();
+  }
+
   /** Undoes all there is, the last step first. What throws because the run is set aside is thrown on: it will be tried again. */
   async unwind(): Promise<void> {
+    this.#isUnwinding = true;
     await Promise.allSettled(this.#open);
     for (let undo = this.#undos.pop(); undo; undo = this.#undos.pop()) {
       try {
