@@ -97,6 +97,11 @@ test.each<Bad>([
   ],
   ...(isLong ? endless : []),
   [
+    "gives a step a span that is none",
+    async (ctx, next) => [await ctx.step("quick", () => 1, { backoff: "soon" }), await next()],
+    /backoff is "soon", which is not a span of time/,
+  ],
+  [
     "starts a child that nobody has registered",
     async (ctx, next) => [await ctx.child("nobody", 1), await next()],
     /Workflow "nobody".* is not registered/,

@@ -73,12 +73,38 @@ test.each([
     'step("s") has no option "retries". It takes maxRetries, backoff, maxBackoff, timeout.',
   ],
   [() => step("s", async () => {}, any({ timeOut: 3 })), /Did you mean "timeout"/],
+  [
+    () => step("s", async () => {}, { timeout: "soon" }),
+    'timeout of step "s" is "soon", which is not a span of time. Give milliseconds or text such as "30s", "15m", "36h", "3d", from 0 to 10 years.',
+  ],
+  [() => step("s", async () => {}, { backoff: "soon" }), /^bad_argument: backoff of step "s" is "soon"/],
+  [() => step("s", async () => {}, { maxBackoff: -1 }), /^bad_argument: maxBackoff of step "s" is -1/],
+  [() => step("s", async () => {}, { maxRetries: 1.5 }), /^bad_argument: maxRetries of step "s" must be a whole number from 0, got 1\.5/],
   [() => defineHook(any({ shema: {} })), 'defineHook() has no option "shema". Did you mean "schema"? It takes schema.'],
   [() => defineHook("kind", any(null)), "defineHook() takes its options as an object, got null."],
 ])("declarations refuse options they do not know (%#)", async (call, message) => {
   const told = await refused(call);
   if (typeof message === "string") expect(told).toBe(`bad_argument: ${message}`);
   else expect(told).toMatch(message);
+});
+
+test("a step whose options no attempt could use sets its run aside as it is called, and the run goes on with code that is mended", async () => {
+  const bodies: string[] = [];
+  const hurry = (timeout: string) =>
+    workflow("hurry", async () => {
+      await step.run("first", () => void bodies.push("first"));
+      return step.run("second", () => bodies.push("second"), { timeout });
+    });
+  const world = await createWorld([hurry("soon")]);
+  const { runId } = await world.start(hurry("soon"));
+  await world.settled();
+  expect(await world.engine.getRun(runId).blocked).toMatchObject({
+    reason: "misuse",
+    message: expect.stringMatching(/^timeout of step "second" is "soon"/) as string,
+  });
+  await world.restart({ workflows: [hurry("1m")] });
+  await world.advance(1_000);
+  expect([await world.engine.getRun(runId).returnValue, bodies]).toEqual([2, ["first", "second"]]);
 });
 
 test("hooks refuse what they would ignore, in workflow code, and take no position for it", async () => {

@@ -31,6 +31,13 @@ export function afterFailure(error: unknown, failures: number, options: StepOpti
   return { type: "retry", dueAt: now + Math.round(delay * (0.5 + chance / 2)) };
 }
 
+/** Refuses where a step is declared or called what no attempt could use. Throws `bad_argument`. */
+export function checkStepOptions(step: string, { maxRetries, backoff, maxBackoff, timeout }: StepOptions): void {
+  if (maxRetries !== undefined) checkMaxRetries(step, maxRetries);
+  for (const [name, span] of Object.entries({ backoff, maxBackoff, timeout }))
+    if (span !== undefined) parseDuration(span, `${name} of step "${step}"`);
+}
+
 /** Attempts after the first: a whole number. Throws `bad_argument`. */
 export function checkMaxRetries(step: string, maxRetries: unknown): number {
   if (Number.isInteger(maxRetries) && (maxRetries as number) >= 0) return maxRetries as number;

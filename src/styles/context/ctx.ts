@@ -18,7 +18,7 @@ import { checkName } from "../../engine/registry.ts";
 import { partOf } from "../plain/hook.ts";
 import { random, uuid } from "../plain/metadata.ts";
 import { patched } from "../plain/patch.ts";
-import { step } from "../plain/step.ts";
+import { setAside, step } from "../plain/step.ts";
 import { race, sleep } from "../plain/wait.ts";
 import { carriedInto, goesAlong } from "./carried.ts";
 import type { WorkflowInput, WorkflowOutput, WorkflowRef } from "./definition.ts";
@@ -222,7 +222,7 @@ class RunContext implements WorkflowCtx {
       checkOptions(call, options as RefStepOptions, undoableOptions);
       const { compensate, ...how } = options;
       const name = stepName(first);
-      const said = attempts(call, how);
+      const said = setAside(() => attempts(call, how));
       const isInline = typeof first === "string" && typeof second === "function";
       if (compensate !== undefined) checkUndo(compensate);
       if (!isInline) refusePromise(name, second);

@@ -2,7 +2,8 @@
 
 import { checkOptions, type OptionNames, badArgument, kindOf } from "../../core/argument.ts";
 import { callStep } from "../../core/call.ts";
-import { checkMaxRetries } from "../../core/step.ts";
+import { RingbackError } from "../../core/errors.ts";
+import { checkStepOptions } from "../../core/step.ts";
 import type { StepDefinition, StepOptions } from "../../core/definition.ts";
 import { callingRun, callingStep, durably } from "../../engine/realm.ts";
 import { checkName, declareReference } from "../../engine/registry.ts";
@@ -51,6 +52,16 @@ function declare(name: string, body: unknown, options: StepOptions): StepDefinit
   checkName("step", name);
   if (typeof body !== "function") throw badArgument("body", body, `Step "${name}" needs a function, got ${kindOf(body)}.`);
   checkOptions(`step("${name}")`, options, stepOptions);
-  if (options.maxRetries !== undefined) checkMaxRetries(name, options.maxRetries);
+  setAside(() => checkStepOptions(name, options));
   return { name, body: body as StepDefinition["body"], options };
+}
+
+/** A slip in how often a step is tried is no outcome of the run whose code has it: it is set aside, and goes on with code that is mended. */
+export function setAside<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (RingbackError.is(error, "bad_argument") && !callingStep()) callingRun()?.misuse(error);
+    throw error;
+  }
 }
