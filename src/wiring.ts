@@ -379,7 +379,7 @@ function baseUrlFrom(given: string | null | undefined): () => string {
     return () => {
       throw new RingbackError(
         "base_url_required",
-        "A public URL was asked for (by createWebhook(), or as the url of getWorkflowMetadata()), and this engine was created with baseUrl: null (RINGBACK_BASE_URL=none).",
+        "A public URL was asked for (by createWebhook(), or as the url of getWorkflowMetadata()), and this engine has no base URL. Set RINGBACK_BASE_URL, or the option baseUrl, to where callbacks reach this app, such as https://api.example.com; RINGBACK_BASE_URL=none and baseUrl: null are for apps that make no webhooks.",
         {
           details: {},
         },

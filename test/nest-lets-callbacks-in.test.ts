@@ -165,6 +165,18 @@ describe.each(platforms)("on %s", (platform, adapter) => {
       expect(await taken(running, (token) => place + token)).toBe(404);
   });
 
+  test("at the URL that the module makes of its base URL, whether a proxy cuts the base off or not", async () => {
+    const { webhookUrl: _, ...others } = settings;
+    const options = { ...others, workflows: [waits], path: "hooks", baseUrl: "https://shop.example/base/" };
+    const running = await started(DurableModule.forRoot(options), adapter(), (app) => app.setGlobalPrefix("api"));
+    for (const before of ["/base", "", "/api"]) {
+      const { url, token, run } = await minted(running.app.get(WorkflowEngine));
+      expect(url).toBe(`https://shop.example/base/hooks/${token}`);
+      expect((await running.post(`${before}/hooks/${token}`, { before })).status).toBe(202);
+      expect(await run.returnValue).toEqual({ before });
+    }
+  });
+
   test("in an app that a testing module makes", async () => {
     met.length = 0;
     const made = await Test.createTestingModule({ imports: [root({}, true)] }).compile();

@@ -4,7 +4,7 @@ import { type BeforeApplicationShutdown, type DynamicModule, Inject, Injectable,
 import { NestFactory } from "@nestjs/core";
 import { Test } from "@nestjs/testing";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { type Engine, workflow } from "../src/index.ts";
+import { createWebhook, type Engine, workflow } from "../src/index.ts";
 import {
   DURABLE_ENGINE,
   DurableModule,
@@ -153,12 +153,47 @@ describe("what is told", () => {
     ]);
   });
 
-  test("an app that makes no URLs starts in production", async () => {
+  const { webhookUrl: _, ...withoutUrl } = settings;
+  const bare = defineWorkflow({ name: "bare" }, (ctx) => String(ctx.webhook().url));
+
+  /** The lines that contain `part`, of an app with these options. */
+  async function told(part: string, options: DurableModuleOptions, prefix?: string): Promise<unknown[]> {
+    const lines: unknown[] = [];
+    const tell = (line: unknown, ...rest: unknown[]): void => void (String(line).includes(part) && lines.push([line, rest.at(-1)]));
+    const logger = { log: tell, warn: tell, error: tell };
+    await started(DurableModule.forRoot(options), platforms[0]![1](), (app) => prefix && app.setGlobalPrefix(prefix), { logger });
+    return lines;
+  }
+
+  test("where callbacks come in, once, as the app begins", async () => {
+    const line = (path: string): unknown => [`Mapped {${path}, POST} for callbacks`, "Ringback"];
+    expect(await told("callbacks", settings)).toEqual([line("/durable/api/webhooks/:token")]);
+    expect(await told("callbacks", { ...settings, path: "/hooks/" }, "/:tenant/api")).toEqual([line("/:tenant/api/hooks/:token")]);
+    expect(await told("callbacks", { ...settings, logger: false })).toEqual([]);
+  });
+
+  test("that webhooks have no URL, once, where there are workflows and nothing says that none is wanted", async () => {
+    const said = expect.stringMatching(/hook\.url is undefined: give DurableModule webhookUrl or baseUrl/) as string;
+    const options = { ...withoutUrl, workflows: [bare] };
+    expect(await told("hook.url", options)).toEqual([[said, "Ringback"]]);
+    for (const without of [withoutUrl, { ...options, baseUrl: null }, { ...options, baseUrl: "http://x" }, { ...options, drive: false }])
+      expect(await told("hook.url", without)).toEqual([]);
+    vi.stubEnv("RINGBACK_BASE_URL", "https://shop.example");
+    expect(await told("hook.url", options)).toEqual([]);
+  });
+
+  test("an app that makes no URLs starts in production, and what asks for one is told what to set", async () => {
     vi.stubEnv("NODE_ENV", "production");
-    const bare = defineWorkflow({ name: "bare" }, (ctx) => String(ctx.webhook().url));
-    const { webhookUrl: _, ...others } = settings;
-    const app = await context(DurableModule.forRoot({ ...others, workflows: [bare] }));
+    const plain = workflow("plain", async () => createWebhook().url);
+    const app = await context(DurableModule.forRoot({ ...withoutUrl, workflows: [bare] }));
     expect(await (await app.get(WorkflowEngine).start(bare, undefined)).returnValue).toBe("undefined");
+    const run = await app.get<Engine>(DURABLE_ENGINE).start(plain, []);
+    await expect(run.returnValue).rejects.toMatchObject({
+      cause: {
+        code: "base_url_required",
+        message: expect.stringMatching(/has no base URL\. Set RINGBACK_BASE_URL, or the option baseUrl/),
+      },
+    });
   });
 });
 

@@ -1,7 +1,8 @@
 // `DurableModule` runs the workflows of a Nest app, with what its container has, and goes with the app's life.
 
-import { Body, Controller, Injectable, Module, Param, Post } from "@nestjs/common";
-import { describe, expect, test } from "vitest";
+import { Body, Controller, Injectable, Module, type ModuleMetadata, Param, Post } from "@nestjs/common";
+import { NestFactory } from "@nestjs/core";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { DurableModule, FatalError, Step, Workflow, WorkflowEngine, type WorkflowCtx } from "../src/nest.ts";
 import { database, pathOf, platforms, settings, started } from "./nest/app.ts";
 
@@ -72,6 +73,39 @@ class Webhooks {
 class StockModule {}
 @Module({ imports: [StockModule], providers: [Psp, Checkout], controllers: [Orders] })
 class OrderModule {}
+
+describe("a class that is named in the module's workflows", () => {
+  @Workflow({ name: "bare" })
+  class Bare {
+    run(): string {
+      return "made by the engine";
+    }
+  }
+  @Workflow({ name: "injected" })
+  class Injected {
+    readonly stock: Stock;
+    constructor(stock: Stock) {
+      this.stock = stock;
+    }
+    run(ctx: WorkflowCtx): Promise<string> {
+      return ctx.step(this.stock.reserve, "pen");
+    }
+  }
+  test.each<[string, ModuleMetadata["providers"]]>([
+    ["a provider, too", [Stock, Injected]],
+    ["what a factory makes", [Stock, { provide: "any", inject: [Stock], useFactory: (stock: Stock) => new Injected(stock) }]],
+  ])("and is %s, is called as the container made it; one that takes nothing needs no provider", async (_, providers = []) => {
+    const imports = [DurableModule.forRoot({ ...settings, workflows: [Injected, Bare] })];
+    const app = await NestFactory.createApplicationContext(
+      { module: class Root {}, imports, providers },
+      { logger: false, abortOnError: false },
+    );
+    onTestFinished(() => app.close());
+    const engine = app.get(WorkflowEngine);
+    expect(await (await engine.start(Bare, undefined)).returnValue).toBe("made by the engine");
+    expect(await (await engine.start(Injected, undefined)).returnValue).toBe("pen reserved");
+  });
+});
 
 describe.each(platforms)("on %s", (_, adapter) => {
   test("a workflow with injected services, started by a controller, is called back, after a restart", async () => {

@@ -123,6 +123,17 @@ class Told {
 Workflow({ name: "told" })(Told);
 Inject(Psp)(Told, undefined, 0);
 
+@Workflow({ name: "injected" })
+class Injected {
+  readonly psp: Psp;
+  constructor(psp: Psp) {
+    this.psp = psp;
+  }
+  run(): void {}
+}
+@Workflow({ name: "inheriting" })
+class Inheriting extends Injected {}
+
 describe("providers", () => {
   test.each([
     [Short, "Class Short, which has @Workflow(), is request-scoped, by itself or by what it injects."],
@@ -142,6 +153,16 @@ describe("providers", () => {
     class Second {}
     expect(await starting({ imports: [DurableModule.forRoot(settings), First, Second] })).toBe(
       "bad_argument: Class Fine, which has @Workflow(), is provided twice, by First and Second: runs could call either. Provide it in one module, and export it from there.",
+    );
+  });
+
+  test.each([
+    ["its constructor", Injected],
+    ["the constructor it inherits", Inheriting],
+    ["a property", Asking],
+  ])("that are listed as workflows and are none, though they take what the container has, in %s", async (_, listed) => {
+    expect(await starting({ imports: [DurableModule.forRoot({ ...settings, workflows: [listed] })] })).toBe(
+      `bad_argument: Class ${listed.name}, which has @Workflow(), is listed in DurableModule's workflows, and takes what only Nest's container can give to it: make it a provider of a module. It need not be listed then.`,
     );
   });
 

@@ -77,6 +77,7 @@ export const waits: FunctionWorkflow<undefined, unknown> = defineWorkflow({ name
 });
 
 export interface Minted {
+  readonly url: string;
   readonly token: string;
   readonly run: { readonly runId: string; readonly returnValue: Promise<unknown> };
 }
@@ -85,5 +86,6 @@ export interface Minted {
 export async function minted(engine: WorkflowEngine): Promise<Minted> {
   const run = await engine.start(waits, undefined);
   while (!urls.has(run.runId)) await new Promise((resolve) => setImmediate(resolve));
-  return { token: pathOf(urls.get(run.runId)).split("/").at(-1)!, run };
+  const url = urls.get(run.runId)!;
+  return { url, token: pathOf(url).split("/").at(-1)!, run };
 }

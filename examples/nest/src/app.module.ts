@@ -4,10 +4,10 @@ import { CheckoutWorkflow } from "./checkout.workflow";
 import { OrdersController } from "./orders.controller";
 import { PaymentService } from "./payment.service";
 
-const { RINGBACK_BASE_URL = "http://localhost:3000" } = process.env;
+const { PORT = "3000", RINGBACK_BASE_URL = `http://localhost:${PORT}` } = process.env;
 
 @Module({
-  imports: [DurableModule.forRoot({ webhookUrl: (token) => `${RINGBACK_BASE_URL}/durable/api/webhooks/${token}` })],
+  imports: [DurableModule.forRoot({ baseUrl: RINGBACK_BASE_URL })],
   providers: [PaymentService, CheckoutWorkflow],
   controllers: [OrdersController],
 })

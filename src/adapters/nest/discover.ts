@@ -5,7 +5,7 @@ import type { DiscoveryService } from "@nestjs/core";
 import { badArgument } from "../../core/argument.ts";
 
 type Wrapper = ReturnType<DiscoveryService["getProviders"]>[number];
-type Class = abstract new (...args: never[]) => object;
+export type Class = abstract new (...args: never[]) => object;
 
 /** What the decorators leave, whichever copy of the package they are of. */
 const workflowMark: unique symbol = Symbol.for("ringback/context-workflow") as never;
@@ -16,8 +16,11 @@ export interface Discovered {
   readonly steps: readonly object[];
 }
 
-/** The instances that runs are to call. Throws `bad_argument` where there is none for all of them, or more than one. */
-export function discover(discovery: DiscoveryService): Discovered {
+/**
+ * The instances that runs are to call, and of the classes that are `listed` those that no provider has: the engine makes these. Throws
+ * `bad_argument` where there is none for all of them, or more than one.
+ */
+export function discover(discovery: DiscoveryService, listed: readonly Class[]): Discovered {
   const [workflows, steps] = [new Map<Class, Wrapper>(), new Map<Class, Wrapper>()];
   for (const wrapper of wrappersOf(discovery)) {
     const found = classOf(wrapper);
@@ -28,7 +31,9 @@ export function discover(discovery: DiscoveryService): Discovered {
     if (first && first.instance !== wrapper.instance) throw providedTwice(found, first, wrapper);
     into.set(found, wrapper);
   }
-  return { workflows: instancesOf(workflows), steps: instancesOf(steps) };
+  const unprovided = listed.filter((each) => !workflows.has(each));
+  for (const each of unprovided) if (needsContainer(each)) throw unmade(each);
+  return { workflows: [...unprovided, ...instancesOf(workflows)], steps: instancesOf(steps) };
 }
 
 /** Before anything is made: where the types of what a constructor takes are missing, Nest would pass nothing. */
@@ -53,8 +58,15 @@ function classOf({ metatype, inject, instance }: Wrapper): Class | null {
   return typeof value === "function" ? (value as Class) : null;
 }
 
-function isWorkflow(found: Class): boolean {
-  return Object.hasOwn(found, workflowMark);
+/** A class that runs call, and no function workflow. */
+export function isWorkflow(found: unknown): boolean {
+  return typeof found === "function" && Object.hasOwn(found, workflowMark);
+}
+
+/** Whether a class takes what Nest alone can give to it, in its constructor or in properties. */
+function needsContainer(found: Class): boolean {
+  const keys = ["design:paramtypes", "self:paramtypes", "self:properties_metadata"];
+  return found.length > 0 || keys.some((key) => parametersOf(key, found).length > 0);
 }
 
 function hasCode(found: Class): boolean {
@@ -87,6 +99,11 @@ function shortLived(found: Class, { isTransient }: Wrapper): Error {
 function providedTwice(found: Class, first: Wrapper, second: Wrapper): Error {
   const message = `${nameOf(found)} is provided twice, by ${first.host?.name} and ${second.host?.name}: runs could call either. Provide it in one module, and export it from there.`;
   return badArgument("provider", found, message);
+}
+
+function unmade(found: Class): Error {
+  const message = `${nameOf(found)} is listed in DurableModule's workflows, and takes what only Nest's container can give to it: make it a provider of a module. It need not be listed then.`;
+  return badArgument("workflows", found, message);
 }
 
 function untyped(found: Class): Error {

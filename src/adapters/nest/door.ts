@@ -17,6 +17,8 @@ export interface Doors {
   readonly admin: { readonly handler: Handler & { readonly route: string }; readonly root: string } | null;
   /** The app's global prefix, which may be set after the doors were mounted. */
   readonly prefix: () => string;
+  /** The path of the base URL that webhooks' URLs begin with, as far as a proxy leaves it in requests. */
+  readonly base: string;
 }
 
 /** A request of ours, and its path and query as the handler is to have them. */
@@ -55,25 +57,33 @@ export function mount(adapter: HttpAdapter, doors: Doors): void {
 }
 
 /** What a request is for; null where it is the app's. */
-export function find({ ingress, root, admin, prefix }: Doors, target: string): Found | null {
+export function find({ ingress, root, admin, prefix, base }: Doors, target: string): Found | null {
   const cut = target.indexOf("?");
   const [asked, search] = cut < 0 ? [target, ""] : [target.slice(0, cut), target.slice(cut)];
-  const token = below(asked, root, prefix)?.replace(/\/$/, "");
+  const token = below(asked, root, [prefix(), base])?.replace(/\/$/, "");
   if (token !== undefined && token !== "" && !token.includes("/")) return { handler: ingress, target: ingress.route + token + search };
   if (isOwn(ingress, target)) return { handler: ingress, target };
   if (admin === null || token !== undefined) return null;
-  const rest = below(asked, admin.root, prefix);
+  const rest = below(asked, admin.root, [prefix()]);
   return rest === null ? null : { handler: admin.handler, target: admin.handler.route + rest + search };
 }
 
-/** What of a path stands below `root`, where that is at its beginning, or behind the prefix. */
-function below(path: string, root: string, prefix: () => string): string | null {
+/** Where callbacks come in, as routes are written. */
+export function publicPath(root: string, prefix: string): string {
+  const before = rootOf(prefix).slice(0, -1);
+  return `${before === "/" ? "" : before}${root}:token`;
+}
+
+/** What of a path stands below `root`, where that is at its beginning, or behind one of the prefixes. */
+function below(path: string, root: string, prefixes: readonly string[]): string | null {
   for (let at = path.indexOf(root); at >= 0; at = path.indexOf(root, at + 1))
-    if (at === 0 || isPrefix(path.slice(1, at).split("/"), rootOf(prefix()).slice(1, -1).split("/"))) return path.slice(at + root.length);
+    if (at === 0 || prefixes.some((prefix) => isPrefix(path.slice(1, at), rootOf(prefix).slice(1, -1))))
+      return path.slice(at + root.length);
   return null;
 }
 
 /** A prefix may have parameters (`:tenant/api`). */
-function isPrefix(given: readonly string[], prefix: readonly string[]): boolean {
-  return given.length === prefix.length && prefix.every((each, at) => each === given[at] || (each.startsWith(":") && given[at] !== ""));
+function isPrefix(given: string, prefix: string): boolean {
+  const [parts, wanted] = [given.split("/"), prefix.split("/")];
+  return parts.length === wanted.length && wanted.every((each, at) => each === parts[at] || (each.startsWith(":") && parts[at] !== ""));
 }

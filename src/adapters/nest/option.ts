@@ -7,7 +7,15 @@ import type { AdminOptions, EngineOptions } from "../../index.ts";
 
 /** How the module's engine is made, and where the app lets callbacks in. */
 export interface DurableModuleOptions extends Omit<EngineOptions, "workflows" | "admin"> {
-  /** What `defineWorkflow` returned. Classes with `@Workflow` need not be named: the providers of the app are looked through. */
+  /**
+   * Where the outside reaches this app, such as `https://api.example.com`: webhooks' URLs are `<baseUrl>/<path>/<token>`. Default:
+   * `RINGBACK_BASE_URL`. `null` where no URLs are made.
+   */
+  readonly baseUrl?: string | null;
+  /**
+   * What `defineWorkflow` returned. Classes with `@Workflow` need not be named: the providers of the app are looked through. Of a class that
+   * is named, runs call the provider's instance; one that takes nothing of the container may be named without being a provider.
+   */
   readonly workflows?: WorkflowEngineOptions["workflows"];
   /** Where callbacks come in: `POST /<path>/:token`, below the app's global prefix and without it. Default `durable/api/webhooks`. */
   readonly path?: string;
@@ -114,6 +122,14 @@ export const defaultPath = "durable/api/webhooks";
 /** A path as it stands in URLs, with a slash at both ends. */
 export function rootOf(path: string): string {
   return `/${path.replace(/^\/+|\/+$/g, "")}/`;
+}
+
+/** The base URL that was given; null where the engine is to say what is wrong with it, and where it was said that there is none. */
+export function baseOf({ baseUrl }: DurableModuleOptions): URL | null | undefined {
+  const base = baseUrl === undefined ? process.env["RINGBACK_BASE_URL"] || undefined : baseUrl;
+  if (base === undefined) return undefined;
+  const url = base !== null && URL.canParse(base) ? new URL(base) : null;
+  return url !== null && /^https?:$/.test(url.protocol) ? url : null;
 }
 
 function checkAdmin(call: string, admin: DurableAdminOptions, webhooks: string): void {
