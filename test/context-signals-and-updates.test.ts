@@ -64,6 +64,15 @@ describe("a signal", () => {
     expect(await result(world)).toEqual([true, 'Nothing came for signal "a" within 1h; it stays open.', "late"]);
   });
 
+  test.each<[number | Date, string]>([
+    [500, "within 500 ms"],
+    [new Date(0), "by 1970-01-01T00:00:00.000Z"],
+  ])("that does not come says until when it was waited for, with its unit: %s", async (timeout, said) => {
+    const world = await parked((ctx) => ctx.waitForSignal("a", { timeout }).catch((error: Error) => error.message));
+    await world.advance(500);
+    expect(await result(world)).toBe(`Nothing came for signal "a" ${said}; it stays open.`);
+  });
+
   test("at a token of another run's is refused with that run, and waited for again once it is free", async () => {
     const world = await parked(async (ctx) => {
       const held = await ctx.waitForSignal("a").catch((error: unknown) => error);

@@ -119,7 +119,8 @@ export function waitFor<T>(call: string, hook: Hook<T>, label: string, options: 
     return raced({ payload: hook, late }).then(({ key, value }) => {
       if (key === "payload") return value as T;
       const written = timeout instanceof Date ? timeout.toISOString() : String(timeout);
-      throw new SignalTimeoutError(`Nothing came for ${label} within ${written}; it stays open.`, { details: { timeout: written } });
+      const span = timeout instanceof Date ? `by ${written}` : `within ${written}${/^[\d.]+$/.test(written) ? " ms" : ""}`;
+      throw new SignalTimeoutError(`Nothing came for ${label} ${span}; it stays open.`, { details: { timeout: written } });
     });
   });
 }
