@@ -1,7 +1,7 @@
 // Workflow classes: one instance for all runs, what they inherit, and what cannot be registered.
 
 import { describe, expect, test } from "vitest";
-import { Workflow, WorkflowEngine, type WorkflowCtx } from "../src/runtime/context.ts";
+import { defineWorkflow, Workflow, WorkflowEngine, type WorkflowCtx } from "../src/runtime/context.ts";
 import { createContextWorld } from "./context/world.ts";
 
 describe("a class", () => {
@@ -86,6 +86,27 @@ describe("a class", () => {
     for (const odd of [undefined, null, 5, "checkout", {}, () => {}])
       expect(() => engine.register(odd as never)).toThrow(/engine\.register\(\) takes a class with @Workflow/);
   });
+});
+
+test("two of one name are refused, with the class and the place of each", async () => {
+  @Workflow({ name: "order" })
+  class Order {
+    run(): void {}
+  }
+  @Workflow({ name: "order" })
+  class Return {
+    run(): number {
+      return 1;
+    }
+  }
+  const here = String.raw`\S+context-classes-are-workflows\.test\.ts:\d+`;
+  const { engine } = await createContextWorld({ workflows: [Order] });
+  expect(() => engine.register(Return)).toThrow(
+    new RegExp(`"order" and have version "1": one at ${here} \\(class Order\\), one at ${here} \\(class Return\\)\\.`),
+  );
+  expect(() => engine.register(defineWorkflow({ name: "order" }, () => 2))).toThrow(
+    new RegExp(`\\(class Order\\), one at ${here}\\. Give each its own version`),
+  );
 });
 
 test("an engine is made of what createEngine returned", async () => {

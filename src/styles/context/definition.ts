@@ -1,6 +1,7 @@
 // What authors declare in the context style: workflow classes and functions, and the names and versions they are known by.
 
 import { badArgument, checkOptions, kindOf, type OptionNames } from "../../core/argument.ts";
+import { callSite } from "../../core/call-site.ts";
 import { RingbackError } from "../../core/errors.ts";
 import { checkName } from "../../engine/registry.ts";
 import type { WorkflowCtx } from "./ctx.ts";
@@ -46,6 +47,8 @@ const details: unique symbol = Symbol.for("ringback/context-workflow") as never;
 interface Declared {
   readonly name: string;
   readonly version: string;
+  /** Where, and of a class its name. */
+  readonly site: string | null;
 }
 
 /**
@@ -58,7 +61,9 @@ export function Workflow(options: WorkflowDetails): (target: abstract new (...ar
     const { run } = target.prototype as { run?: unknown };
     if (typeof run !== "function")
       throw badArgument("run", run, `Class ${target.name} has @Workflow() and no method run(ctx, input), which its runs would call.`);
-    Object.defineProperty(target, details, { value: declared });
+    const called = `class ${target.name}`;
+    const site = declared.site === null ? called : `${declared.site} (${called})`;
+    Object.defineProperty(target, details, { value: { ...declared, site } satisfies Declared });
   };
 }
 
@@ -70,13 +75,14 @@ export function defineWorkflow<Input, Output>(
   const declared = checked("defineWorkflow()", options);
   if (typeof run !== "function")
     throw badArgument("run", run, `defineWorkflow() takes a function after { name: "${declared.name}" }, got ${kindOf(run)}.`);
-  return Object.defineProperty({ ...declared, run }, details, { value: declared });
+  const { name, version } = declared;
+  return Object.defineProperty({ name, version, run }, details, { value: declared });
 }
 
 function checked(call: string, options: WorkflowDetails): Declared {
   checkOptions(call, options, detailNames);
   const { name, version = "1" } = options;
-  return { name: checkName("workflow", name), version: checkName("workflow version", version) };
+  return { name: checkName("workflow", name), version: checkName("workflow version", version), site: callSite() };
 }
 
 /** What is known of a reference; null where it is no workflow of this style. A subclass needs a name of its own. */

@@ -241,14 +241,14 @@ export class WorkflowEngine {
     const call = "engine.register()";
     const isRef = declaredOf(workflow) !== null || typeof workflow !== "object" || (workflow as object | null) === null;
     const ref = isRef ? workflow : workflow.constructor;
-    const { name, version } = declarationOf(call, ref === Object ? workflow : ref, "");
+    const { name, version, site } = declarationOf(call, ref === Object ? workflow : ref, "");
     const known = this.#instances.get(ref);
     if (known !== undefined && (isRef || known === workflow)) return;
     if (known !== undefined) throw twoInstances((ref as { name: string }).name, name);
     const instance = (isRef && typeof workflow === "function" ? made(workflow as new () => object) : workflow) as Runnable;
     const body = (input: unknown): unknown => runWithContext(this.#around, (ctx, given) => instance.run(ctx, given), input);
     const codeId = pinnedCode(version, codeHash(sourceOf(ref as WorkflowRef)));
-    this.engine.core.register({ name, body: body as WorkflowDefinition["body"], pin: version, codeId });
+    this.engine.core.register({ name, body: body as WorkflowDefinition["body"], pin: version, codeId, site });
     this.#steps.add(instance);
     this.#instances.set(ref, instance);
   }
