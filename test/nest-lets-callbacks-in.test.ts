@@ -27,6 +27,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
+import { find } from "../src/adapters/nest/door.ts";
 import { DurableModule, type DurableModuleOptions, WorkflowEngine } from "../src/nest.ts";
 import { listening, minted, platforms, type Running, settings, started, waits } from "./nest/app.ts";
 
@@ -225,6 +226,19 @@ describe.each(platforms)("on %s", (platform, adapter) => {
     expect(await taken(running, (each) => webhooks + each)).toEqual({ a: 1 });
     expect(met).toEqual([]);
   });
+});
+
+test("a path that says a route over and over is looked at once: nobody has been asked yet who they are", () => {
+  const door = (route: string) => Object.assign(() => Promise.resolve(new Response()), { route });
+  let looks = 0;
+  const prefix = () => (looks++, ":tenant/api");
+  const doors = { ingress: door("/hook/"), root: webhooks, admin: { handler: door("/admin/"), root: "/ops/" }, prefix };
+  for (const route of [webhooks, "/ops/"]) expect(find(doors, `/x${route.slice(0, -1).repeat(500)}/runs`)).toBeNull();
+  expect(looks).toBe(4);
+  expect(find(doors, `/x/api${webhooks}t-1?n=1`)?.target).toBe("/hook/t-1?n=1");
+  expect(find(doors, "/x/api/ops/runs")?.target).toBe("/admin/runs");
+  for (const path of ["/ops", "/x/ops/runs", "/x/y/api/ops/runs", "//api/ops/runs", "/x/api//ops/runs"])
+    expect([path, find(doors, path)]).toEqual([path, null]);
 });
 
 test("on Fastify, without its middleware engine, and for requests that are injected", async () => {

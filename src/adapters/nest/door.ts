@@ -74,16 +74,22 @@ export function publicPath(root: string, prefix: string): string {
   return `${before === "/" ? "" : before}${root}:token`;
 }
 
-/** What of a path stands below `root`, where that is at its beginning, or behind one of the prefixes. */
+/**
+ * What of a path stands below `root`, where that is at its beginning, or behind one of the prefixes. Nobody has been asked who they are yet, so
+ * a path that says `root` over and over is looked at once for each.
+ */
 function below(path: string, root: string, prefixes: readonly string[]): string | null {
-  for (let at = path.indexOf(root); at >= 0; at = path.indexOf(root, at + 1))
-    if (at === 0 || prefixes.some((prefix) => isPrefix(path.slice(1, at), rootOf(prefix).slice(1, -1))))
-      return path.slice(at + root.length);
+  if (path.startsWith(root)) return path.slice(root.length);
+  for (const prefix of prefixes) {
+    const parts = rootOf(prefix).slice(1, -1).split("/");
+    let at = 0;
+    for (let each = 0; each < parts.length && at >= 0; each++) at = path.indexOf("/", at + 1);
+    if (at >= 0 && path.startsWith(root, at) && isPrefix(path.slice(1, at).split("/"), parts)) return path.slice(at + root.length);
+  }
   return null;
 }
 
 /** A prefix may have parameters (`:tenant/api`). */
-function isPrefix(given: string, prefix: string): boolean {
-  const [parts, wanted] = [given.split("/"), prefix.split("/")];
+function isPrefix(parts: readonly string[], wanted: readonly string[]): boolean {
   return parts.length === wanted.length && wanted.every((each, at) => each === parts[at] || (each.startsWith(":") && parts[at] !== ""));
 }
