@@ -64,6 +64,35 @@ test("a form is a payload, and what is neither JSON nor a form is refused with t
   expect(await world.engine.getRun(run.runId).returnValue).toEqual({ a: ["1", "2"], b: "x y" });
 });
 
+test("a form is read in its charset, or refused", async () => {
+  let url: string | undefined;
+  const wait = defineWorkflow({ name: "wait" }, async (ctx) => {
+    const hook = ctx.webhook<Record<string, string>>();
+    await ctx.step("hand-out", () => void (url = hook.url));
+    const got = [];
+    for await (const form of hook) if (got.push(form) === 4) return got;
+    return [];
+  });
+  const world = await createContextWorld({ workflows: [wait] });
+  const run = await world.engine.start(wait);
+  await world.settled();
+  const form = "application/x-www-form-urlencoded";
+  const send = async (body: string, type: string) => (await world.post(url, body, { "content-type": type })).status;
+  expect(await send("name=M%FCller", form)).toBe(422);
+  expect(await send("a=1", `${form}; charset=no-such`)).toBe(422);
+  expect(await send("[1, 2", form)).toBe(422);
+  expect(await send("name=M%FCller+%26+S%f6hne", `${form}; charset="ISO-8859-1"`)).toBe(202);
+  expect(await send("name=M%C3%BCller&=x&y", form)).toBe(202);
+  expect(await send("[0]=a&{b}=c%", form)).toBe(202);
+  expect(await send(`[{"a": "="}]`, form)).toBe(202);
+  expect(await run.returnValue).toEqual([
+    { name: "Müller & Söhne" },
+    { name: "Müller", "": "x", y: "" },
+    { "[0]": "a", "{b}": "c%" },
+    [{ a: "=" }],
+  ]);
+});
+
 test("JSON that curl sends without saying so is JSON", async () => {
   let url: string | undefined;
   const wait = defineWorkflow({ name: "wait" }, async (ctx) => {

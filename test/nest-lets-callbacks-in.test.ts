@@ -232,7 +232,7 @@ test("a path that says a route over and over is looked at once: nobody has been 
   const door = (route: string) => Object.assign(() => Promise.resolve(new Response()), { route });
   let looks = 0;
   const prefix = () => (looks++, ":tenant/api");
-  const doors = { ingress: door("/hook/"), root: webhooks, admin: { handler: door("/admin/"), root: "/ops/" }, prefix };
+  const doors = { ingress: door("/hook/"), root: webhooks, admin: { handler: door("/admin/"), root: "/ops/" }, prefix, base: "" };
   for (const route of [webhooks, "/ops/"]) expect(find(doors, `/x${route.slice(0, -1).repeat(500)}/runs`)).toBeNull();
   expect(looks).toBe(4);
   expect(find(doors, `/x/api${webhooks}t-1?n=1`)?.target).toBe("/hook/t-1?n=1");

@@ -40,7 +40,8 @@ export function endRun(run: Run, outcome: RunOutcome): (OutputEvent | NoteEvent)
 
 /** The same without a turn of the run, which may not be in memory: then nothing is known of what it read. */
 export function endFromOutside(run: Run | null, outcome: RunOutcome): NoteEvent & { readonly kind: "run_ended" } {
-  const [unread, warnings] = [run?.unread() ?? [], [...(run?.warnings ?? [])]];
+  const halfUndone = "The run was ended while it was to undo what it had done: what it had not come to stands.";
+  const [unread, warnings] = [run?.unread() ?? [], [...(run?.warnings ?? []), ...(run?.isCompensating ? [halfUndone] : [])]];
   return { kind: "run_ended", turn: 0, outcome, seen: run?.seq ?? 0, unread, abandoned: [], warnings };
 }
 

@@ -4,6 +4,7 @@ import { hash } from "node:crypto";
 import { InvalidPayloadError, RingbackError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { limits, tooLarge } from "../core/limits.ts";
+import { isForm, isJsonText, parseForm } from "./form.ts";
 import { CapturedRequest, flatten } from "../core/request.ts";
 
 export interface Capture {
@@ -88,37 +89,12 @@ export function parseJsonBody(body: Uint8Array): unknown {
 
 /**
  * What a body says: of a form (`application/x-www-form-urlencoded`) its fields as text, a name that comes again as an array; of any other
- * content type its JSON. JSON that says it is a form is JSON: `curl -d` says so of everything, and a form's braces are escaped.
- * `invalid_payload` where it is neither, `too_deep` as there.
+ * content type its JSON. JSON that says it is a form is JSON: `curl -d` says so of everything. `invalid_payload` where it is neither,
+ * `too_deep` as there.
  */
 export function bodyValue(headers: readonly string[], body: Uint8Array): unknown {
-  const [type = ""] = (header(headers, "content-type") ?? "").split(";");
-  const isForm = type.trim().toLowerCase() === "application/x-www-form-urlencoded" && !/^\s*[[{]/.test(startOf(body));
-  return isForm ? parseForm(body) : parseJsonBody(body);
-}
-
-/** Enough of it to see what it begins with. */
-function startOf(body: Uint8Array): string {
-  return String.fromCharCode(...body.subarray(0, 64));
-}
-
-function parseForm(body: Uint8Array): Record<string, string | string[]> {
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(body);
-  } catch (cause) {
-    const message = "The form is not UTF-8.";
-    throw new InvalidPayloadError(message, { details: { issues: [{ message }] }, cause });
-  }
-  const fields = new Map<string, string | string[]>();
-  for (const [name, value] of new URLSearchParams(text)) {
-    const before = fields.get(name);
-    // Not copied for each: a body of one name half a million times would take hours.
-    if (Array.isArray(before)) before.push(value);
-    else fields.set(name, before === undefined ? value : [before, value]);
-  }
-  fields.delete("__proto__"); // as in JSON
-  return Object.fromEntries(fields);
+  const type = header(headers, "content-type") ?? "";
+  return isForm(type) && !isJsonText(body) ? parseForm(body, type) : parseJsonBody(body);
 }
 
 /** What is left of a refused body is not cancelled: many servers would close the connection before the sender has its answer. */
