@@ -165,8 +165,7 @@ describe.each(modes)("runs (%s)", (mode) => {
     await world.settled();
     expect([await world.engine.getRun(other.runId).state, undone]).toEqual(["cancelled", []]);
     const { warnings } = (await world.engine.getRun(other.runId).ending) as { readonly warnings: readonly string[] };
-    // Of a run that is not in memory nothing is known but its row.
-    if (mode === "hot") expect(warnings).toEqual([expect.stringMatching(/ended while it was to undo/)]);
+    expect(warnings).toEqual([expect.stringMatching(/ended while it was to undo/)]);
     await world.advance(600_000);
     expect([await world.engine.getRun(run.runId).state, undone, isAsked]).toEqual(["cancelled", ["undone"], true]);
   });

@@ -35,13 +35,13 @@ export function endRun(run: Run, outcome: RunOutcome): (OutputEvent | NoteEvent)
   const isIdle = ({ kind, turn }: OutputEvent): boolean => (kind === "step_scheduled" || kind === "timer_set") && turn === run.turn;
   const abandoned = run.asked.filter(isIdle).map(({ position }) => position);
   const asked = abandoned.length === 0 ? run.asked : run.asked.filter((event) => !isIdle(event));
-  return [...asked, { ...endFromOutside(run, outcome), turn: run.turn, abandoned }];
+  return [...asked, { ...endFromOutside(run, outcome, false), turn: run.turn, abandoned }];
 }
 
 /** The same without a turn of the run, which may not be in memory: then nothing is known of what it read. */
-export function endFromOutside(run: Run | null, outcome: RunOutcome): NoteEvent & { readonly kind: "run_ended" } {
+export function endFromOutside(run: Run | null, outcome: RunOutcome, isCompensating: boolean): NoteEvent & { readonly kind: "run_ended" } {
   const halfUndone = "The run was ended while it was to undo what it had done: what it had not come to stands.";
-  const [unread, warnings] = [run?.unread() ?? [], [...(run?.warnings ?? []), ...(run?.isCompensating ? [halfUndone] : [])]];
+  const [unread, warnings] = [run?.unread() ?? [], [...(run?.warnings ?? []), ...(isCompensating ? [halfUndone] : [])]];
   return { kind: "run_ended", turn: 0, outcome, seen: run?.seq ?? 0, unread, abandoned: [], warnings };
 }
 

@@ -416,7 +416,9 @@ export class Worker {
     const live = this.#hot.get(number);
     const known = live && !live.isLoading ? live.run : null;
     this.forget(number);
-    const ended = endFromOutside(known, { type: "cancelled" });
+    const { events } = await this.#store.chapter(number);
+    const isCompensating = events.some((event) => event.kind === "cancel_requested" && event.compensate === true);
+    const ended = endFromOutside(known, { type: "cancelled" }, isCompensating);
     this.steps.abort(number, "The run was cancelled.");
     const outcome = await this.#committer.commit({ op: "append", run: number, fence: row.fence, events: [ended], seen: row.seq });
     if (outcome.type !== "appended") return;
