@@ -50,6 +50,19 @@ class Payments {
   refund(_undo: { readonly input: Order; readonly output: { charge: string } }): void {}
   @Step()
   ship(_undo: { readonly input: { parcel: string }; readonly output: unknown }): void {}
+  @Step()
+  async count(): Promise<number> {
+    return 1;
+  }
+  @Step()
+  async find(id: string = "any"): Promise<string> {
+    return id;
+  }
+  // @ts-expect-error -- a step takes one input
+  @Step()
+  async pay(_order: Order, cents: number): Promise<number> {
+    return cents;
+  }
 }
 const payments = new Payments();
 const mail = remoteStep({
@@ -108,6 +121,14 @@ export async function steps(ctx: WorkflowCtx): Promise<void> {
   expectTypeOf(await ctx.step<number>("by-name", { any: "thing" }, { compensate: "undo" })).toEqualTypeOf<number>();
   await ctx.step(payments.charge, order, { compensate: ({ input, output }) => `${input.total} ${output.charge}` });
   await ctx.step(payments.charge, order, { compensate: remoteStep({ name: "takes-anything" }) });
+  expectTypeOf(await ctx.step(payments.count)).toEqualTypeOf<number>();
+  expectTypeOf(await ctx.step(payments.find)).toEqualTypeOf<string>();
+  expectTypeOf(await ctx.step(payments.find, "id")).toEqualTypeOf<string>();
+  await ctx.step(payments.count, undefined, { retries: 1, compensate: ({ output }) => output.toFixed() });
+  // @ts-expect-error -- it takes an order
+  await ctx.step(payments.charge);
+  // @ts-expect-error -- it takes two
+  await ctx.step(payments.pay, order);
   // @ts-expect-error -- a total is a number
   await ctx.step(payments.charge, { id: "1", total: "2" });
   // @ts-expect-error -- what it undoes took an order, no parcel

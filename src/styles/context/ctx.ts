@@ -93,7 +93,9 @@ export interface WorkflowCtx {
   step<R>(name: string, body: () => Promise<R> | R, options?: InlineStepOptions<R>): Promise<R>;
   /** Runs a step that is registered under `name`. */
   step<O = unknown>(name: string, input: unknown, options?: RefStepOptions<unknown, O>): Promise<O>;
-  /** Runs a method with `@Step`, or what `remoteStep` returned: `ctx.step(this.payments.charge, order)`. */
+  /** Runs a method with `@Step` that takes nothing: `ctx.step(this.stock.count)`. */
+  step<O>(ref: () => O | Promise<O>, input?: undefined, options?: RefStepOptions<undefined, NoInfer<Awaited<O>>>): Promise<Awaited<O>>;
+  /** Runs a method with `@Step`, which takes one input, or what `remoteStep` returned: `ctx.step(this.payments.charge, order)`. */
   step<I, O>(ref: StepRef<I, O>, input: NoInfer<I>, options?: RefStepOptions<NoInfer<I>, NoInfer<Awaited<O>>>): Promise<Awaited<O>>;
   /** The same as `step(name, body, options)`. */
   localStep<R>(name: string, body: () => Promise<R> | R, options?: InlineStepOptions<R>): Promise<R>;

@@ -126,10 +126,17 @@ function nameIn(prototype: object, called: string): string {
   return checkName("step", `${prototype.constructor.name}.${called}`);
 }
 
+/** For the compiler's message. */
+type OneInput<T> = T extends (input: never) => unknown ? unknown : "A step takes one input: make the method's parameters one object.";
+
 /** A decorator of TypeScript's older kind, which NestJS wants, and of the standard. */
 export interface StepDecorator {
-  <T extends (...args: never[]) => unknown>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<T>): void;
-  (method: (...args: never[]) => unknown, context: ClassMethodDecoratorContext): void;
+  <T extends (...args: never[]) => unknown>(method: T & OneInput<T>, context: ClassMethodDecoratorContext): void;
+  <T extends (...args: never[]) => unknown>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<T> & OneInput<T>,
+  ): void;
 }
 
 /** A step by its name, typed by its schemas where they are given: `remoteStep({ name: "charge", input: z.object({ … }) })`. */
