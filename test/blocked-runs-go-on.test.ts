@@ -5,7 +5,7 @@ import { createHook, createWebhook, sleep, step, workflow } from "../src/index.t
 import type { Workflow } from "../src/engine/workflow.ts";
 import { definitionOf } from "../src/engine/workflow.ts";
 import type { Engine } from "../src/wiring.ts";
-import { createWorld, modes } from "./harness.ts";
+import { createWorld, modesOfLength } from "./harness.ts";
 
 type Any = Workflow<any[], any>;
 const calls: string[] = [];
@@ -16,7 +16,7 @@ const replace = (engines: readonly Engine[], code: Any): void => {
   for (const { core } of engines) core.parts.registry.replaceWorkflow(definitionOf(code));
 };
 
-describe.each(modes)("runs without fitting code (%s)", (mode) => {
+describe.each(modesOfLength)("runs without fitting code (%s)", (mode) => {
   const waits = (first: string, version: string): Any =>
     workflow(
       "waits",

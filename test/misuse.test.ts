@@ -124,7 +124,7 @@ describe.each(modesOfLength)("more calls than a turn may make (%s)", (mode) => {
   });
 });
 
-describe.each(modes)("a loop that catches what it gets for its misuse (%s)", (mode) => {
+describe.each(modesOfLength)("a loop that catches what it gets for its misuse (%s)", (mode) => {
   const programs: Record<string, { leave: () => Promise<unknown>; again: () => unknown }> = {
     "a step": { leave: () => new Promise((resolve) => setTimeout(resolve, 0)), again: () => compensate() },
     "a sleep": { leave: () => new Promise((resolve) => process.nextTick(resolve)), again: () => sleep("1s") },

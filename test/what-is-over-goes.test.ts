@@ -8,7 +8,7 @@ import type { RunRow } from "../src/store/port.ts";
 import { loadDriver } from "../src/store/sqlite/driver.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createEngine, type Engine } from "../src/wiring.ts";
-import { createWorld, modes, testKeys, type World } from "./harness.ts";
+import { createWorld, modesOfLength, testKeys, type World } from "./harness.ts";
 
 /** Also those that are still in the WAL. */
 async function pagesOf(path: string): Promise<number> {
@@ -26,7 +26,7 @@ const day = 86_400_000;
 const minute = 60_000;
 const isLong = process.env["RINGBACK_LONG"] === "1";
 
-describe.each(modes)("%s", (mode) => {
+describe.each(modesOfLength)("%s", (mode) => {
   const world = (workflows: Parameters<typeof createWorld>[0], runs?: string | number): Promise<World> =>
     createWorld(workflows, { mode, ...(runs === undefined ? {} : { retention: { runs } }) });
   const quick = workflow("quick", async (n: number) => n);
