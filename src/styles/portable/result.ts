@@ -1,0 +1,69 @@
+// Errors as values: what steps and workflows of this style return.
+
+/** It went well. */
+export interface Ok<T> {
+  readonly ok: true;
+  readonly value: T;
+}
+/** It did not, in a way that its caller can know. */
+export interface Err<E> {
+  readonly ok: false;
+  readonly error: E;
+  /** What the error came from, for people. */
+  readonly cause?: unknown;
+}
+/** One of the two. */
+export type Result<T, E = unknown> = Ok<T> | Err<E>;
+/** One of the two, later. */
+export type AsyncResult<T, E = unknown> = Promise<Result<T, E>>;
+
+export function ok(): Ok<void>;
+export function ok<T>(value: T): Ok<T>;
+/** A value, as a result. */
+export function ok<T>(value?: T): Ok<T | undefined> {
+  return { ok: true, value };
+}
+
+/** An error, as a result. Its literal type is kept: `err("NOT_FOUND")` is an `Err<"NOT_FOUND">`. */
+export function err<const E>(error: E, options: { readonly cause?: unknown } = {}): Err<E> {
+  return "cause" in options ? { ok: false, error, cause: options.cause } : { ok: false, error };
+}
+
+export function isOk<T, E>(result: Result<T, E>): result is Ok<T> {
+  return result.ok;
+}
+
+export function isErr<T, E>(result: Result<T, E>): result is Err<E> {
+  return !result.ok;
+}
+
+/** Both ways on, one of which is taken. */
+export function match<T, E, A, B>(result: Result<T, E>, ways: { readonly ok: (value: T) => A; readonly err: (error: E) => B }): A | B {
+  return result.ok ? ways.ok(result.value) : ways.err(result.error);
+}
+
+/** Whether a value that came from anywhere is a result. */
+export function isResult(value: unknown): value is Result<unknown, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const { ok: isGood } = value as { readonly ok?: unknown };
+  return (isGood === true && "value" in value) || (isGood === false && "error" in value);
+}
+
+/** The type of what a function returns when it goes well. */
+export type ValueOf<F> = F extends (...args: never[]) => infer R
+  ? Awaited<R> extends infer A
+    ? A extends Ok<infer T>
+      ? T
+      : never
+    : never
+  : never;
+/** The type of the errors that a function returns. */
+export type ErrorOf<F> = F extends (...args: never[]) => infer R
+  ? Awaited<R> extends infer A
+    ? A extends Err<infer E>
+      ? E
+      : never
+    : never
+  : never;
+/** The types of all errors of these functions. */
+export type ErrorsOf<Deps> = { [K in keyof Deps]: ErrorOf<Deps[K]> }[keyof Deps];
