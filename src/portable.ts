@@ -27,6 +27,7 @@ export {
 } from "./styles/portable/result.ts";
 export {
   BadState,
+  type Fact,
   getPendingHooks,
   hasPendingHook,
   HookNotPending,

@@ -1,7 +1,18 @@
 // A portable workflow rests where it waits and goes on with the answer, however often it is run again.
 
 import { expect, test } from "vitest";
-import { createHook, createWorkflow, err, getPendingHooks, injectHook, isPendingHook, ok, parse, pendingHook, serialize } from "../src/portable.ts";
+import {
+  createHook,
+  createWorkflow,
+  err,
+  getPendingHooks,
+  injectHook,
+  isPendingHook,
+  ok,
+  parse,
+  pendingHook,
+  serialize,
+} from "../src/portable.ts";
 
 test("two hooks one after another: nothing is done twice, however the state travels", async () => {
   const done: string[] = [];
@@ -44,7 +55,7 @@ test("a wait is no error to fallback, retry, catch or compensation", async () =>
   const rested = await workflow.runWithState(body);
   expect(rested.result).toMatchObject({ ok: false, error: { type: "PENDING_HOOK" } });
   expect(undone).toEqual([]);
-  expect((await workflow.run(body, { resumeState: injectHook(rested.resumeState, { hookId: "h", value: "here" }) }))).toEqual(ok("here"));
+  expect(await workflow.run(body, { resumeState: injectHook(rested.resumeState, { hookId: "h", value: "here" }) })).toEqual(ok("here"));
 });
 
 test("what goes wrong later undoes what was done before the wait, once", async () => {

@@ -37,7 +37,7 @@ export const layers: readonly Layer[] = [
   { files: "src/engine/", imports: ["src/core/", "src/store/port.ts", "src/ingress/"], packages: [], node: { not: servers } },
   { files: "src/http/", imports: ["src/core/", "src/engine/", "src/ingress/"], packages: [], node: { not: servers } },
 
-  { files: "src/styles/portable/", imports: ["src/core/"], packages: [], node: "none" },
+  { files: "src/styles/portable/", imports: ["src/core/"], packages: ["devalue"], node: "none" },
   {
     files: "src/styles/directives/transform/",
     imports: ["src/core/", "src/styles/directives/transform.ts"],
@@ -102,6 +102,9 @@ export const layers: readonly Layer[] = [
   // The compile step runs in build tools, which need no engine.
   { files: "src/transform.ts", imports: ["src/styles/directives/"], packages: [], node: "none" },
   { files: "src/register.ts", imports: ["src/runtime/first.ts", "src/styles/directives/register.ts"], packages: [], node: "none" },
+  // Runs in browsers and at the edge, where there is no engine.
+  { files: "src/portable.ts", imports: ["src/styles/portable/"], packages: [], node: "none" },
+  { files: "src/workflow.ts", imports: ["src/portable.ts"], packages: [], node: "none" },
   { files: "src/runtime/first.ts", imports: ["src/runtime/", "src/core/", "src/engine/"], packages: [], node: { not: servers } },
   { files: "src/runtime/", imports: ["src/wiring.ts"], types: ["src/"], packages: [], node: "none", isEntry: true },
   { files: "src/*.ts", imports: ["src/runtime/first.ts"], types: ["src/"], packages: [], node: "none", isEntry: true },

@@ -1,22 +1,45 @@
 // Keeps the state of a workflow's runs at hand, for code that saves it where a run has come to rest.
 
-import type { ResumeState, StateEvent } from "./state.ts";
+import type { Fact, ResumeState, StateEvent } from "./state.ts";
+import { lastStateOf } from "./workflow.ts";
 
 /** Collects what a run does. */
 export interface ResumeStateCollector {
-  /** Give it as the workflow's `onEvent`. */
-  readonly handleEvent: (event: StateEvent) => void;
-  /** What was done so far. */
+  /** Give it as the workflow's `onEvent`, where the collector was made without the workflow. */
+  readonly handleEvent: (event: Fact) => void;
+  /** All that the last run has done, and what it was given. Throws a `TypeError` where the collector was never given to a workflow. */
   getResumeState(): ResumeState;
+  /** Forgets it. */
   clear(): void;
 }
 
-/** Collects the facts of one run after another: `{ onEvent: collector.handleEvent }`. `from`: what the run was given. */
-export function createResumeStateCollector(from?: ResumeState): ResumeStateCollector {
-  let events: StateEvent[] = [...(from?.events ?? [])];
+/**
+ * Keeps the state of a workflow's last run: `createResumeStateCollector(workflow)`, also after it has run, or `createResumeStateCollector()`
+ * with `{ onEvent: collector.handleEvent }`. Runs of one workflow at the same time want a collector each, or `runWithState`.
+ */
+export function createResumeStateCollector(workflow?: object): ResumeStateCollector {
+  let events: StateEvent[] = [];
+  let isWired = false;
+  let isCleared = false;
+  const handleEvent = (event: Fact): void => {
+    if (event.kind === "run_started") events = [...event.state.events];
+    else events.push(event);
+  };
   return {
-    handleEvent: (event) => void events.push(event),
-    getResumeState: () => ({ kind: "ResumeState", version: 1, events: [...events] }),
-    clear: () => void (events = []),
+    get handleEvent() {
+      isWired = true;
+      return handleEvent;
+    },
+    getResumeState() {
+      if (workflow !== undefined) return isCleared ? { kind: "ResumeState", version: 1, events: [] } : lastStateOf(workflow);
+      if (isWired) return { kind: "ResumeState", version: 1, events: [...events] };
+      const message =
+        "This collector belongs to no workflow, so it has collected nothing. Make it with createResumeStateCollector(workflow), or give { onEvent: collector.handleEvent } to the workflow.";
+      throw new TypeError(message);
+    },
+    clear() {
+      events = [];
+      isCleared = true;
+    },
   };
 }

@@ -6,7 +6,7 @@
 // PX3. A step that waits settles nothing: no `catch`, retry, fallback, race or compensation takes it for an error.
 // PX4. The run rests when a step waits, no step's body runs and nothing is left to apply. Code that goes on after that has no part in it.
 
-import { isPendingApproval, isPendingHook, type PendingApproval, type PendingHook } from "./hook.ts";
+import { HOOK_STEP_KEY_PREFIX, isPendingApproval, isPendingHook, type PendingApproval, type PendingHook } from "./hook.ts";
 import { isResult } from "./result.ts";
 import type { ResumeState, StateEvent } from "./state.ts";
 import { TaggedError, type TaggedErrorClass, UnexpectedError } from "./tagged-error.ts";
@@ -54,6 +54,8 @@ export class Execution {
   readonly #options: ExecutionOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #counts = new Map<string, number>();
+  /** The keys of the hooks in the state that was given, by their step's id. */
+  readonly #hooks = new Map<string, string[]>();
   readonly #events: StateEvent[];
   /** Outcomes to apply, in order. */
   readonly #queue: StateEvent[];
@@ -69,7 +71,11 @@ export class Execution {
     this.#options = options;
     this.#events = [...options.state.events];
     this.#queue = this.#events.filter(isOutcome);
-    for (const event of this.#events) this.#fold(event);
+    for (const event of this.#events) {
+      this.#fold(event);
+      if (event.kind === "hook_created" && event.token !== null)
+        this.#hooks.set(event.step, [...(this.#hooks.get(event.step) ?? []), event.name]);
+    }
     this.suspended = new Promise((resolve) => (this.#suspend = resolve));
   }
 
@@ -85,10 +91,23 @@ export class Execution {
 
   /** The key of the next step with this id; `key` where the author gave one. */
   keyFor(id: string, key: string | undefined): string {
+    if (key?.startsWith(HOOK_STEP_KEY_PREFIX)) return this.#hookKey(id, key);
     if (key !== undefined) return key;
+    const count = this.#count(id);
+    return count === 1 ? id : `${id}#${count}`;
+  }
+
+  /** A hook whose id is made anew in each process stands for the one that the state has at its place among those of the step. */
+  #hookKey(id: string, key: string): string {
+    const count = this.#count(`${HOOK_STEP_KEY_PREFIX}${id}`);
+    if (this.#entries.has(key)) return key;
+    return this.#hooks.get(id)?.[count - 1] ?? key;
+  }
+
+  #count(id: string): number {
     const count = (this.#counts.get(id) ?? 0) + 1;
     this.#counts.set(id, count);
-    return count === 1 ? id : `${id}#${count}`;
+    return count;
   }
 
   /** Does a step, or finds it done. The same key again is the same step. */

@@ -29,8 +29,15 @@ export function createHook(): { readonly hookId: string; readonly stepKey: strin
   return { hookId, stepKey: HOOK_STEP_KEY_PREFIX + hookId };
 }
 
-/** Says that a step waits for the callback with this id; `injectHook` answers it. */
-export function pendingHook(hookId: string, options: { readonly metadata?: { readonly [name: string]: unknown } } = {}): Err<PendingHook> {
+/**
+ * Says that a step waits for the callback with this id; `injectHook` answers it. `pendingHook<Payment>(hookId)` says what comes: the step's
+ * value is of that type then.
+ */
+// oxlint-disable-next-line typescript/no-explicit-any -- who names no type reads what he likes, as with the engine's hooks
+export function pendingHook<T = any>(
+  hookId: string,
+  options: { readonly metadata?: { readonly [name: string]: unknown } } = {},
+): Err<PendingHook, T> {
   return err({ type: "PENDING_HOOK", hookId, stepKey: HOOK_STEP_KEY_PREFIX + hookId, ...optional("metadata", options.metadata) });
 }
 

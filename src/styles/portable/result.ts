@@ -5,15 +5,19 @@ export interface Ok<T> {
   readonly ok: true;
   readonly value: T;
 }
-/** It did not, in a way that its caller can know. */
-export interface Err<E> {
+declare const payload: unique symbol;
+
+/** It did not, in a way that its caller can know. `T`: what comes in its place, where it is a wait. */
+export interface Err<E, T = never> {
   readonly ok: false;
   readonly error: E;
+  /** For the compiler alone. */
+  readonly [payload]?: T;
   /** What the error came from, for people. */
   readonly cause?: unknown;
 }
 /** One of the two. */
-export type Result<T, E = unknown> = Ok<T> | Err<E>;
+export type Result<T, E = unknown> = Ok<T> | Err<E, T>;
 /** One of the two, later. */
 export type AsyncResult<T, E = unknown> = Promise<Result<T, E>>;
 
@@ -33,7 +37,7 @@ export function isOk<T, E>(result: Result<T, E>): result is Ok<T> {
   return result.ok;
 }
 
-export function isErr<T, E>(result: Result<T, E>): result is Err<E> {
+export function isErr<T, E>(result: Result<T, E>): result is Err<E, T> {
   return !result.ok;
 }
 
@@ -49,20 +53,12 @@ export function isResult(value: unknown): value is Result<unknown, unknown> {
   return (isGood === true && "value" in value) || (isGood === false && "error" in value);
 }
 
-/** The type of what a function returns when it goes well. */
-export type ValueOf<F> = F extends (...args: never[]) => infer R
-  ? Awaited<R> extends infer A
-    ? A extends Ok<infer T>
-      ? T
-      : never
-    : never
-  : never;
+/** The type of what a function returns when it goes well, or of what comes where it waits. */
+export type ValueOf<F> = F extends (...args: never[]) => infer R ? (Awaited<R> extends Result<infer T, unknown> ? T : never) : never;
 /** The type of the errors that a function returns. */
 export type ErrorOf<F> = F extends (...args: never[]) => infer R
-  ? Awaited<R> extends infer A
-    ? A extends Err<infer E>
-      ? E
-      : never
+  ? Extract<Awaited<R>, { readonly ok: false }> extends { readonly error: infer E }
+    ? E
     : never
   : never;
 /** The types of all errors of these functions. */

@@ -27,6 +27,9 @@ export type StateEvent =
   | { readonly kind: "timer_set"; readonly name: string; readonly dueAt: number }
   | { readonly kind: "timer_fired"; readonly name: string };
 
+/** What listeners are told: that a run begins, with what it was given, and each new fact of it. */
+export type Fact = StateEvent | { readonly kind: "run_started"; readonly state: ResumeState };
+
 /** What a run has done so far. Plain JSON: keep it as it is. */
 export interface ResumeState {
   readonly kind: "ResumeState";

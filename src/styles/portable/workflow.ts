@@ -3,7 +3,7 @@
 import { Execution, StepExit } from "./execution.ts";
 import type { PendingApproval, PendingHook } from "./hook.ts";
 import { err, type ErrorsOf, ok, type Result } from "./result.ts";
-import { emptyState, parse, type ResumeState, type StateEvent } from "./state.ts";
+import { emptyState, type Fact, parse, type ResumeState } from "./state.ts";
 import { Steps, type Step } from "./step.ts";
 import { UnexpectedError } from "./tagged-error.ts";
 
@@ -24,7 +24,7 @@ export interface RunOptions<D = Deps> {
   /** In place of some of the workflow's own. */
   readonly deps?: Partial<D>;
   /** Told of each new fact of the run, in order. What it throws is nobody's trouble. */
-  readonly onEvent?: (event: StateEvent) => void;
+  readonly onEvent?: (event: Fact) => void;
 }
 
 /** How a workflow is made. */
@@ -65,9 +65,24 @@ export function createWorkflow(...given: readonly unknown[]): Workflow<unknown, 
     Deps?,
     WorkflowOptions<Deps, unknown>?,
   ];
-  const runWithState = <T>(body: Body<T, unknown, Deps>, own: RunOptions = {}): Promise<RunWithState<T, unknown>> =>
-    runOnce(body, deps, { ...options, ...own });
-  return { name, runWithState, run: async (body, own) => (await runWithState(body, own)).result };
+  const runWithState = async <T>(body: Body<T, unknown, Deps>, own: RunOptions = {}): Promise<RunWithState<T, unknown>> => {
+    const ran = await runOnce(body, deps, { ...options, ...own });
+    lastStates.set(workflow, ran.resumeState);
+    return ran;
+  };
+  const workflow: Workflow<unknown, Deps, unknown> = {
+    name,
+    runWithState,
+    run: async (body, own) => (await runWithState(body, own)).result,
+  };
+  return workflow;
+}
+
+const lastStates = new WeakMap<object, ResumeState>();
+
+/** What the run of a workflow has done that came to its end, or to rest, last. */
+export function lastStateOf(workflow: object): ResumeState {
+  return lastStates.get(workflow) ?? emptyState;
 }
 
 const now = (): number => Date.now();
@@ -85,6 +100,7 @@ async function runOnce<T>(
   } catch (cause) {
     return { result: err(catchUnexpected(cause), { cause }), resumeState: state };
   }
+  tell(onEvent, { kind: "run_started", state });
   const execution = new Execution({ state, drain, now, alarm, onFact: (event) => tell(onEvent, event) });
   const steps = new Steps(execution, { now, alarm });
   const context = { step: steps.step, deps: { ...deps, ...options.deps } as Deps };
@@ -107,7 +123,7 @@ async function undo({ undos }: Steps, execution: Execution): Promise<void> {
   for (const { key, run } of undos.reverse()) await execution.step(key, key, run).catch(() => {});
 }
 
-function tell(onEvent: RunOptions["onEvent"], event: StateEvent): void {
+function tell(onEvent: RunOptions["onEvent"], event: Fact): void {
   try {
     onEvent?.(event);
   } catch {
