@@ -55,6 +55,7 @@ function projectOf(name: string): TestProject {
     "test/register-*.test.ts",
     "test/nest-*.test.ts",
     "test/seeds/nest.test.ts",
+    "test/seeds/portable.test.ts",
     "test/*-apps-outlive-a-kill.test.ts",
   ];
   const exclude = name === modes[0] ? [] : once;

@@ -77,6 +77,8 @@ export const layerCanaries: readonly Canary[] = [
   bad(layerRule, "src/styles/directives/plugin/a.ts", 'import { createUnplugin } from "unplugin";'),
   bad(layerRule, "src/styles/directives/bundler.ts", 'import { compile } from "./transform.ts";'),
   bad(layerRule, "src/styles/directives/bundler.ts", 'import type { Plugin } from "vite";'),
+  bad(layerRule, "src/portable.ts", 'export { createEngine } from "./wiring.ts";'),
+  bad(layerRule, "src/workflow.ts", 'export { createEngine } from "./runtime/first.ts";'),
   bad(layerRule, "src/transform.ts", 'import { createEngine } from "./wiring.ts"; export { createEngine };'),
   good(layerRule, "src/styles/directives/transform/a.ts", 'import MagicString from "magic-string"; import { b } from "./b.ts";'),
   good(layerRule, "src/styles/plain/a.ts", 'import { engine } from "../../engine/engine.ts"; import { b } from "./b.ts";'),

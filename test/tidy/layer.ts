@@ -104,7 +104,7 @@ export const layers: readonly Layer[] = [
   { files: "src/register.ts", imports: ["src/runtime/first.ts", "src/styles/directives/register.ts"], packages: [], node: "none" },
   // Runs in browsers and at the edge, where there is no engine.
   { files: "src/portable.ts", imports: ["src/styles/portable/"], packages: [], node: "none" },
-  { files: "src/workflow.ts", imports: ["src/portable.ts"], packages: [], node: "none" },
+  { files: "src/workflow.ts", imports: ["src/styles/portable/"], packages: [], node: "none" },
   { files: "src/runtime/first.ts", imports: ["src/runtime/", "src/core/", "src/engine/"], packages: [], node: { not: servers } },
   { files: "src/runtime/", imports: ["src/wiring.ts"], types: ["src/"], packages: [], node: "none", isEntry: true },
   { files: "src/*.ts", imports: ["src/runtime/first.ts"], types: ["src/"], packages: [], node: "none", isEntry: true },

@@ -54,6 +54,8 @@ export class Execution {
   readonly #options: ExecutionOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #counts = new Map<string, number>();
+  /** The steps that the code of this run has come to, in order. */
+  readonly #asked: Entry[] = [];
   /** The keys of the hooks in the state that was given, by their step's id. */
   readonly #hooks = new Map<string, string[]>();
   readonly #events: StateEvent[];
@@ -137,6 +139,7 @@ export class Execution {
   }
 
   #await(entry: Entry): Promise<unknown> {
+    this.#asked.push(entry);
     entry.promise = new Promise((resolve, reject) => {
       entry.settle = (event) => settle(event, resolve, reject);
     });
@@ -202,7 +205,8 @@ export class Execution {
       if (event === undefined) break;
       this.#entries.get(event.name)?.settle?.(event);
     }
-    const waiting = [...this.#entries.values()].find(({ wait, outcome, promise }) => wait !== null && outcome === null && promise !== null);
+    // One that has lost a race waits on, too: the code stands at the last that it came to.
+    const waiting = this.#asked.findLast(({ wait, outcome }) => wait !== null && outcome === null);
     if (waiting === undefined || this.#running > 0) return;
     this.#isOver = true;
     this.#suspend?.(pendingOf(waiting.wait as Entry["wait"] & object));

@@ -4,7 +4,6 @@
 // PS2. Injecting answers a wait that the state holds, once. Anything else is refused, with a type.
 
 import type { Serialised } from "../../core/event.ts";
-import { HOOK_STEP_KEY_PREFIX } from "./hook.ts";
 import { err, ok, type Result } from "./result.ts";
 import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
 import { write } from "./value.ts";
@@ -132,9 +131,4 @@ function notPending(hookId: string, reason: "unknown" | "answered", pending: rea
 
 function badState(reason: string): BadState {
   return new BadState({ reason }, { message: `This is no resume state that can be read here: ${reason}.` });
-}
-
-/** The step key of a hook. */
-export function stepKeyOf(hookId: string): string {
-  return HOOK_STEP_KEY_PREFIX + hookId;
 }

@@ -96,7 +96,7 @@ export class Steps {
     this.#execution = execution;
     this.#now = now;
     this.#alarm = alarm;
-    const one = (id: string, operation: Operation | unknown, options: StepOptions = {}): Promise<unknown> =>
+    const one = (id: string, operation: unknown, options: StepOptions = {}): Promise<unknown> =>
       this.#one(id, typeof operation === "function" ? (operation as Operation) : () => operation, options);
     this.step = Object.assign(one, {
       try: (id: string, operation: Operation, options: { error?: unknown; onError?: (cause: unknown) => unknown } & StepOptions) =>

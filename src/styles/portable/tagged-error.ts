@@ -69,7 +69,7 @@ const Unexpected: TaggedErrorClass<"UnexpectedError"> = TaggedError("UnexpectedE
 
 /** A step or a workflow threw: what it threw is its `cause`. */
 export class UnexpectedError extends Unexpected {
-  readonly type: "UNEXPECTED_ERROR" = "UNEXPECTED_ERROR";
+  readonly type = "UNEXPECTED_ERROR" as const;
   constructor(cause: unknown, message: string = cause instanceof Error ? cause.message : String(cause)) {
     super(undefined, { message, cause });
   }

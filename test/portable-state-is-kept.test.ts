@@ -1,0 +1,179 @@
+// What a portable run has done is done once, however often and in however many pieces it is run.
+
+import { expect, test } from "vitest";
+import {
+  createHook,
+  createResumeStateCollector,
+  createWorkflow,
+  err,
+  getPendingHooks,
+  hasPendingHook,
+  injectHook,
+  isPendingHook,
+  ok,
+  parse,
+  pendingHook,
+  type ResumeState,
+  serialize,
+  type Step,
+  tryInjectHook,
+  UnexpectedError,
+} from "../src/portable.ts";
+
+type Body = (context: { readonly step: Step<any>; readonly deps: Record<string, () => any> }) => unknown;
+
+/** Runs a body again and again: each hook it waits for gets its own id as payload, and the state travels as text. */
+async function played(body: Body, answer: (hookId: string) => unknown = (id) => `for ${id}`): Promise<{ result: unknown; runs: number }> {
+  const workflow = createWorkflow("played", { wait: (() => {}) as never });
+  let state: ResumeState | undefined;
+  for (let runs = 1; ; runs++) {
+    const ran = await workflow.runWithState(body as never, state === undefined ? {} : { resumeState: parse(serialize(state)) });
+    const { result, resumeState } = ran;
+    if (result.ok || !isPendingHook(result.error)) return { result, runs };
+    const { hookId } = result.error;
+    state = injectHook(resumeState, { hookId, value: answer(hookId) });
+  }
+}
+
+const waits = (id: string) => async () => pendingHook<string>(id);
+
+test("parts of all, map and race are steps: each is done once, beside hooks that wait", async () => {
+  const done: string[] = [];
+  const does = (what: string) => () => ok((done.push(what), what));
+  const { result, runs } = await played(async ({ step }) => [
+    await step.all("all", { a: does("a"), b: waits("h1"), c: waits("h2") }),
+    await step.map("map", [1, 2, 3], (n) => does(`m${n}`)(), { concurrency: 2 }),
+    await step.race("race", { slow: waits("h3"), quick: does("quick") }),
+    await step.retry("retry", does("retry"), { attempts: 3 }),
+    await step("last", waits("h4")),
+    await step("twice", does("t1")),
+    await step("twice", does("t2")),
+  ]);
+  expect(result).toEqual(ok([{ a: "a", b: "for h1", c: "for h2" }, ["m1", "m2", "m3"], "quick", "retry", "for h4", "t1", "t2"]));
+  expect(done).toEqual(["a", "m1", "m2", "m3", "quick", "retry", "t1", "t2"]);
+  expect(runs).toBe(4); // h3 lost its race: it is open still, and nobody stands at it
+});
+
+test("a wait that fails many times is retried; a wait for the outside is not", async () => {
+  let attempts = 0;
+  let asked = 0;
+  const { result } = await played(({ step }) =>
+    Promise.all([
+      step.retry("flaky", () => (++attempts < 3 ? err("again") : ok(attempts)), { attempts: 5, initialDelay: 1 }),
+      step.retry("wait", async () => (asked++, pendingHook("h")), { attempts: 5 }),
+    ]),
+  );
+  expect([result, attempts, asked]).toEqual([ok([3, "for h"]), 3, 1]);
+});
+
+test("a hook whose id is made anew in each process stands for the one in the state", async () => {
+  const workflow = createWorkflow("anew");
+  const run = (state?: ResumeState) => {
+    const hooks = [createHook(), createHook()]; // as a module would, at its top
+    const body: Body = ({ step }) =>
+      Promise.all(hooks.map(({ hookId, stepKey }) => step("wait", async () => pendingHook<string>(hookId), { key: stepKey })));
+    return workflow.runWithState(body as never, state === undefined ? {} : { resumeState: state });
+  };
+  const first = await run();
+  const [a, b] = getPendingHooks(first.resumeState) as [string, string];
+  const second = await run(injectHook(first.resumeState, { hookId: b, value: "to b" }));
+  expect(second.result).toMatchObject({ ok: false, error: { hookId: a } });
+  expect([getPendingHooks(second.resumeState), hasPendingHook(second.resumeState, b)]).toEqual([[a], false]);
+  expect((await run(injectHook(second.resumeState, { hookId: a, value: "to a" }))).result).toEqual(ok(["to a", "to b"]));
+});
+
+test("injecting is refused, with a type, for what the state does not wait for", async () => {
+  const rested = await createWorkflow("refuses").runWithState((({ step }: any) => step("wait", waits("h"))) as never);
+  const answered = injectHook(rested.resumeState, { hookId: "h", value: 1 });
+  expect(tryInjectHook(answered, { hookId: "h", value: 2 })).toMatchObject({
+    ok: false,
+    error: { _tag: "HookNotPending", reason: "answered" },
+  });
+  expect(() => injectHook(rested.resumeState, { hookId: "other", value: 1 })).toThrow(/has no hook other\. It waits for 1 other hook/);
+  expect(() => injectHook(rested.resumeState, { hookId: "h", value: () => {} })).toThrow(/payload of hook h cannot be kept/);
+  expect(rested.resumeState.events).toHaveLength(1); // what was given is as it was
+});
+
+test.each<[unknown, RegExp]>([
+  ["{", /no JSON/],
+  [null, /no kind "ResumeState"/],
+  [{ kind: "ResumeState", version: 2, events: [] }, /version 2, and this package knows version 1/],
+  [{ kind: "ResumeState", version: 1, events: [{ kind: "step_completed", name: "a" }] }, /not what this version writes/],
+  [{ kind: "ResumeState", version: 1, events: [{ kind: "toString", name: "a" }] }, /not what this version writes/],
+  [{ steps: new Map() }, /no kind/],
+])("%j is no state that can be read", async (given, why) => {
+  expect(() => parse(given)).toThrow(why);
+  const { result } = await createWorkflow("reads").runWithState((() => 1) as never, { resumeState: given as never });
+  expect(result).toMatchObject({ ok: false, error: { _tag: "UnexpectedError", message: expect.stringMatching(why) } });
+});
+
+test("values come back as they were: dates, maps, bytes, errors with their tag, cause and fields", async () => {
+  const value = {
+    at: new Date(7),
+    map: new Map([["a", 1n]]),
+    bytes: new Uint8Array([1, 2]),
+    gone: undefined,
+    error: new TypeError("no", { cause: new UnexpectedError("x") }),
+  };
+  const { result } = await played(async ({ step }) => {
+    const kept = await step("make", () => ok(value));
+    await step("wait", waits("h"));
+    return kept;
+  });
+  expect(result).toEqual(ok(value));
+  const { error } = (result as { value: typeof value }).value;
+  expect([error instanceof TypeError, (error.cause as { _tag?: string })._tag]).toEqual([true, "UnexpectedError"]);
+});
+
+test("a value that cannot be kept fails its step, at once and by its name", async () => {
+  const { result } = await played(({ step }) => step("socket", () => ok({ deep: { open: () => {} } })));
+  expect(result).toMatchObject({
+    ok: false,
+    error: { _tag: "UnexpectedError", message: expect.stringMatching(/value of step "socket".*\.deep\.open/) },
+  });
+});
+
+test("what throws is an UnexpectedError, once; what goes on after the run has come to rest has no part in it", async () => {
+  let thrown = 0;
+  const late: unknown[] = [];
+  const { result } = await played(async ({ step }) => {
+    void new Promise((resolve) => setTimeout(resolve, 0))
+      .then(() => new Promise((resolve) => setTimeout(resolve, 5)))
+      .then(() => step("late", () => ok(1)))
+      .catch((error: unknown) => void late.push((error as { _tag: string })._tag));
+    await step("throws", () => (thrown++, Promise.reject(new RangeError("out")))).catch(() => {});
+    return step("wait", waits("h"));
+  });
+  expect([result, thrown]).toEqual([ok("for h"), 1]);
+});
+
+test("a sleep counts from when it began, and is not slept again", async () => {
+  const { result } = await played(async ({ step }) => {
+    await step.sleep("pause", 20);
+    await step("wait", waits("h"));
+    return "awake";
+  });
+  expect(result).toEqual(ok("awake"));
+  const workflow = createWorkflow("sleeps");
+  const body: Body = ({ step }) => Promise.all([step.sleep("year", "365d"), step("wait", waits("h"))]);
+  const first = await workflow.runWithState(body as never);
+  const again = await workflow.runWithState(body as never, { resumeState: first.resumeState });
+  expect(again.resumeState).toEqual(first.resumeState);
+});
+
+test("a collector has all of the last run; one that belongs to no workflow says so", async () => {
+  const body: Body = async ({ step }) => [await step("a", waits("h1")), await step("b", waits("h2"))];
+  const workflow = createWorkflow("collected");
+  const collector = createResumeStateCollector(workflow);
+  await workflow.run(body as never);
+  const wired = createResumeStateCollector();
+  const throwing = () => {
+    throw new Error("a listener's own");
+  };
+  const state = injectHook(collector.getResumeState(), { hookId: "h1", value: 1 });
+  await createWorkflow("other").run(body as never, { resumeState: state, onEvent: throwing });
+  await createWorkflow("other").run(body as never, { resumeState: state, onEvent: wired.handleEvent });
+  expect(getPendingHooks(wired.getResumeState())).toEqual(["h2"]);
+  expect(wired.getResumeState().events).toHaveLength(3);
+  expect(() => createResumeStateCollector().getResumeState()).toThrow(/belongs to no workflow/);
+});
