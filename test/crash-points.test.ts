@@ -105,7 +105,7 @@ describe("a killed process loses nothing and repeats nothing", () => {
         do {
           const run = `relay-${number}-${runs.length}`;
           runs.push(run);
-          const count = isLong ? 100 : 25;
+          const count = isLong ? 100 : 13;
           await world.value(`/start/relay/${run}/${count}`);
           await world.noted((entry) => entry.run === run && entry.step === "hand out");
           // Two at a time, so that one waits while a chapter ends.

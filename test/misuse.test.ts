@@ -87,7 +87,9 @@ const loops: Record<string, () => Promise<unknown>> = {
 };
 
 describe.each(modesOfLength)("more calls than a turn may make (%s)", (mode) => {
-  test.each(Object.keys(loops))("%s", async (name) => {
+  // Each makes a hundred thousand calls.
+  const names = Object.keys(loops).filter((_, index) => modesOfLength.length > 1 || index % 2 === 0);
+  test.each(names)("%s", async (name) => {
     const wf = workflow("loops", async () => {
       try {
         return await (loops[name] as () => Promise<unknown>)();
