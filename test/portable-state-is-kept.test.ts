@@ -6,12 +6,15 @@ import {
   createResumeStateCollector,
   createWorkflow,
   err,
+  type Fact,
   getPendingHooks,
   hasPendingHook,
+  injectApproval,
   injectHook,
   isPendingHook,
   ok,
   parse,
+  pendingApproval,
   pendingHook,
   type ResumeState,
   serialize,
@@ -19,6 +22,7 @@ import {
   tryInjectHook,
   UnexpectedError,
 } from "../src/portable.ts";
+import { createManualClock } from "../src/testing/manual-clock.ts";
 
 type Body = (context: { readonly step: Step<any>; readonly deps: Record<string, () => any> }) => unknown;
 
@@ -59,7 +63,7 @@ test("a wait that fails many times is retried; a wait for the outside is not", a
   let asked = 0;
   const { result } = await played(({ step }) =>
     Promise.all([
-      step.retry("flaky", () => (++attempts < 3 ? err("again") : ok(attempts)), { attempts: 5, initialDelay: 1 }),
+      step.retry("flaky", () => (++attempts < 3 ? err("again") : ok(attempts)), { attempts: 5, initialDelay: 0 }),
       step.retry("wait", async () => (asked++, pendingHook("h")), { attempts: 5 }),
     ]),
   );
@@ -133,32 +137,58 @@ test("a value that cannot be kept fails its step, at once and by its name", asyn
   });
 });
 
-test("what throws is an UnexpectedError, once; what goes on after the run has come to rest has no part in it", async () => {
+test("what a step throws is recorded, thrown again as it was, and an UnexpectedError of the run once", async () => {
   let thrown = 0;
-  const late: unknown[] = [];
+  const caught: unknown[] = [];
+  const throws = async () => (thrown++, Promise.reject(new RangeError("out")));
   const { result } = await played(async ({ step }) => {
-    void new Promise((resolve) => setTimeout(resolve, 0))
-      .then(() => new Promise((resolve) => setTimeout(resolve, 5)))
-      .then(() => step("late", () => ok(1)))
-      .catch((error: unknown) => void late.push((error as { _tag: string })._tag));
-    await step("throws", () => (thrown++, Promise.reject(new RangeError("out")))).catch(() => {});
-    return step("wait", waits("h"));
+    await step("throws", throws).catch((error: unknown) => caught.push(error));
+    await step("wait", waits("h"));
+    return step("again", throws);
   });
-  expect([result, thrown]).toEqual([ok("for h"), 1]);
+  expect(caught).toEqual([new RangeError("out"), new RangeError("out")]);
+  expect([result, thrown]).toMatchObject([{ ok: false, error: { _tag: "UnexpectedError", cause: new RangeError("out") } }, 2]);
+});
+
+test("code that goes on after its run has come to rest has no part in it", async () => {
+  let goOn = (): void => {};
+  const gate = new Promise<void>((resolve) => (goOn = resolve));
+  let branch: Promise<unknown> = gate;
+  const workflow = createWorkflow("rests");
+  const rested = await workflow.runWithState((({ step }: any) => {
+    branch = gate.then(() => step("late", () => ok(1)));
+    return step("wait", waits("h"));
+  }) as never);
+  goOn();
+  await expect(branch).rejects.toMatchObject({ _tag: "RunSuspended" });
+  expect(rested.resumeState.events).toHaveLength(1);
+});
+
+test("an approval waits for its word, and for one only", async () => {
+  const workflow = createWorkflow("approves");
+  const body = (({ step }: any) => step("ask", () => pendingApproval("ask", { metadata: { to: "ann" } }))) as never;
+  const { result, resumeState } = await workflow.runWithState(body);
+  expect(result).toMatchObject({ ok: false, error: { type: "PENDING_APPROVAL", stepKey: "ask", metadata: { to: "ann" } } });
+  expect(() => injectApproval(resumeState, { stepKey: "other", value: 1 })).toThrow(expect.objectContaining({ reason: "unknown" }));
+  const answered = injectApproval(resumeState, { stepKey: "ask", value: "yes" });
+  expect(() => injectApproval(answered, { stepKey: "ask", value: "no" })).toThrow(expect.objectContaining({ reason: "answered" }));
+  expect(await workflow.run(body, { resumeState: answered })).toEqual(ok("yes"));
 });
 
 test("a sleep counts from when it began, and is not slept again", async () => {
-  const { result } = await played(async ({ step }) => {
-    await step.sleep("pause", 20);
-    await step("wait", waits("h"));
-    return "awake";
-  });
-  expect(result).toEqual(ok("awake"));
-  const workflow = createWorkflow("sleeps");
-  const body: Body = ({ step }) => Promise.all([step.sleep("year", "365d"), step("wait", waits("h"))]);
-  const first = await workflow.runWithState(body as never);
-  const again = await workflow.runWithState(body as never, { resumeState: first.resumeState });
-  expect(again.resumeState).toEqual(first.resumeState);
+  const clock = createManualClock();
+  const workflow = createWorkflow("sleeps", {}, { clock });
+  const set: number[] = [];
+  const onEvent = (event: Fact): void => {
+    if (event.kind === "timer_set") set.push(event.dueAt - clock.now());
+    if (event.kind === "timer_set") clock.advance(3_600_000); // as time would pass
+  };
+  const nap = await workflow.run((({ step }: any) => step.sleep("nap", "1h").then(() => "awake")) as never, { onEvent });
+  expect([nap, set]).toEqual([ok("awake"), [3_600_000]]);
+  const body = (({ step }: any) => Promise.all([step.sleep("year", "365d"), step("wait", waits("h"))])) as never;
+  const first = await workflow.runWithState(body);
+  clock.advance(5_000);
+  expect((await workflow.runWithState(body, { resumeState: first.resumeState })).resumeState).toEqual(first.resumeState);
 });
 
 test("a collector has all of the last run; one that belongs to no workflow says so", async () => {

@@ -6,10 +6,11 @@
 // PX3. A step that waits settles nothing: no `catch`, retry, fallback, race or compensation takes it for an error.
 // PX4. The run rests when a step waits, no step's body runs and nothing is left to apply. Code that goes on after that has no part in it.
 
+import type { Clock } from "../../core/clock.ts";
 import { HOOK_STEP_KEY_PREFIX, isPendingApproval, isPendingHook, type PendingApproval, type PendingHook } from "./hook.ts";
 import { isResult } from "./result.ts";
 import type { ResumeState, StateEvent } from "./state.ts";
-import { TaggedError, type TaggedErrorClass, UnexpectedError } from "./tagged-error.ts";
+import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
 import { read, write } from "./value.ts";
 
 const Suspended: TaggedErrorClass<"RunSuspended"> = TaggedError("RunSuspended");
@@ -41,8 +42,7 @@ export interface ExecutionOptions {
   readonly state: ResumeState;
   /** Resolves when the code has come to rest: all that was queued before has run. */
   readonly drain: () => Promise<void>;
-  readonly now: () => number;
-  readonly alarm: (at: number, ring: () => void) => void;
+  readonly clock: Clock;
   /** Told of each new fact, in order. */
   readonly onFact: (event: StateEvent) => void;
 }
@@ -130,9 +130,9 @@ export class Execution {
     if (entry.promise) return entry.promise;
     const promise = this.#await(entry);
     if (entry.outcome === null) {
-      if (entry.timer === null) this.#add({ kind: "timer_set", name: key, dueAt: this.#options.now() + ms });
+      if (entry.timer === null) this.#add({ kind: "timer_set", name: key, dueAt: this.#options.clock.now() + ms });
       const { dueAt } = entry.timer as unknown as { readonly dueAt: number };
-      this.#options.alarm(dueAt, () => this.#done({ kind: "timer_fired", name: key }));
+      this.#options.clock.alarm(dueAt, () => this.#done({ kind: "timer_fired", name: key }));
     }
     this.#pump();
     return promise;
@@ -237,19 +237,17 @@ async function outcomeOf(id: string, name: string, operation: Operation): Promis
     if (isPendingHook(error) || isPendingApproval(error)) return waitOf(id, name, error);
     return { kind: "step_failed", name, error: write(error, `The error of step "${id}"`) };
   } catch (thrown) {
-    const error = thrown instanceof StepExit ? thrown.error : new UnexpectedError(thrown);
-    return thrown instanceof StepExit
-      ? { kind: "step_failed", name, error: write(error, `The error of step "${id}"`) }
-      : { kind: "step_failed", name, error: writeThrown(error as UnexpectedError), isThrown: true };
+    if (!(thrown instanceof StepExit)) return { kind: "step_failed", name, error: writeThrown(thrown), isThrown: true };
+    return { kind: "step_failed", name, error: write(thrown.error, `The error of step "${id}"`) };
   }
 }
 
 /** What was thrown may hold anything; then its message is kept alone. */
-function writeThrown(error: UnexpectedError): string {
+function writeThrown(thrown: unknown): string {
   try {
-    return write(error, "What was thrown");
+    return write(thrown, "What was thrown");
   } catch {
-    return write(new UnexpectedError(undefined, error.message), "What was thrown");
+    return write(new Error(thrown instanceof Error ? thrown.message : "Something was thrown that cannot be kept."), "What was thrown");
   }
 }
 

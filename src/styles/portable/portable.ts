@@ -31,6 +31,7 @@ export {
   getPendingHooks,
   hasPendingHook,
   HookNotPending,
+  injectApproval,
   injectHook,
   parse,
   type ResumeState,

@@ -73,6 +73,15 @@ export function tryInjectHook<T>(
   return ok({ ...state, events: [...state.events, { kind: "hook_received", name, payload }] });
 }
 
+/** The state with somebody's word on the approval under this key. Throws `HookNotPending`, with the key, where no open approval has it. */
+export function injectApproval<T>(state: ResumeState, { stepKey, value }: { readonly stepKey: string; readonly value: T }): ResumeState {
+  const isAsked = state.events.some((event) => event.kind === "hook_created" && event.token === null && event.name === stepKey);
+  const isAnswered = state.events.some((event) => event.kind === "hook_received" && event.name === stepKey);
+  if (!isAsked || isAnswered) throw notPending(stepKey, isAsked ? "answered" : "unknown", getPendingHooks(state));
+  const payload = write(value, `The word on approval ${stepKey}`);
+  return { ...state, events: [...state.events, { kind: "hook_received", name: stepKey, payload }] };
+}
+
 /** The ids of the callbacks that this state waits for, in the order they were asked for. */
 export function getPendingHooks(state: ResumeState): string[] {
   const answered = new Set(state.events.filter(({ kind }) => kind === "hook_received").map(({ name }) => name));

@@ -1,5 +1,6 @@
 // The forms of `step`: all of them go through one execution, and none takes a wait for an error.
 
+import type { Clock } from "../../core/clock.ts";
 import { parseDuration } from "../../core/duration.ts";
 import type { Execution, Operation } from "./execution.ts";
 import { err, isResult, type Result } from "./result.ts";
@@ -86,16 +87,11 @@ export class Steps {
   readonly undos: Undo[] = [];
   readonly step: Step;
   readonly #execution: Execution;
-  readonly #alarm: (at: number, ring: () => void) => void;
-  readonly #now: () => number;
+  readonly #clock: Clock;
 
-  constructor(
-    execution: Execution,
-    { now, alarm }: { readonly now: () => number; readonly alarm: (at: number, ring: () => void) => void },
-  ) {
+  constructor(execution: Execution, clock: Clock) {
+    this.#clock = clock;
     this.#execution = execution;
-    this.#now = now;
-    this.#alarm = alarm;
     const one = (id: string, operation: unknown, options: StepOptions = {}): Promise<unknown> =>
       this.#one(id, typeof operation === "function" ? (operation as Operation) : () => operation, options);
     this.step = Object.assign(one, {
@@ -147,7 +143,7 @@ export class Steps {
         return result;
       }
       const factor = backoff === "fixed" ? 1 : backoff === "linear" ? attempt : 2 ** (attempt - 1);
-      await new Promise<void>((resolve) => this.#alarm(this.#now() + Math.min(maxDelay, initialDelay * factor), resolve));
+      await new Promise<void>((resolve) => void this.#clock.alarm(this.#clock.now() + Math.min(maxDelay, initialDelay * factor), resolve));
     }
   }
 

@@ -1,5 +1,6 @@
 // `createWorkflow`: code that is run with a state, rests as a value where it waits, and is run again with the answer.
 
+import type { Clock } from "../../core/clock.ts";
 import { Execution, StepExit } from "./execution.ts";
 import type { PendingApproval, PendingHook } from "./hook.ts";
 import { err, type ErrorsOf, ok, type Result } from "./result.ts";
@@ -25,6 +26,8 @@ export interface RunOptions<D = Deps> {
   readonly deps?: Partial<D>;
   /** Told of each new fact of the run, in order. What it throws is nobody's trouble. */
   readonly onEvent?: (event: Fact) => void;
+  /** Where time comes from, for tests: `createManualClock()`. Default: the system's. */
+  readonly clock?: Clock;
 }
 
 /** How a workflow is made. */
@@ -85,15 +88,20 @@ export function lastStateOf(workflow: object): ResumeState {
   return lastStates.get(workflow) ?? emptyState;
 }
 
-const now = (): number => Date.now();
-const alarm = (at: number, ring: () => void): void => void setTimeout(ring, Math.max(0, at - now()));
+const systemClock: Clock = {
+  now: () => Date.now(),
+  alarm: (at, wake) => {
+    const timer = setTimeout(wake, Math.max(0, at - Date.now()));
+    return () => clearTimeout(timer);
+  },
+};
 
 async function runOnce<T>(
   body: Body<T, unknown, Deps>,
   deps: Deps,
   options: WorkflowOptions<Deps, unknown>,
 ): Promise<RunWithState<T, unknown>> {
-  const { resumeState, catchUnexpected = (cause: unknown) => new UnexpectedError(cause), onEvent } = options;
+  const { resumeState, catchUnexpected = (cause: unknown) => new UnexpectedError(cause), onEvent, clock = systemClock } = options;
   let state = emptyState;
   try {
     if (resumeState !== undefined) state = parse(typeof resumeState === "function" ? await resumeState() : resumeState);
@@ -101,8 +109,8 @@ async function runOnce<T>(
     return { result: err(catchUnexpected(cause), { cause }), resumeState: state };
   }
   tell(onEvent, { kind: "run_started", state });
-  const execution = new Execution({ state, drain, now, alarm, onFact: (event) => tell(onEvent, event) });
-  const steps = new Steps(execution, { now, alarm });
+  const execution = new Execution({ state, drain, clock, onFact: (event) => tell(onEvent, event) });
+  const steps = new Steps(execution, clock);
   const context = { step: steps.step, deps: { ...deps, ...options.deps } as Deps };
   const ended = (async () => body(context))().then(
     (value): Result<T, unknown> => ok(value) as Result<T, unknown>,
