@@ -1,8 +1,11 @@
 // Spans and deadlines as authors write them, strictly; and the run's own chance, known for a seed.
 
+import fc from "fast-check";
+import ms from "ms";
 import { describe, expect, test } from "vitest";
 import { parseDuration, toDue } from "../src/core/duration.ts";
 import { createRandom } from "../src/core/random.ts";
+import { spanMs } from "../src/core/span.ts";
 
 describe("durations", () => {
   test.each<[string | number, number]>([
@@ -48,6 +51,26 @@ describe("durations", () => {
     const refusal = (): unknown => parseDuration(written as string, "timeout");
     expect(refusal).toThrow(/^timeout is .*, which is not a span of time\./);
     expect(refusal).toThrow(expect.objectContaining({ code: "bad_argument", details: expect.objectContaining({ argument: "timeout" }) }));
+  });
+
+  test("every text reads as it does in the package whose notation it is", () => {
+    const units =
+      "ms msec msecs millisecond milliseconds s sec secs second seconds m min mins minute minutes h hr hrs hour hours d day days";
+    const unit = fc.constantFrom(...`${units} w week weeks y yr yrs year years mo month x`.split(" "), "");
+    const count = fc.oneof(
+      fc.nat(9).map(String),
+      fc.tuple(fc.nat(99), fc.nat(99)).map(([a, b]) => `${a}.${b}`),
+      fc.nat(9).map((n) => `.${n}`),
+    );
+    const text = fc.tuple(count, fc.constantFrom("", " ", "  ", "\t"), unit, fc.boolean());
+    fc.assert(
+      fc.property(text, ([number, space, name, isLoud]) => {
+        const written = `${number}${space}${isLoud ? name.toUpperCase() : name}`;
+        const theirs = ms(written as ms.StringValue) as number | undefined;
+        expect(spanMs(written)).toBe(theirs === undefined || theirs > 315_576_000_000 ? null : Math.round(theirs));
+      }),
+      { numRuns: 500 },
+    );
   });
 
   test("a deadline is a span or an instant", () => {

@@ -93,9 +93,9 @@ test("injecting is refused, with a type, for what the state does not wait for", 
     ok: false,
     error: { _tag: "HookNotPending", reason: "answered" },
   });
-  expect(() => injectHook(rested.resumeState, { hookId: "other", value: 1 })).toThrow(/has no hook other\. It waits for 1 other hook/);
+  expect(() => injectHook(rested.resumeState, { hookId: "other", value: 1 })).toThrow(/has no hook other\. Open waits: 1/);
   expect(() => injectHook(rested.resumeState, { hookId: "h", value: () => {} })).toThrow(/payload of hook h cannot be kept/);
-  expect(rested.resumeState.events).toHaveLength(1); // what was given is as it was
+  expect(rested.resumeState.events).toHaveLength(2); // what was given is as it was
 });
 
 test.each<[unknown, RegExp]>([
@@ -161,7 +161,7 @@ test("code that goes on after its run has come to rest has no part in it", async
   }) as never);
   goOn();
   await expect(branch).rejects.toMatchObject({ _tag: "RunSuspended" });
-  expect(rested.resumeState.events).toHaveLength(1);
+  expect(rested.resumeState.events.map(({ kind }) => kind)).toEqual(["run_started", "hook_created"]);
 });
 
 test("an approval waits for its word, and for one only", async () => {
@@ -201,9 +201,92 @@ test("a collector has all of the last run; one that belongs to no workflow says 
     throw new Error("a listener's own");
   };
   const state = injectHook(collector.getResumeState(), { hookId: "h1", value: 1 });
-  await createWorkflow("other").run(body as never, { resumeState: state, onEvent: throwing });
-  await createWorkflow("other").run(body as never, { resumeState: state, onEvent: wired.handleEvent });
+  await createWorkflow("collected").run(body as never, { resumeState: state, onEvent: throwing });
+  await createWorkflow("collected").run(body as never, { resumeState: state, onEvent: wired.handleEvent });
   expect(getPendingHooks(wired.getResumeState())).toEqual(["h2"]);
-  expect(wired.getResumeState().events).toHaveLength(3);
+  expect(wired.getResumeState().events).toHaveLength(4);
   expect(() => createResumeStateCollector().getResumeState()).toThrow(/belongs to no workflow/);
+});
+
+test("a hook is found by its id, whatever key its step has in another run", async () => {
+  const workflow = createWorkflow("keys");
+  const run = (key: string | undefined, state?: ResumeState) =>
+    workflow.runWithState((({ step }: any) => step("wait", waits("h"), { key })) as never, { resumeState: state });
+  const first = await run("hook:h");
+  const answered = injectHook(first.resumeState, { hookId: "h", value: "here" });
+  for (const key of ["hook:h", undefined, "wait", "hook:mistyped"]) expect((await run(key, answered)).result).toEqual(ok("here"));
+});
+
+test("a payload that no step comes to is a diagnosis, not another wait", async () => {
+  const workflow = createWorkflow("lost");
+  const run = (hookId: string, state?: ResumeState) =>
+    workflow.runWithState((({ step }: any) => step(`wait for ${hookId}`, waits(hookId))) as never, { resumeState: state });
+  const first = await run("a");
+  const { result } = await run("b", injectHook(first.resumeState, { hookId: "a", value: 1 }));
+  expect(result).toMatchObject({
+    ok: false,
+    error: { _tag: "UnexpectedError", cause: { _tag: "StateMismatch", left: ["wait for a"], asked: ["wait for b"] } },
+  });
+});
+
+test("a state of another workflow is refused", async () => {
+  const body = (({ step }: any) => step("wait", waits("h"))) as never;
+  const { resumeState } = await createWorkflow("one").runWithState(body);
+  const { result } = await createWorkflow("two").runWithState(body, { resumeState });
+  expect(result).toMatchObject({ ok: false, error: { message: 'The state is that of a run of "one", and this is "two".' } });
+});
+
+test("code is told of nothing that is not kept; what cannot be kept ends the run", async () => {
+  const kept: string[] = [];
+  const seen: string[] = [];
+  const body = (async ({ step }: any) => {
+    for (const id of ["a", "b"]) {
+      await step(id, () => ok(id));
+      seen.push(`${id} after ${kept.at(-1)}`);
+    }
+    await step("wait", waits("h"));
+  }) as never;
+  const checkpoint = async ({ events }: ResumeState): Promise<void> => {
+    await new Promise((resolve) => setImmediate(resolve));
+    kept.push(events.map((event) => ("name" in event ? event.name : event.kind)).join(" "));
+  };
+  const rested = await createWorkflow("kept").runWithState(body, { checkpoint });
+  expect(seen).toEqual(["a after run_started a", "b after run_started a b"]);
+  expect(kept.at(-1)).toBe("run_started a b wait");
+  expect(rested.result).toMatchObject({ error: { type: "PENDING_HOOK" } });
+  const full = new Error("disk full");
+  const lost = await createWorkflow("kept").runWithState(body, { checkpoint: () => Promise.reject(full) });
+  expect([lost.result, seen.length]).toMatchObject([{ ok: false, error: { _tag: "UnexpectedError", cause: full } }, 2]);
+});
+
+test("a run has an id and an input, the same however often it is run again", async () => {
+  const workflow = createWorkflow("named");
+  const seen: unknown[] = [];
+  const body = (async ({ step, ctx }: any) => (seen.push({ ...ctx }), step("wait", waits("h")))) as never;
+  const { resumeState } = await workflow.runWithState("run-1", body, { input: { at: new Date(3) } });
+  await workflow.run("run-2", body, { resumeState: injectHook(resumeState, { hookId: "h", value: 1 }), input: "other" });
+  expect(seen).toEqual(Array.from({ length: 2 }, () => ({ workflowId: "run-1", input: { at: new Date(3) } })));
+});
+
+test("a wait with a limit ends when it is over; a payload that comes later is refused", async () => {
+  const clock = createManualClock();
+  const workflow = createWorkflow("late", {}, { clock });
+  const bodies = [
+    ({ step }: any) => step("wait", () => pendingHook("h", { timeout: "1h" })),
+    ({ step }: any) => step.withTimeout("wait", () => pendingHook("h"), { ms: "1h" }),
+    ({ step }: any) => step.withTimeout("wait", () => pendingHook("h"), { ms: "1h", error: "TOO_LATE" }),
+  ];
+  const errors = [{ _tag: "HookTimedOut", step: "wait" }, { _tag: "StepTimedOut", step: "wait", ms: 3_600_000 }, "TOO_LATE"];
+  for (const [index, body] of bodies.entries()) {
+    const { resumeState, wakeAt } = await workflow.runWithState(body as never);
+    const until = clock.now() + 3_600_000;
+    expect(wakeAt).toBe(until);
+    const state = injectHook(resumeState, { hookId: "h", value: 1, at: until - 1 });
+    expect(() => injectHook(resumeState, { hookId: "h", value: 1, at: until })).toThrow(expect.objectContaining({ reason: "expired" }));
+    clock.advance(3_600_000);
+    expect(await workflow.run(body as never, { resumeState: state })).toEqual(ok(1));
+    const late = await workflow.runWithState(body as never, { resumeState });
+    expect(late.result).toMatchObject({ ok: false, error: errors[index] });
+    expect(await workflow.run(body as never, { resumeState: late.resumeState })).toMatchObject({ ok: false, error: errors[index] });
+  }
 });

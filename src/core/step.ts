@@ -2,10 +2,10 @@
 
 import { badArgument } from "./argument.ts";
 import type { StepOptions } from "./definition.ts";
-import { parseDuration } from "./duration.ts";
+import { parseDuration, toDue } from "./duration.ts";
 import { type ErrorCode, RingbackError } from "./errors.ts";
 import { FatalError, RetryableError } from "./own-error.ts";
-import { toDue } from "./duration.ts";
+import { backoffMs } from "./span.ts";
 
 const defaults = { maxRetries: 3, backoff: 1_000, maxBackoff: 300_000 } as const;
 
@@ -27,7 +27,7 @@ export function afterFailure(error: unknown, failures: number, options: StepOpti
   }
   const first = parseDuration(options.backoff ?? defaults.backoff, "backoff");
   const cap = parseDuration(options.maxBackoff ?? defaults.maxBackoff, "maxBackoff");
-  const delay = Math.min(cap, first * 2 ** Math.min(failures - 1, 40));
+  const delay = backoffMs(first, cap, failures);
   return { type: "retry", dueAt: now + Math.round(delay * (0.5 + chance / 2)) };
 }
 

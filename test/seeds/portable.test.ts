@@ -75,7 +75,7 @@ function install(): void {
   const own = join(folder, "node_modules/awaitly");
   mkdirSync(own, { recursive: true });
   writeFileSync(join(own, "package.json"), readFileSync(join(root, "package.json")));
-  for (const name of ["devalue", "express", "ms"]) {
+  for (const name of ["devalue", "express"]) {
     mkdirSync(dirname(join(folder, "node_modules", name)), { recursive: true });
     symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name), "junction");
   }

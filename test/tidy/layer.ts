@@ -25,7 +25,7 @@ const servers = ["node:http", "node:https", "node:http2", "node:net", "node:tls"
 const testRunners = ["node:test"];
 
 export const layers: readonly Layer[] = [
-  { files: "src/core/", imports: [], packages: ["devalue", "ms"], node: "none" },
+  { files: "src/core/", imports: [], packages: ["devalue"], node: "none" },
 
   { files: "src/store/*.ts", imports: ["src/core/", "src/store/*.ts"], packages: [], node: "none" },
   { files: "src/store/memory/", imports: ["src/core/", "src/store/*.ts"], packages: [], node: "none" },

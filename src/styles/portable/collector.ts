@@ -1,7 +1,7 @@
 // Keeps the state of a workflow's runs at hand, for code that saves it where a run has come to rest.
 
-import type { Fact, ResumeState, StateEvent } from "./state.ts";
-import { lastStateOf } from "./workflow.ts";
+import { emptyState, type ResumeState, type StateEvent } from "./state.ts";
+import { type Fact, lastStateOf } from "./workflow.ts";
 
 /** Collects what a run does. */
 export interface ResumeStateCollector {
@@ -22,7 +22,9 @@ export function createResumeStateCollector(workflow?: object): ResumeStateCollec
   let isWired = false;
   let isCleared = false;
   const handleEvent = (event: Fact): void => {
-    if (event.kind === "run_started") events = [...event.state.events];
+    if (event.kind === "run_suspended" || event.kind === "run_ended") return;
+    if (event.kind === "run_resumed") events = [...event.state.events];
+    else if (event.kind === "run_started") events = [event];
     else events.push(event);
   };
   return {
@@ -31,10 +33,10 @@ export function createResumeStateCollector(workflow?: object): ResumeStateCollec
       return handleEvent;
     },
     getResumeState() {
-      if (workflow !== undefined) return isCleared ? { kind: "ResumeState", version: 1, events: [] } : lastStateOf(workflow);
-      if (isWired) return { kind: "ResumeState", version: 1, events: [...events] };
+      if (workflow !== undefined) return isCleared ? emptyState : lastStateOf(workflow);
+      if (isWired) return { ...emptyState, events: [...events] };
       const message =
-        "This collector belongs to no workflow, so it has collected nothing. Make it with createResumeStateCollector(workflow), or give { onEvent: collector.handleEvent } to the workflow.";
+        "This collector belongs to no workflow: createResumeStateCollector(workflow), or createWorkflow(name, deps, { onEvent: collector.handleEvent }).";
       throw new TypeError(message);
     },
     clear() {

@@ -5,38 +5,47 @@
 // PX2. A step is known by its key, else by its id and how often that came before. What the state holds of it is not done again.
 // PX3. A step that waits settles nothing: no `catch`, retry, fallback, race or compensation takes it for an error.
 // PX4. The run rests when a step waits, no step's body runs and nothing is left to apply. Code that goes on after that has no part in it.
+// PX5. Nothing is applied before it is kept: a step is done when its record is.
 
 import type { Clock } from "../../core/clock.ts";
-import { HOOK_STEP_KEY_PREFIX, isPendingApproval, isPendingHook, type PendingApproval, type PendingHook } from "./hook.ts";
-import { isResult } from "./result.ts";
-import type { ResumeState, StateEvent } from "./state.ts";
+import type { StepHost, StepOutcome, StepSettled, StepWaits } from "../../core/portable.ts";
+import { HOOK_STEP_KEY_PREFIX, type PendingApproval, type PendingHook, pendingOf } from "./hook.ts";
+import { isOutcome, type Outcome, type ResumeState, type StateEvent } from "./state.ts";
 import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
-import { read, write } from "./value.ts";
+import { read } from "./value.ts";
 
 const Suspended: TaggedErrorClass<"RunSuspended"> = TaggedError("RunSuspended");
+const Mismatch: TaggedErrorClass<"StateMismatch"> = TaggedError("StateMismatch");
 
-/** What code of a run gets that has gone on after the run came to rest. */
+/** What code of a run gets that has gone on after the run came to rest, or after its code had ended with an error. */
 export class RunSuspended extends Suspended {}
 
-/** Thrown by a step whose operation returned an error: it ends the workflow with it, unless the code catches it. */
-export class StepExit {
-  readonly error: unknown;
-  readonly cause: unknown;
-  constructor(error: unknown, cause?: unknown) {
-    this.error = error;
-    this.cause = cause;
-  }
+export function suspended(id: string): RunSuspended {
+  return new RunSuspended(undefined, {
+    message: `Step "${id}" comes after its run has stopped. Await steps, not timers or requests of your own.`,
+  });
 }
 
-/** What a state holds of a step, and who waits for it. */
+/** A state has what this code does not ask for: the keys of its steps were changed, or it is another workflow's. */
+export class StateMismatch extends Mismatch<{ left: readonly string[]; asked: readonly string[] }> {}
+
+type Created = StateEvent & { readonly kind: "hook_created" };
+
+/** What is known of a step, and who waits for it. */
 interface Entry {
   readonly key: string;
-  outcome: StateEvent | null;
-  wait: (StateEvent & { readonly kind: "hook_created" }) | null;
-  timer: (StateEvent & { readonly kind: "timer_set" }) | null;
-  promise: Promise<unknown> | null;
-  settle: ((event: StateEvent) => void) | null;
+  /** What it waits for, where it does. */
+  created: Created | null;
+  dueAt: number | null;
+  outcome: Outcome | null;
+  promise: Promise<StepSettled> | null;
+  settle: ((settled: StepSettled | Promise<StepSettled>) => void) | null;
 }
+
+/** How a run stops before its code has ended. */
+export type Stopped =
+  | { readonly type: "waits"; readonly pending: PendingHook | PendingApproval }
+  | { readonly type: "fails"; readonly cause: unknown };
 
 export interface ExecutionOptions {
   readonly state: ResumeState;
@@ -45,12 +54,12 @@ export interface ExecutionOptions {
   readonly clock: Clock;
   /** Told of each new fact, in order. */
   readonly onFact: (event: StateEvent) => void;
+  /** Keeps the state; until it resolves, the code is told of nothing that is new in it. */
+  readonly checkpoint?: ((state: ResumeState) => unknown) | undefined;
 }
 
-/** How a step's operation is run. */
-export type Operation = () => unknown;
-
-export class Execution {
+export class Execution implements StepHost {
+  readonly clock: Clock;
   readonly #options: ExecutionOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #counts = new Map<string, number>();
@@ -58,27 +67,34 @@ export class Execution {
   readonly #asked: Entry[] = [];
   /** The keys of the hooks in the state that was given, by their step's id. */
   readonly #hooks = new Map<string, string[]>();
+  /** The steps that wait, by what they wait for. */
+  readonly #waits = new Map<string, Entry>();
   readonly #events: StateEvent[];
+  /** How many of the events are kept, and how many of them have been looked at for what is to be applied. */
+  #kept: number;
+  #seen = 0;
   /** Outcomes to apply, in order. */
-  readonly #queue: StateEvent[];
+  readonly #queue: Outcome[] = [];
+  readonly #alarms = new Set<() => void>();
   #running = 0;
   #isPumping = false;
   #isWanted = false;
   #isOver = false;
-  #suspend: ((pending: PendingHook | PendingApproval) => void) | null = null;
-  /** Resolves with what is waited for when the run comes to rest. */
-  readonly suspended: Promise<PendingHook | PendingApproval>;
+  #stop!: (stopped: Stopped) => void;
+  /** Resolves when the run rests, or cannot be kept. */
+  readonly stopped: Promise<Stopped>;
 
   constructor(options: ExecutionOptions) {
     this.#options = options;
+    this.clock = options.clock;
     this.#events = [...options.state.events];
-    this.#queue = this.#events.filter(isOutcome);
+    this.#kept = this.#events.length;
     for (const event of this.#events) {
       this.#fold(event);
       if (event.kind === "hook_created" && event.token !== null)
         this.#hooks.set(event.step, [...(this.#hooks.get(event.step) ?? []), event.name]);
     }
-    this.suspended = new Promise((resolve) => (this.#suspend = resolve));
+    this.stopped = new Promise((resolve) => (this.#stop = resolve));
   }
 
   /** What the run has done so far. */
@@ -86,12 +102,23 @@ export class Execution {
     return { ...this.#options.state, events: [...this.#events] };
   }
 
-  /** The code has ended: nothing more is applied. */
-  end(): void {
-    this.#isOver = true;
+  /** When the next timer is due, or the time of a wait is up, in milliseconds since 1970; null where nothing is. */
+  get wakeAt(): number | null {
+    const due = this.#asked.flatMap(({ outcome, dueAt, created }) => (outcome === null ? [dueAt ?? created?.expiresAt ?? []].flat() : []));
+    return due.length === 0 ? null : Math.min(...due);
   }
 
-  /** The key of the next step with this id; `key` where the author gave one. */
+  /** The first fact of a run. */
+  begin(event: StateEvent & { readonly kind: "run_started" }): void {
+    this.#add(event);
+  }
+
+  /** The code has ended, or stopped: nothing more is applied. */
+  end(): void {
+    this.#isOver = true;
+    for (const cancel of this.#alarms) cancel();
+  }
+
   keyFor(id: string, key: string | undefined): string {
     if (key?.startsWith(HOOK_STEP_KEY_PREFIX)) return this.#hookKey(id, key);
     if (key !== undefined) return key;
@@ -112,53 +139,79 @@ export class Execution {
     return count;
   }
 
-  /** Does a step, or finds it done. The same key again is the same step. */
-  step(id: string, key: string, operation: Operation): Promise<unknown> {
-    if (this.#isOver) return refused(id);
+  step(id: string, key: string, operation: () => Promise<StepOutcome>): Promise<StepSettled> {
     const entry = this.#entry(key);
     if (entry.promise) return entry.promise;
-    const promise = this.#await(entry);
-    if (entry.outcome === null && entry.wait === null) void this.#run(id, entry, operation);
+    const promise = this.#await(id, entry);
+    // Somebody's word may have been given elsewhere meanwhile: its step asks again.
+    if (!this.#isOver && entry.outcome === null && (entry.created === null || entry.created.token === null))
+      void this.#run(id, entry, operation);
+    this.#expireLater(entry);
     this.#pump();
     return promise;
   }
 
   /** Waits until an instant that the state remembers. */
   sleep(id: string, key: string, ms: number): Promise<unknown> {
-    if (this.#isOver) return refused(id);
     const entry = this.#entry(key);
     if (entry.promise) return entry.promise;
-    const promise = this.#await(entry);
-    if (entry.outcome === null) {
-      if (entry.timer === null) this.#add({ kind: "timer_set", name: key, dueAt: this.#options.clock.now() + ms });
-      const { dueAt } = entry.timer as unknown as { readonly dueAt: number };
-      this.#options.clock.alarm(dueAt, () => this.#done({ kind: "timer_fired", name: key }));
+    const promise = this.#await(id, entry);
+    if (!this.#isOver && entry.outcome === null) {
+      if (entry.dueAt === null) this.#add({ kind: "timer_set", name: key, dueAt: this.clock.now() + ms });
+      this.#alarm(entry.dueAt as unknown as number, { kind: "timer_fired", name: key });
     }
     this.#pump();
     return promise;
   }
 
-  #await(entry: Entry): Promise<unknown> {
+  isWaiting(key: string): boolean {
+    const { created, outcome } = this.#entry(key);
+    return created !== null && outcome === null;
+  }
+
+  #await(id: string, entry: Entry): Promise<StepSettled> {
     this.#asked.push(entry);
-    entry.promise = new Promise((resolve, reject) => {
-      entry.settle = (event) => settle(event, resolve, reject);
-    });
+    entry.promise = this.#isOver ? refused(id) : new Promise((resolve) => (entry.settle = resolve));
     entry.promise.catch(() => {}); // whoever begins a step may await it later
     return entry.promise;
   }
 
-  async #run(id: string, entry: Entry, operation: Operation): Promise<void> {
+  async #run(id: string, entry: Entry, operation: () => Promise<StepOutcome>): Promise<void> {
     this.#running++;
-    const event = await outcomeOf(id, entry.key, operation);
+    const outcome = await operation();
     this.#running--;
-    this.#done(event);
+    if (outcome.kind !== "hook_created") return this.#done({ ...outcome, name: entry.key });
+    const { timeoutMs, ...wait } = outcome;
+    if (entry.created === null && !this.#stands(entry, wait)) {
+      const expiresAt = timeoutMs === undefined ? {} : { expiresAt: this.clock.now() + timeoutMs };
+      this.#done({ ...wait, name: entry.key, step: id, ...expiresAt });
+      this.#expireLater(entry);
+    }
+    this.#pump();
   }
 
-  /** A new fact. What comes after the end, or after the run came to rest, is of no run any more. */
-  #done(event: StateEvent): void {
-    if (this.#isOver) return;
+  /** A hook is known by its id: a step that waits for one which another step has come to waits with it, whatever its key. */
+  #stands(entry: Entry, { token }: StepWaits): boolean {
+    const holder = token === null ? undefined : this.#waits.get(token);
+    if (!holder) return false;
+    entry.settle?.(holder.promise ?? this.#await(holder.key, holder));
+    this.#expireLater(holder);
+    return true;
+  }
+
+  #expireLater({ key, created, outcome }: Entry): void {
+    if (outcome === null && created?.expiresAt !== undefined)
+      this.#alarm(created.expiresAt, { kind: "hook_failed", name: key, reason: "timeout" });
+  }
+
+  #alarm(at: number, event: Outcome): void {
+    if (!this.#isOver) this.#alarms.add(this.clock.alarm(at, () => this.#done(event)));
+  }
+
+  /** A new fact, but for a second outcome. What comes after the end, or after the run came to rest, is of no run any more. */
+  #done(event: Outcome | Created): void {
+    if (this.#isOver || this.#entry(event.name).outcome) return;
     this.#add(event);
-    if (isOutcome(event)) this.#queue.push(event);
     this.#pump();
   }
 
@@ -169,15 +222,19 @@ export class Execution {
   }
 
   #fold(event: StateEvent): void {
+    if (event.kind === "run_started") return;
     const entry = this.#entry(event.name);
-    if (event.kind === "hook_created") entry.wait = event;
-    else if (event.kind === "timer_set") entry.timer = event;
-    else entry.outcome ??= event;
+    if (event.kind === "timer_set") entry.dueAt = event.dueAt;
+    else if (event.kind !== "hook_created") entry.outcome ??= event;
+    else {
+      entry.created = event;
+      if (event.token !== null) this.#waits.set(event.token, entry);
+    }
   }
 
   #entry(key: string): Entry {
     let entry = this.#entries.get(key);
-    if (!entry) this.#entries.set(key, (entry = { key, outcome: null, wait: null, timer: null, promise: null, settle: null }));
+    if (!entry) this.#entries.set(key, (entry = { key, created: null, dueAt: null, outcome: null, promise: null, settle: null }));
     return entry;
   }
 
@@ -188,11 +245,29 @@ export class Execution {
 
   async #pumpOn(): Promise<void> {
     this.#isPumping = true;
-    while (this.#isWanted) {
+    while (this.#isWanted && !this.#isOver) {
       this.#isWanted = false;
+      await this.#keep();
       await this.#apply();
+      if (!this.#isWanted && !this.#isOver) this.#rest();
     }
     this.#isPumping = false;
+  }
+
+  /** PX5. */
+  async #keep(): Promise<void> {
+    const { checkpoint } = this.#options;
+    const { length } = this.#events;
+    try {
+      if (checkpoint && this.#kept < length) await checkpoint(this.state);
+    } catch (cause) {
+      return this.#end({ type: "fails", cause });
+    }
+    this.#kept = length;
+    for (; this.#seen < length; this.#seen++) {
+      const event = this.#events[this.#seen] as StateEvent;
+      if (isOutcome(event)) this.#queue.push(event);
+    }
   }
 
   /** PX1. An outcome that no code waits for yet is left for later: the code may still be on its way to it. */
@@ -202,73 +277,32 @@ export class Execution {
       if (this.#isOver) return;
       const at = this.#queue.findIndex(({ name }) => this.#entries.get(name)?.settle != null);
       const [event] = at < 0 ? [] : this.#queue.splice(at, 1);
-      if (event === undefined) break;
-      this.#entries.get(event.name)?.settle?.(event);
+      if (event === undefined) return;
+      this.#entries.get(event.name)?.settle?.(event.kind === "timer_fired" ? { kind: "step_completed", result: "" } : event);
     }
-    // One that has lost a race waits on, too: the code stands at the last that it came to.
-    const waiting = this.#asked.findLast(({ wait, outcome }) => wait !== null && outcome === null);
+  }
+
+  /** PX4. One that has lost a race waits on, too: the code stands at the last that it came to. */
+  #rest(): void {
+    const waiting = this.#asked.findLast(({ created, outcome }) => created !== null && outcome === null);
     if (waiting === undefined || this.#running > 0) return;
-    this.#isOver = true;
-    this.#suspend?.(pendingOf(waiting.wait as Entry["wait"] & object));
+    const left = this.#queue.filter(({ kind }) => kind === "hook_received").map(({ name }) => name);
+    if (left.length === 0) return this.#end({ type: "waits", pending: pendingOf(waiting.created as Created, read) });
+    const asked = this.#asked.map(({ key }) => key);
+    const message = `The state has a payload for ${quoted(left)}, which this code has not asked for: it waits for "${waiting.key}". Give the step the key it had. Asked for: ${quoted(asked)}.`;
+    this.#end({ type: "fails", cause: new StateMismatch({ left, asked }, { message }) });
+  }
+
+  #end(stopped: Stopped): void {
+    this.end();
+    this.#stop(stopped);
   }
 }
 
-function settle(event: StateEvent, resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
-  switch (event.kind) {
-    case "step_completed":
-      return resolve(read(event.result));
-    case "hook_received":
-      return resolve(read(event.payload));
-    case "step_failed": {
-      const error = read(event.error);
-      return reject(event.isThrown ? error : new StepExit(error));
-    }
-    default:
-      return resolve(undefined);
-  }
-}
-
-async function outcomeOf(id: string, name: string, operation: Operation): Promise<StateEvent> {
-  try {
-    const result = await operation();
-    if (!isResult(result)) return { kind: "step_completed", name, result: write(result, `The value of step "${id}"`) };
-    if (result.ok) return { kind: "step_completed", name, result: write(result.value, `The value of step "${id}"`) };
-    const { error } = result;
-    if (isPendingHook(error) || isPendingApproval(error)) return waitOf(id, name, error);
-    return { kind: "step_failed", name, error: write(error, `The error of step "${id}"`) };
-  } catch (thrown) {
-    if (!(thrown instanceof StepExit)) return { kind: "step_failed", name, error: writeThrown(thrown), isThrown: true };
-    return { kind: "step_failed", name, error: write(thrown.error, `The error of step "${id}"`) };
-  }
-}
-
-/** What was thrown may hold anything; then its message is kept alone. */
-function writeThrown(thrown: unknown): string {
-  try {
-    return write(thrown, "What was thrown");
-  } catch {
-    return write(new Error(thrown instanceof Error ? thrown.message : "Something was thrown that cannot be kept."), "What was thrown");
-  }
-}
-
-function waitOf(step: string, name: string, error: PendingHook | PendingApproval): StateEvent {
-  const metadata = error.metadata === undefined ? {} : { metadata: write(error.metadata, `The metadata of step "${step}"`) };
-  return { kind: "hook_created", name, step, token: error.type === "PENDING_HOOK" ? error.hookId : null, ...metadata };
-}
-
-function pendingOf({ name, token, metadata }: StateEvent & { readonly kind: "hook_created" }): PendingHook | PendingApproval {
-  const more = metadata === undefined ? {} : { metadata: read(metadata) as { readonly [name: string]: unknown } };
-  return token === null
-    ? { type: "PENDING_APPROVAL", stepKey: name, ...more }
-    : { type: "PENDING_HOOK", hookId: token, stepKey: name, ...more };
-}
-
-function isOutcome({ kind }: StateEvent): boolean {
-  return kind !== "hook_created" && kind !== "timer_set";
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(", ");
 }
 
 function refused(id: string): Promise<never> {
-  const promise = Promise.reject(new RunSuspended(undefined, { message: `Step "${id}" was asked for after its run had come to rest.` }));
-  promise.catch(() => {});
-  return promise;
+  return Promise.reject(suspended(id));
 }

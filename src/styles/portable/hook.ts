@@ -1,7 +1,13 @@
-// What a step returns that waits for the outside: a hook, or somebody's approval. It is told apart by its type, and is never an error to
-// anything within the workflow: the code stands at the step until it is answered.
+// What a step returns that waits for the outside: a hook, or somebody's word. It is told apart by its type, and is never an error to anything
+// within the workflow: the code stands at the step until it is answered.
 
+import type { StandardSchema } from "../../core/definition.ts";
+import { spanAdvice, spanMs } from "../../core/span.ts";
 import { type Err, err } from "./result.ts";
+import type { StateEvent } from "./state.ts";
+import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
+
+type Metadata = { readonly [name: string]: unknown };
 
 /** A step waits for a callback. */
 export interface PendingHook {
@@ -9,7 +15,13 @@ export interface PendingHook {
   readonly hookId: string;
   /** `"hook:" + hookId`. */
   readonly stepKey: string;
-  readonly metadata?: { readonly [name: string]: unknown };
+  readonly metadata?: Metadata;
+  /** The name given to `defineHook`. */
+  readonly definition?: string;
+  /** How long the step waits at most, in milliseconds. */
+  readonly timeoutMs?: number;
+  /** When it stops to wait, in milliseconds since 1970, once it has begun. */
+  readonly expiresAt?: number;
 }
 
 /** A step waits for somebody's word. */
@@ -17,8 +29,21 @@ export interface PendingApproval {
   readonly type: "PENDING_APPROVAL";
   readonly stepKey: string;
   readonly reason?: string;
-  readonly metadata?: { readonly [name: string]: unknown };
+  readonly metadata?: Metadata;
 }
+
+/** How a step waits. */
+export interface PendingHookOptions {
+  /** For who looks the wait up. */
+  readonly metadata?: Metadata | undefined;
+  /** How long it waits at most, from when it begins: a duration ("3d") or milliseconds. Then the step ends with `HookTimedOut`. */
+  readonly timeout?: string | number | undefined;
+}
+
+const TimedOut: TaggedErrorClass<"HookTimedOut"> = TaggedError("HookTimedOut");
+
+/** Nothing came in the time that a step was to wait. */
+export class HookTimedOut extends TimedOut<{ step: string }> {}
 
 /** What steps' keys begin with that wait for a callback. */
 export const HOOK_STEP_KEY_PREFIX = "hook:";
@@ -36,17 +61,71 @@ export function createHook(): { readonly hookId: string; readonly stepKey: strin
 // oxlint-disable-next-line typescript/no-explicit-any -- who names no type reads what he likes, as with the engine's hooks
 export function pendingHook<T = any>(
   hookId: string,
-  options: { readonly metadata?: { readonly [name: string]: unknown } } = {},
+  options: PendingHookOptions & { readonly timeout: string | number },
+): Err<PendingHook | HookTimedOut, T>;
+// oxlint-disable-next-line typescript/no-explicit-any -- as above
+export function pendingHook<T = any>(hookId: string, options?: PendingHookOptions): Err<PendingHook, T>;
+export function pendingHook<T>(hookId: string, options?: PendingHookOptions): Err<PendingHook, T> {
+  return waitFor<T>(hookId, options);
+}
+
+/** A kind of hook, whose payloads are judged by a schema wherever they are injected. */
+export interface DefinedHook<Output> {
+  /** An id for one wait, as `createHook()` makes it. */
+  create(): { readonly hookId: string; readonly stepKey: string };
+  /** Says that a step waits for the callback with this id, as `pendingHook` does. */
+  pending(hookId: string, options: PendingHookOptions & { readonly timeout: string | number }): Err<PendingHook | HookTimedOut, Output>;
+  pending(hookId: string, options?: PendingHookOptions): Err<PendingHook, Output>;
+}
+
+/** What `defineHook` has declared, by name. */
+export const schemas: Map<string, StandardSchema | null> = new Map();
+
+/**
+ * Declares a kind of hook, at the top of a module that is also loaded where payloads are injected: the state has its name, and `injectHook`
+ * finds the schema by it. Declared again, the last one stands.
+ */
+// oxlint-disable-next-line typescript/no-explicit-any -- as above
+export function defineHook<Output = any>(
+  name: string,
+  { schema = null }: { readonly schema?: StandardSchema<unknown, Output> | null | undefined } = {},
+): DefinedHook<Output> {
+  schemas.set(name, schema as StandardSchema | null);
+  return {
+    create: createHook,
+    pending: (hookId: string, options?: PendingHookOptions) => waitFor<Output>(hookId, options, { definition: name }),
+  };
+}
+
+function waitFor<T>(
+  hookId: string,
+  { metadata, timeout }: PendingHookOptions = {},
+  defined: { readonly definition?: string } = {},
 ): Err<PendingHook, T> {
-  return err({ type: "PENDING_HOOK", hookId, stepKey: HOOK_STEP_KEY_PREFIX + hookId, ...optional("metadata", options.metadata) });
+  const timeoutMs = timeout === undefined ? {} : { timeoutMs: span(hookId, timeout) };
+  const said = metadata === undefined ? {} : { metadata };
+  return err({ type: "PENDING_HOOK", hookId, stepKey: HOOK_STEP_KEY_PREFIX + hookId, ...said, ...defined, ...timeoutMs });
+}
+
+/** Milliseconds of a duration of this step or hook. Throws a `TypeError` where it is none. */
+export function span(id: string, duration: unknown): number {
+  const found = spanMs(duration);
+  if (found !== null) return found;
+  throw new TypeError(`The span of time given for "${id}" is ${String(duration)}. ${spanAdvice}`);
 }
 
 /** Says that a step waits for an approval under this key; `injectApproval` answers it. */
-export function pendingApproval(
+// oxlint-disable-next-line typescript/no-explicit-any -- as above
+export function pendingApproval<T = any>(
   stepKey: string,
-  options: { readonly reason?: string; readonly metadata?: { readonly [name: string]: unknown } } = {},
-): Err<PendingApproval> {
-  return err({ type: "PENDING_APPROVAL", stepKey, ...optional("reason", options.reason), ...optional("metadata", options.metadata) });
+  { reason, metadata }: { readonly reason?: string | undefined; readonly metadata?: Metadata | undefined } = {},
+): Err<PendingApproval, T> {
+  return err({
+    type: "PENDING_APPROVAL",
+    stepKey,
+    ...(reason === undefined ? {} : { reason }),
+    ...(metadata === undefined ? {} : { metadata }),
+  });
 }
 
 export function isPendingHook(error: unknown): error is PendingHook {
@@ -57,10 +136,26 @@ export function isPendingApproval(error: unknown): error is PendingApproval {
   return hasType(error, "PENDING_APPROVAL");
 }
 
-function hasType(error: unknown, type: string): boolean {
+/** Whether an error is of a type. */
+export function hasType(error: unknown, type: string): boolean {
   return typeof error === "object" && error !== null && (error as { readonly type?: unknown }).type === type;
 }
 
-function optional<K extends string, V>(name: K, value: V | undefined): { readonly [P in K]?: V } {
-  return (value === undefined ? {} : { [name]: value }) as { readonly [P in K]?: V };
+/** What a wait in a state was asked for as. */
+export function pendingOf(
+  { name, token, metadata, approval, expiresAt }: StateEvent & { readonly kind: "hook_created" },
+  read: (text: string) => unknown,
+): PendingHook | PendingApproval {
+  const said = metadata === undefined ? {} : { metadata: read(metadata) as Metadata };
+  if (token === null) {
+    const { key = name, reason } = approval ?? {};
+    return { type: "PENDING_APPROVAL", stepKey: key, ...(reason === undefined ? {} : { reason }), ...said };
+  }
+  return {
+    type: "PENDING_HOOK",
+    hookId: token,
+    stepKey: HOOK_STEP_KEY_PREFIX + token,
+    ...said,
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  };
 }

@@ -4,30 +4,32 @@
 // PS2. Injecting answers a wait that the state holds, once. Anything else is refused, with a type.
 
 import type { Serialised } from "../../core/event.ts";
-import { err, ok, type Result } from "./result.ts";
+import type { StepEnded, StepSettled, StepWaits } from "../../core/portable.ts";
 import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
-import { write } from "./value.ts";
 
-/** One fact, in the engine's words. `name` is the key of a step. */
+/** A step, by its key. */
+interface Named {
+  readonly name: string;
+}
+type OnTime<E> = E extends { readonly value: unknown } ? never : E;
+
+/** One fact, in the engine's words. `name` is the key of a step; instants are milliseconds since 1970. */
 export type StateEvent =
-  | { readonly kind: "step_completed"; readonly name: string; readonly result: Serialised }
-  /** `isThrown`: it threw, where it should have returned. */
-  | { readonly kind: "step_failed"; readonly name: string; readonly error: Serialised; readonly isThrown?: true }
-  /** A step waits: for a callback with this token, or, without one, for somebody's word. `step` is the step's id. */
-  | {
-      readonly kind: "hook_created";
-      readonly name: string;
-      readonly step: string;
-      readonly token: string | null;
-      readonly metadata?: Serialised;
-    }
-  | { readonly kind: "hook_received"; readonly name: string; readonly payload: Serialised }
-  /** Milliseconds since 1970. */
-  | { readonly kind: "timer_set"; readonly name: string; readonly dueAt: number }
-  | { readonly kind: "timer_fired"; readonly name: string };
+  /** The run's id, its workflow's name where it has one, and what it was given. */
+  | { readonly kind: "run_started"; readonly id: string; readonly workflow: string | null; readonly input?: Serialised }
+  | (StepEnded & Named)
+  /** A step waits; `step` is its id. */
+  | (Omit<StepWaits, "timeoutMs"> & Named & { readonly step: string; readonly expiresAt?: number })
+  | (OnTime<Extract<StepSettled, { readonly kind: "hook_received" | "hook_failed" }>> & Named)
+  | ({ readonly kind: "timer_set"; readonly dueAt: number } & Named)
+  | ({ readonly kind: "timer_fired" } & Named);
 
-/** What listeners are told: that a run begins, with what it was given, and each new fact of it. */
-export type Fact = StateEvent | { readonly kind: "run_started"; readonly state: ResumeState };
+/** How a step has ended. */
+export type Outcome = Exclude<StateEvent, { readonly kind: "run_started" | "hook_created" | "timer_set" }>;
+
+export function isOutcome(event: StateEvent): event is Outcome {
+  return event.kind !== "run_started" && event.kind !== "hook_created" && event.kind !== "timer_set";
+}
 
 /** What a run has done so far. Plain JSON: keep it as it is. */
 export interface ResumeState {
@@ -38,62 +40,10 @@ export interface ResumeState {
 
 export const emptyState: ResumeState = { kind: "ResumeState", version: 1, events: [] };
 
-const NotPending: TaggedErrorClass<"HookNotPending"> = TaggedError("HookNotPending");
 const Bad: TaggedErrorClass<"BadState"> = TaggedError("BadState");
-
-/** No wait of this state has the id. `answered`: it had, and has its answer. */
-export class HookNotPending extends NotPending<{
-  hookId: string;
-  reason: "unknown" | "answered";
-  pending: readonly string[];
-}> {}
 
 /** A state that cannot be read here. */
 export class BadState extends Bad<{ reason: string }> {}
-
-/** The state with the callback's payload. Throws `HookNotPending` where no open wait has the id. */
-export function injectHook<T>(state: ResumeState, { hookId, value }: { readonly hookId: string; readonly value: T }): ResumeState {
-  const injected = tryInjectHook(state, { hookId, value });
-  if (!injected.ok) throw injected.error;
-  return injected.value;
-}
-
-/** The same with its refusal as a value. */
-export function tryInjectHook<T>(
-  state: ResumeState,
-  { hookId, value }: { readonly hookId: string; readonly value: T },
-): Result<ResumeState, HookNotPending> {
-  const created = state.events.find((event) => event.kind === "hook_created" && event.token === hookId);
-  const pending = getPendingHooks(state);
-  if (created === undefined) return err(notPending(hookId, "unknown", pending));
-  const { name } = created;
-  if (state.events.some((event) => event.kind === "hook_received" && event.name === name))
-    return err(notPending(hookId, "answered", pending));
-  const payload = write(value, `The payload of hook ${hookId}`);
-  return ok({ ...state, events: [...state.events, { kind: "hook_received", name, payload }] });
-}
-
-/** The state with somebody's word on the approval under this key. Throws `HookNotPending`, with the key, where no open approval has it. */
-export function injectApproval<T>(state: ResumeState, { stepKey, value }: { readonly stepKey: string; readonly value: T }): ResumeState {
-  const isAsked = state.events.some((event) => event.kind === "hook_created" && event.token === null && event.name === stepKey);
-  const isAnswered = state.events.some((event) => event.kind === "hook_received" && event.name === stepKey);
-  if (!isAsked || isAnswered) throw notPending(stepKey, isAsked ? "answered" : "unknown", getPendingHooks(state));
-  const payload = write(value, `The word on approval ${stepKey}`);
-  return { ...state, events: [...state.events, { kind: "hook_received", name: stepKey, payload }] };
-}
-
-/** The ids of the callbacks that this state waits for, in the order they were asked for. */
-export function getPendingHooks(state: ResumeState): string[] {
-  const answered = new Set(state.events.filter(({ kind }) => kind === "hook_received").map(({ name }) => name));
-  return state.events.flatMap((event) =>
-    event.kind === "hook_created" && event.token !== null && !answered.has(event.name) ? [event.token] : [],
-  );
-}
-
-/** Whether this state waits for the callback with this id. */
-export function hasPendingHook(state: ResumeState, hookId: string): boolean {
-  return getPendingHooks(state).includes(hookId);
-}
 
 /** A state as text. */
 export function serialize(state: ResumeState): string {
@@ -115,27 +65,21 @@ export function parse(text: unknown): ResumeState {
   return value as ResumeState;
 }
 
-const fields: { readonly [kind in StateEvent["kind"]]: readonly (readonly [field: string, type: string])[] } = {
-  step_completed: [["result", "string"]],
-  step_failed: [["error", "string"]],
-  hook_created: [["step", "string"]],
-  hook_received: [["payload", "string"]],
-  timer_set: [["dueAt", "number"]],
-  timer_fired: [],
+const fields: { readonly [kind in StateEvent["kind"]]: { readonly [field: string]: string } } = {
+  run_started: { id: "string" },
+  step_completed: { name: "string", result: "string" },
+  step_failed: { name: "string", error: "string" },
+  hook_created: { name: "string", step: "string" },
+  hook_received: { name: "string", payload: "string" },
+  hook_failed: { name: "string" },
+  timer_set: { name: "string", dueAt: "number" },
+  timer_fired: { name: "string" },
 };
 
 function isEvent(value: unknown): boolean {
   const event = (value ?? {}) as { readonly [field: string]: unknown };
   const wanted = Object.hasOwn(fields, String(event["kind"])) ? fields[event["kind"] as StateEvent["kind"]] : null;
-  return wanted !== null && typeof event["name"] === "string" && wanted.every(([field, type]) => typeof event[field] === type);
-}
-
-function notPending(hookId: string, reason: "unknown" | "answered", pending: readonly string[]): HookNotPending {
-  const others =
-    pending.length === 0 ? "It waits for nothing." : `It waits for ${pending.length} other ${pending.length === 1 ? "hook" : "hooks"}.`;
-  const message =
-    reason === "unknown" ? `This state has no hook ${hookId}. ${others}` : `Hook ${hookId} has its payload already: the first one stands.`;
-  return new HookNotPending({ hookId, reason, pending }, { message });
+  return wanted !== null && Object.entries(wanted).every(([field, type]) => typeof event[field] === type);
 }
 
 function badState(reason: string): BadState {

@@ -1,34 +1,62 @@
-// The forms of `step`: all of them go through one execution, and none takes a wait for an error.
+// The forms of `step`: all of them go through one host, and none takes a wait for an error.
 
-import type { Clock } from "../../core/clock.ts";
-import { parseDuration } from "../../core/duration.ts";
-import type { Execution, Operation } from "./execution.ts";
-import { err, isResult, type Result } from "./result.ts";
-import { StepExit } from "./execution.ts";
+import type { StepHost } from "../../core/portable.ts";
+import { backoffMs } from "../../core/span.ts";
+import { HOOK_STEP_KEY_PREFIX, HookTimedOut, isPendingApproval, isPendingHook, span } from "./hook.ts";
+import { type Operation, outcomeOf, StepExit, valueOf } from "./outcome.ts";
+import { type AsyncResult, err, isResult, type Result } from "./result.ts";
+import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
+import { Undos } from "./undo.ts";
 
 type Maybe<T> = T | Promise<T>;
 type MaybeResult<T, E> = Maybe<Result<T, E>>;
+
+const TimedOut: TaggedErrorClass<"StepTimedOut"> = TaggedError("StepTimedOut");
+
+/** A step took longer than it may. */
+export class StepTimedOut extends TimedOut<{ step: string; ms: number }> {}
 
 /** How attempts are repeated. */
 export interface RetryOptions<E = unknown> {
   /** How many in all, from 1. */
   readonly attempts: number;
-  readonly backoff?: "fixed" | "linear" | "exponential";
+  readonly backoff?: "fixed" | "linear" | "exponential" | undefined;
   /** Milliseconds before the second attempt. Default 100. */
-  readonly initialDelay?: number;
+  readonly initialDelay?: number | undefined;
   /** The longest delay, in milliseconds. Default 30 s. */
-  readonly maxDelay?: number;
+  readonly maxDelay?: number | undefined;
   /** Whether this error is worth another attempt. Default: every one. */
-  readonly shouldRetry?: (error: E, attempt: number) => boolean;
+  readonly shouldRetry?: ((error: E, attempt: number) => boolean) | undefined;
 }
 
-export interface StepOptions<T = never> {
+/** How a step is known. */
+export interface StepKey {
   /** What the step is known by in the state. Default: its id, and how often that came before. */
-  readonly key?: string;
-  readonly retry?: RetryOptions;
-  /** Undoes the step when the workflow ends with an error later. */
-  readonly compensate?: (value: T) => unknown;
+  readonly key?: string | undefined;
 }
+
+export interface StepOptions<T = never> extends StepKey {
+  readonly retry?: RetryOptions | undefined;
+  /** Undoes the step when the workflow ends with an error later. An error that it throws or returns is told of in the run's result. */
+  readonly compensate?: ((value: T) => unknown) | undefined;
+}
+
+/** What a child's run is given, so that its steps are steps of its parent. */
+export interface ParentRun {
+  /** @internal */
+  readonly [parent]?: Parent | undefined;
+}
+/** @internal */
+export const parent: unique symbol = Symbol("parent");
+/** @internal */
+export interface Parent {
+  readonly steps: Steps;
+  readonly prefix: string;
+}
+
+type Operations<E> = { readonly [name: string]: (() => MaybeResult<unknown, E>) | { readonly fn: () => MaybeResult<unknown, E> } };
+type OperationOf<O> = O extends { readonly fn: infer F } ? F : O;
+type ValueOfOperation<O> = OperationOf<O> extends () => Maybe<Result<infer T, unknown>> ? T : never;
 
 /** The steps of a workflow whose errors are `E`. */
 export interface Step<E = unknown> {
@@ -44,84 +72,104 @@ export interface Step<E = unknown> {
     operation: () => Maybe<T>,
     options: ({ readonly error: StepError } | { readonly onError: (cause: unknown) => StepError }) & StepOptions<T>,
   ): Promise<T>;
+  /** The same for code whose errors are others: `error` stands for them. */
+  fromResult<T, Other, const StepError extends E>(
+    id: string,
+    operation: () => MaybeResult<T, Other>,
+    options: ({ readonly error: StepError } | { readonly onError: (error: Other) => StepError }) & StepOptions<T>,
+  ): Promise<T>;
   /** The same with attempts. */
   retry<T, StepError extends E>(
     id: string,
     operation: () => MaybeResult<T, StepError>,
-    options: RetryOptions<StepError> & { readonly key?: string },
+    options: RetryOptions<StepError> & StepKey,
+  ): Promise<T>;
+  /** The same with a limit, in milliseconds or as a duration ("3d"), which bounds a wait, too. `error`, else `StepTimedOut`, stands for it. */
+  withTimeout<T, StepError extends E, const Late = StepTimedOut>(
+    id: string,
+    operation: () => MaybeResult<T, StepError>,
+    options: { readonly ms: number | string; readonly error?: Late | undefined } & StepKey,
   ): Promise<T>;
   /** Waits for a while that the state remembers: a duration ("1h") or milliseconds. */
-  sleep(id: string, duration: string | number, options?: { readonly key?: string }): Promise<void>;
+  sleep(id: string, duration: string | number, options?: StepKey): Promise<void>;
   /** Several at once, by name; each is a step of its own. */
-  all<Operations extends { readonly [name: string]: () => MaybeResult<unknown, E> }>(
-    id: string,
-    operations: Operations,
-  ): Promise<{ [K in keyof Operations]: Operations[K] extends () => MaybeResult<infer T, E> ? T : never }>;
+  all<Ops extends Operations<E>>(id: string, operations: Ops, options?: StepKey): Promise<{ [K in keyof Ops]: ValueOfOperation<Ops[K]> }>;
   /** One for each item, `concurrency` at a time; each is a step of its own. */
   map<Item, T, StepError extends E>(
     id: string,
     items: readonly Item[],
     mapper: (item: Item, index: number) => MaybeResult<T, StepError>,
-    options?: { readonly concurrency?: number; readonly key?: string },
+    options?: { readonly concurrency?: number | undefined } & StepKey,
   ): Promise<T[]>;
   /** The first of several, by name: one that waits goes on waiting, and loses to one that is done. */
-  race<Operations extends { readonly [name: string]: () => MaybeResult<unknown, E> }>(
-    id: string,
-    operations: Operations,
-  ): Promise<Operations[keyof Operations] extends () => MaybeResult<infer T, E> ? T : never>;
+  race<Ops extends Operations<E>>(id: string, operations: Ops, options?: StepKey): Promise<ValueOfOperation<Ops[keyof Ops]>>;
   /** Another way where the first ends with an error; a wait is none. */
   withFallback<T, First extends E, Second extends E>(
     id: string,
     operation: () => MaybeResult<T, First>,
-    options: { readonly fallback: () => MaybeResult<T, Second>; readonly on?: First; readonly key?: string },
+    options: { readonly fallback: () => MaybeResult<T, Second>; readonly on?: First | undefined } & StepKey,
   ): Promise<T>;
+  /**
+   * Another workflow, whose steps are steps of this one: `step.workflow("ship", (parent) => shipping.run(body, parent))`. Without `parent` it
+   * is one step, and may not wait.
+   */
+  workflow<T, ChildError extends E>(id: string, begin: (parent: ParentRun) => AsyncResult<T, ChildError>, options?: StepKey): Promise<T>;
 }
 
-interface Undo {
-  readonly key: string;
-  readonly run: Operation;
-}
+type Late = () => unknown;
 
-/** The steps of one run, and what undoes them. */
+/** The steps of one run, or of a child within it. */
 export class Steps {
-  readonly undos: Undo[] = [];
   readonly step: Step;
-  readonly #execution: Execution;
-  readonly #clock: Clock;
+  readonly host: StepHost;
+  readonly undos: Undos;
+  readonly #prefix: string;
 
-  constructor(execution: Execution, clock: Clock) {
-    this.#clock = clock;
-    this.#execution = execution;
-    const one = (id: string, operation: unknown, options: StepOptions = {}): Promise<unknown> =>
+  constructor(host: StepHost, { steps, prefix = "" }: Partial<Parent> = {}) {
+    this.host = host;
+    this.#prefix = prefix;
+    this.undos = new Undos(host, steps?.undos ?? null);
+    const one = (id: string, operation: unknown, options?: StepOptions): Promise<unknown> =>
       this.#one(id, typeof operation === "function" ? (operation as Operation) : () => operation, options);
-    this.step = Object.assign(one, {
-      try: (id: string, operation: Operation, options: { error?: unknown; onError?: (cause: unknown) => unknown } & StepOptions) =>
-        one(id, () => tried(operation, options), options),
-      retry: (id: string, operation: Operation, { key, ...retry }: RetryOptions & { key?: string }) =>
-        one(id, operation, { retry, ...(key === undefined ? {} : { key }) }),
-      sleep: (id: string, duration: string | number, options: { key?: string } = {}) =>
-        execution.sleep(id, execution.keyFor(id, options.key), parseDuration(duration, "duration")),
-      all: (id: string, operations: { readonly [name: string]: Operation }) => this.#all(id, operations),
+    const forms = {
+      try: (id: string, operation: Operation, options: Mapping & StepOptions) => one(id, () => tried(operation, options), options),
+      fromResult: (id: string, operation: Operation, options: Mapping & StepOptions) => one(id, () => mapped(operation, options), options),
+      retry: (id: string, operation: Operation, { key, ...retry }: RetryOptions & StepKey) => one(id, operation, { retry, key }),
+      withTimeout: (id: string, operation: Operation, { ms, key, ...said }: { ms: number | string; error?: unknown } & StepKey) => {
+        const limit = span(id, ms);
+        const late = (): unknown => ("error" in said ? said.error : new StepTimedOut({ step: id, ms: limit }));
+        return this.#one(id, () => this.#within(limit, operation, late), { key }, late);
+      },
+      sleep: async (id: string, duration: string | number, options?: StepKey) =>
+        void (await host.sleep(id, this.#key(id, options), span(id, duration))),
+      all: (id: string, operations: object, options?: StepKey) => this.#all(id, operations, options),
       map: (id: string, items: readonly unknown[], mapper: (item: unknown, index: number) => unknown, options = {}) =>
         this.#map(id, items, mapper, options),
-      race: (id: string, operations: { readonly [name: string]: Operation }) => {
-        const key = execution.keyFor(id, undefined);
-        return Promise.race(Object.entries(operations).map(([name, operation]) => one(id, operation, { key: `${key}.${name}` })));
-      },
-      withFallback: (id: string, operation: Operation, options: { fallback: Operation; on?: unknown; key?: string }) =>
+      race: (id: string, operations: object, options?: StepKey) => Promise.race(Object.values(this.#parts(id, operations, options))),
+      withFallback: (id: string, operation: Operation, options: { fallback: Operation; on?: unknown } & StepKey) =>
         this.#withFallback(id, operation, options),
-    }) as unknown as Step;
+      workflow: (id: string, begin: (run: ParentRun) => Promise<Result<unknown, unknown>>, options?: StepKey) =>
+        this.#workflow(id, begin, options),
+    };
+    const handled = Object.entries(forms).map(([name, form]) => [name, whoeverAwaits(form as AnyForm)]);
+    this.step = Object.assign(whoeverAwaits(one as AnyForm), Object.fromEntries(handled)) as Step;
   }
 
-  #one(id: string, operation: Operation, { key: given, retry, compensate }: StepOptions): Promise<unknown> {
-    const key = this.#execution.keyFor(id, given);
-    const repeated = retry === undefined ? operation : () => this.#repeated(operation, retry);
-    const done = this.#execution.step(id, key, repeated);
-    if (compensate === undefined) return done;
-    return done.then((value) => {
-      this.undos.push({ key: `undo:${key}`, run: () => (compensate as (value: unknown) => unknown)(value) });
-      return value;
-    });
+  #key(id: string, { key }: StepKey = {}): string {
+    const own = key === undefined || key.startsWith(HOOK_STEP_KEY_PREFIX) ? key : this.#prefix + key;
+    return this.host.keyFor(this.#prefix + id, own);
+  }
+
+  #one(id: string, operation: Operation, options: StepOptions = {}, late?: Late): Promise<unknown> {
+    return this.#at(id, this.#key(id, options), operation, options, late);
+  }
+
+  async #at(id: string, key: string, operation: Operation, { retry, compensate }: StepOptions = {}, late?: Late): Promise<unknown> {
+    const body = retry === undefined ? operation : () => this.#repeated(operation, retry);
+    this.undos.checkOpen(id);
+    const settled = this.host.step(this.#prefix + id, key, () => outcomeOf(id, body));
+    if (compensate !== undefined) this.undos.add(key, settled, compensate as (value: unknown) => unknown);
+    return valueOf(await settled, late ?? (() => new HookTimedOut({ step: id })));
   }
 
   async #repeated(
@@ -142,32 +190,56 @@ export class Steps {
         if (thrown) throw thrown.cause;
         return result;
       }
-      const factor = backoff === "fixed" ? 1 : backoff === "linear" ? attempt : 2 ** (attempt - 1);
-      await new Promise<void>((resolve) => void this.#clock.alarm(this.#clock.now() + Math.min(maxDelay, initialDelay * factor), resolve));
+      const { clock } = this.host;
+      const delay =
+        backoff === "exponential"
+          ? backoffMs(initialDelay, maxDelay, attempt)
+          : Math.min(maxDelay, initialDelay * (backoff === "linear" ? attempt : 1));
+      await new Promise<void>((resolve) => void clock.alarm(clock.now() + delay, resolve));
     }
   }
 
-  async #all(id: string, operations: { readonly [name: string]: Operation }): Promise<{ readonly [name: string]: unknown }> {
-    const key = this.#execution.keyFor(id, undefined);
-    const entries = Object.entries(operations).map(
-      async ([name, operation]) => [name, await this.#one(id, operation, { key: `${key}.${name}` })] as const,
-    );
-    return Object.fromEntries(await Promise.all(entries));
+  /** Bounds what runs; where that waits, the rest of the time bounds the wait. */
+  async #within(ms: number, operation: Operation, late: Late): Promise<unknown> {
+    const { clock } = this.host;
+    const until = clock.now() + ms;
+    let cancel = (): void => {};
+    const over = new Promise<unknown>((resolve) => (cancel = clock.alarm(until, () => resolve(err(late())))));
+    const result = await Promise.race([over, (async () => operation())()]).finally(() => cancel());
+    if (!isResult(result) || result.ok || !isWait(result.error)) return result;
+    const { timeoutMs = ms } = result.error as { readonly timeoutMs?: number };
+    return err({ ...(result.error as object), timeoutMs: Math.min(timeoutMs, Math.max(0, until - clock.now())) });
+  }
+
+  async #all(id: string, operations: object, options?: StepKey): Promise<unknown> {
+    const parts = this.#parts(id, operations, options);
+    const values = await Promise.all(Object.values(parts));
+    return Object.fromEntries(Object.keys(parts).map((name, index) => [name, values[index]]));
+  }
+
+  /** A step for each operation, by its name. */
+  #parts(id: string, operations: object, options?: StepKey): { readonly [name: string]: Promise<unknown> } {
+    const key = this.#key(id, options);
+    const begun = ([name, operation]: [string, Operation | { fn: Operation }]): [string, Promise<unknown>] => [
+      name,
+      this.#at(id, `${key}.${name}`, typeof operation === "function" ? operation : operation.fn),
+    ];
+    return Object.fromEntries(Object.entries(operations).map(begun));
   }
 
   async #map(
     id: string,
     items: readonly unknown[],
     mapper: (item: unknown, index: number) => unknown,
-    { concurrency = items.length, key: given }: { readonly concurrency?: number; readonly key?: string },
+    { concurrency = items.length, ...options }: { readonly concurrency?: number } & StepKey,
   ): Promise<unknown[]> {
-    const key = this.#execution.keyFor(id, given);
+    const key = this.#key(id, options);
     const values: unknown[] = [];
     let next = 0;
     const lane = async (): Promise<void> => {
       while (next < items.length) {
         const index = next++;
-        values[index] = await this.#one(id, () => mapper(items[index], index), { key: `${key}[${index}]` });
+        values[index] = await this.#at(id, `${key}[${index}]`, () => mapper(items[index], index));
       }
     };
     await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, lane));
@@ -177,30 +249,63 @@ export class Steps {
   async #withFallback(
     id: string,
     operation: Operation,
-    { fallback, on, key: given }: { readonly fallback: Operation; readonly on?: unknown; readonly key?: string },
+    { fallback, on, ...options }: { readonly fallback: Operation; readonly on?: unknown } & StepKey,
   ): Promise<unknown> {
-    const key = this.#execution.keyFor(id, given);
+    const key = this.#key(id, options);
     try {
-      return await this.#one(id, operation, { key });
+      return await this.#at(id, key, operation);
     } catch (thrown) {
       if (!(thrown instanceof StepExit) || (on !== undefined && thrown.error !== on)) throw thrown;
-      return this.#one(id, fallback, { key: `${key}.fallback` });
+      return this.#at(id, `${key}.fallback`, fallback);
     }
+  }
+
+  async #workflow(id: string, begin: (run: ParentRun) => Promise<Result<unknown, unknown>>, options?: StepKey): Promise<unknown> {
+    const run = async (given: ParentRun): Promise<Result<unknown, unknown>> => {
+      const result = await begin(given);
+      if (result.ok || !isWait(result.error)) return result;
+      throw new TypeError(`A workflow that waits needs its parent: step.workflow("${id}", (parent) => child.run(body, parent)).`);
+    };
+    if (begin.length === 0) return this.#one(id, () => run({}), options);
+    const result = await run({ [parent]: { steps: this, prefix: `${this.#key(id, options)}/` } });
+    if (!result.ok) throw new StepExit(result.error, result.cause);
+    return result.value;
   }
 }
 
-async function tried(
-  operation: Operation,
-  options: { readonly error?: unknown; readonly onError?: (cause: unknown) => unknown },
-): Promise<unknown> {
+type AnyForm = (...given: never[]) => Promise<unknown>;
+
+/** Whoever begins a step may await it later: until then its failure is nobody's. */
+function whoeverAwaits(form: AnyForm): AnyForm {
+  return (...given) => {
+    const promise = form(...given);
+    promise.catch(() => {});
+    return promise;
+  };
+}
+
+interface Mapping {
+  readonly error?: unknown;
+  readonly onError?: (error: unknown) => unknown;
+}
+
+async function tried(operation: Operation, mapping: Mapping): Promise<unknown> {
   try {
     return await operation();
   } catch (cause) {
-    return err(options.onError ? options.onError(cause) : options.error, { cause });
+    return err(errorBy(mapping, cause), { cause });
   }
 }
 
+async function mapped(operation: Operation, mapping: Mapping): Promise<unknown> {
+  const result = await operation();
+  return isResult(result) && !result.ok && !isWait(result.error) ? err(errorBy(mapping, result.error)) : result;
+}
+
+function errorBy({ error, onError }: Mapping, given: unknown): unknown {
+  return onError ? onError(given) : error;
+}
+
 function isWait(error: unknown): boolean {
-  const { type } = (error ?? {}) as { readonly type?: unknown };
-  return type === "PENDING_HOOK" || type === "PENDING_APPROVAL";
+  return isPendingHook(error) || isPendingApproval(error);
 }

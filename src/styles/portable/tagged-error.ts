@@ -26,15 +26,13 @@ const brand: unique symbol = Symbol.for("ringback/tagged-error") as never;
 function make<const Tag extends string>(tag: Tag): TaggedErrorClass<Tag> {
   class Tagged extends Error {
     static {
-      Object.defineProperty(this.prototype, brand, { value: true });
+      Object.assign(this.prototype, { [brand]: true, name: tag });
     }
     readonly _tag = tag;
-    constructor(fields?: object, { message, cause }: TaggedErrorOptions = {}) {
-      const { message: own } = (fields ?? {}) as { readonly message?: unknown };
+    constructor(fields: object = {}, { message, cause }: TaggedErrorOptions = {}) {
+      const { _tag: _, message: own, ...rest } = fields as { readonly _tag?: unknown; readonly message?: unknown };
       super(message ?? (typeof own === "string" ? own : tag), cause === undefined ? undefined : { cause });
-      for (const [key, value] of Object.entries(fields ?? {}))
-        if (key !== "_tag" && key !== "message") Object.defineProperty(this, key, { value, enumerable: true });
-      Object.defineProperty(this, "name", { value: tag, configurable: true });
+      Object.assign(this, rest);
     }
     toJSON(): { readonly [field: string]: unknown } {
       return { ...(this as object), _tag: tag, message: this.message };

@@ -1,0 +1,19 @@
+// The platform's time.
+
+import type { Clock } from "../../core/clock.ts";
+
+/** The longest that a platform's timer can be set for, in milliseconds. */
+const longestTimerMs = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  alarm: (at, wake) => {
+    let timer: ReturnType<typeof setTimeout>;
+    const set = (): void => {
+      const ms = Math.max(0, at - Date.now());
+      timer = ms > longestTimerMs ? setTimeout(set, longestTimerMs) : setTimeout(wake, ms);
+    };
+    set();
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,0 +1,148 @@
+// What a state waits for, and its answers.
+
+import type { SchemaIssue, SchemaResult } from "../../core/definition.ts";
+import { schemas } from "./hook.ts";
+import { err, ok, type Result } from "./result.ts";
+import { isOutcome, type ResumeState, type StateEvent } from "./state.ts";
+import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
+import { write } from "./value.ts";
+
+const NotPending: TaggedErrorClass<"HookNotPending"> = TaggedError("HookNotPending");
+const Invalid: TaggedErrorClass<"InvalidPayload"> = TaggedError("InvalidPayload");
+const Unavailable: TaggedErrorClass<"SchemaUnavailable"> = TaggedError("SchemaUnavailable");
+
+/** No wait of this state has the id. `answered`: it had, and has its answer; `expired`: its time was up. */
+export class HookNotPending extends NotPending<{
+  hookId: string;
+  reason: "unknown" | "answered" | "expired";
+  pending: readonly string[];
+}> {}
+
+/** The schema of the hook has refused the payload. The state waits on. */
+export class InvalidPayload extends Invalid<{ hookId: string; issues: readonly SchemaIssue[] }> {}
+
+/** The hook was declared by a `defineHook` that this process has not loaded. The state waits on. */
+export class SchemaUnavailable extends Unavailable<{ definition: string }> {}
+
+/** Why a payload was not injected. */
+export type InjectionError = HookNotPending | InvalidPayload | SchemaUnavailable;
+
+/** What comes for a hook. */
+export interface Injection<T = unknown> {
+  readonly hookId: string;
+  readonly value: T;
+  /** When it came, in milliseconds since 1970. Default: now. */
+  readonly at?: number | undefined;
+}
+
+type Created = StateEvent & { readonly kind: "hook_created" };
+type Injected = Result<ResumeState, InjectionError>;
+
+/**
+ * The state with the callback's payload. Throws `HookNotPending` where no open wait has the id, `InvalidPayload` where the hook's schema
+ * refuses, `SchemaUnavailable` where it is not loaded, and a `TypeError` where it answers later: `injectHookAsync` waits for it.
+ */
+export function injectHook<T>(state: ResumeState, injection: Injection<T>): ResumeState {
+  const injected = tryInjectHook(state, injection);
+  if (!injected.ok) throw injected.error;
+  return injected.value;
+}
+
+/** The same with its refusal as a value. */
+export function tryInjectHook<T>(state: ResumeState, injection: Injection<T>): Injected {
+  const injected = inject(state, injection);
+  if ("then" in injected)
+    throw new TypeError(`The schema of hook ${injection.hookId} is asynchronous: inject its payload by injectHookAsync().`);
+  return injected;
+}
+
+/** The same where the schema may be asynchronous. */
+export async function injectHookAsync<T>(state: ResumeState, injection: Injection<T>): Promise<Injected> {
+  return inject(state, injection);
+}
+
+function inject(state: ResumeState, { hookId, value, at = Date.now() }: Injection): Injected | Promise<Injected> {
+  const created = state.events.find((event): event is Created => event.kind === "hook_created" && event.token === hookId);
+  const refused = refusal(state, hookId, created, at);
+  if (refused) return err(refused);
+  const { name, definition } = created as Created;
+  const put = (payload: unknown): Injected => ok(withPayload(state, name, write(payload, `The payload of hook ${hookId}`)));
+  if (definition === undefined) return put(value);
+  const schema = schemas.get(definition);
+  if (schema === undefined) {
+    const message = `No defineHook("${definition}") has run here: load the module that declares hook ${hookId}.`;
+    return err(new SchemaUnavailable({ definition }, { message }));
+  }
+  const judged = schema === null ? { value } : schema["~standard"].validate(value);
+  const taken = (found: SchemaResult<unknown>): Injected => (found.issues ? err(invalid(hookId, found.issues)) : put(found.value));
+  return "then" in judged ? judged.then(taken) : taken(judged);
+}
+
+function refusal(state: ResumeState, hookId: string, created: Created | undefined, at: number): HookNotPending | null {
+  const pending = getPendingHooks(state);
+  if (created === undefined) return notPending(`has no hook ${hookId}`, { hookId, reason: "unknown", pending });
+  const answer = state.events.find((event) => isOutcome(event) && event.name === created.name);
+  if (answer?.kind === "hook_received")
+    return notPending(`has a payload for hook ${hookId}: the first one stands`, { hookId, reason: "answered", pending });
+  if (answer === undefined && (created.expiresAt === undefined || at < created.expiresAt)) return null;
+  const until = new Date(created.expiresAt ?? at).toISOString();
+  return notPending(`waited for hook ${hookId} until ${until}`, { hookId, reason: "expired", pending });
+}
+
+function notPending(
+  what: string,
+  about: { readonly hookId: string; readonly reason: HookNotPending["reason"]; readonly pending: readonly string[] },
+): HookNotPending {
+  return new HookNotPending(about, { message: `This state ${what}. Open waits: ${about.pending.length}.` });
+}
+
+function invalid(hookId: string, issues: readonly SchemaIssue[]): InvalidPayload {
+  const message = `Hook ${hookId} does not take this payload: ${issues.map((issue) => issue.message).join("; ")}`;
+  return new InvalidPayload({ hookId, issues }, { message });
+}
+
+function withPayload(state: ResumeState, name: string, payload: string): ResumeState {
+  return { ...state, events: [...state.events, { kind: "hook_received", name, payload }] };
+}
+
+/** The state with somebody's word on the approval under this key. Throws `HookNotPending`, with the key, where no open approval has it. */
+export function injectApproval<T>(state: ResumeState, { stepKey, value }: { readonly stepKey: string; readonly value: T }): ResumeState {
+  const asked = open(state).find((created) => keyOf(created) === stepKey);
+  if (asked === undefined) {
+    const isAnswered = state.events.some((event) => event.kind === "hook_created" && keyOf(event) === stepKey);
+    const reason = isAnswered ? "answered" : "unknown";
+    throw notPending(`asks for no approval ${stepKey}: ${reason}`, { hookId: stepKey, reason, pending: getPendingApprovals(state) });
+  }
+  return withPayload(state, asked.name, write(value, `The word on approval ${stepKey}`));
+}
+
+/** The ids of the callbacks that this state waits for, in the order they were asked for. */
+export function getPendingHooks(state: ResumeState): string[] {
+  return open(state).flatMap(({ token }) => token ?? []);
+}
+
+/** Whether this state waits for the callback with this id. */
+export function hasPendingHook(state: ResumeState, hookId: string): boolean {
+  return getPendingHooks(state).includes(hookId);
+}
+
+/** The keys of the approvals that this state waits for, in the order they were asked for. */
+export function getPendingApprovals(state: ResumeState): string[] {
+  return open(state).flatMap((created) => keyOf(created) ?? []);
+}
+
+/** Whether this state waits for the approval under this key. */
+export function hasPendingApproval(state: ResumeState, stepKey: string): boolean {
+  return getPendingApprovals(state).includes(stepKey);
+}
+
+/** The waits of a state that have no answer. */
+function open(state: ResumeState): Created[] {
+  const answered = new Set(state.events.flatMap((event) => (isOutcome(event) ? event.name : [])));
+  return state.events.filter((event): event is Created => event.kind === "hook_created" && !answered.has(event.name));
+}
+
+/** What an approval is known by: its own key, whatever that of its step; null for a hook. */
+function keyOf({ token, approval, name }: Created): string | null {
+  return token === null ? (approval?.key ?? name) : null;
+}

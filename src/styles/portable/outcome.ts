@@ -1,0 +1,72 @@
+// What a step's body has come to, as a fact, and how code goes on from it.
+
+import type { StepOutcome, StepSettled, StepWaits } from "../../core/portable.ts";
+import { isPendingApproval, isPendingHook, type PendingApproval, type PendingHook } from "./hook.ts";
+import { isResult, ok } from "./result.ts";
+import { read, write } from "./value.ts";
+
+/** Thrown by a step whose operation returned an error: it ends the workflow with it, unless the code catches it. */
+export class StepExit {
+  readonly error: unknown;
+  readonly cause: unknown;
+  constructor(error: unknown, cause?: unknown) {
+    this.error = error;
+    this.cause = cause;
+  }
+}
+
+export type Operation = () => unknown;
+
+/** Runs a step's body. A value that cannot be kept fails the step. */
+export async function outcomeOf(id: string, operation: Operation): Promise<StepOutcome> {
+  try {
+    const given = await operation();
+    const result = isResult(given) ? given : ok(given);
+    if (result.ok) return { kind: "step_completed", result: write(result.value, `The value of step "${id}"`) };
+    const { error } = result;
+    if (isPendingHook(error) || isPendingApproval(error)) return waitOf(id, error);
+    return { kind: "step_failed", error: write(error, `The error of step "${id}"`) };
+  } catch (thrown) {
+    if (thrown instanceof StepExit) return { kind: "step_failed", error: writeThrown(thrown.error) };
+    return { kind: "step_failed", error: writeThrown(thrown), isThrown: true };
+  }
+}
+
+/** What was thrown may hold anything; then its message is kept alone. */
+function writeThrown(thrown: unknown): string {
+  try {
+    return write(thrown, "");
+  } catch {
+    return write(new Error(thrown instanceof Error ? thrown.message : "Something was thrown that cannot be kept."), "");
+  }
+}
+
+function waitOf(id: string, error: PendingHook | PendingApproval): StepWaits {
+  const { metadata, stepKey } = error;
+  const { hookId = null, definition, timeoutMs } = error as Partial<PendingHook>;
+  const { reason } = error as PendingApproval;
+  return {
+    kind: "hook_created",
+    token: hookId,
+    ...(hookId === null ? { approval: { key: stepKey, ...(reason === undefined ? {} : { reason }) } } : {}),
+    ...(metadata === undefined ? {} : { metadata: write(metadata, `The metadata of step "${id}"`) }),
+    ...(definition === undefined ? {} : { definition }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  };
+}
+
+/** The value of a settled step; throws what it failed with, `late` where its time was up. */
+export function valueOf(settled: StepSettled, late: () => unknown): unknown {
+  switch (settled.kind) {
+    case "step_completed":
+      return read(settled.result);
+    case "hook_received":
+      return "value" in settled ? settled.value : read(settled.payload);
+    case "step_failed": {
+      const error = read(settled.error);
+      throw settled.isThrown ? error : new StepExit(error);
+    }
+    case "hook_failed":
+      throw new StepExit(late());
+  }
+}
