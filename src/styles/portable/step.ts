@@ -84,11 +84,14 @@ export interface Step<E = unknown> {
     operation: () => MaybeResult<T, StepError>,
     options: RetryOptions<StepError> & StepKey,
   ): Promise<T>;
-  /** The same with a limit, in milliseconds or as a duration ("3d"), which bounds a wait, too. `error`, else `StepTimedOut`, stands for it. */
-  withTimeout<T, StepError extends E, const Late = StepTimedOut>(
+  /**
+   * The same with a limit, in milliseconds or as a duration ("3d"), which bounds a wait, too. What is over it ends with `error`; without one
+   * `StepTimedOut` is thrown.
+   */
+  withTimeout<T, StepError extends E, const Late extends E>(
     id: string,
     operation: () => MaybeResult<T, StepError>,
-    options: { readonly ms: number | string; readonly error?: Late | undefined } & StepKey,
+    options: { readonly ms: number | string; readonly error?: Late } & StepKey,
   ): Promise<T>;
   /** Waits for a while that the state remembers: a duration ("1h") or milliseconds. */
   sleep(id: string, duration: string | number, options?: StepKey): Promise<void>;
@@ -137,7 +140,10 @@ export class Steps {
       retry: (id: string, operation: Operation, { key, ...retry }: RetryOptions & StepKey) => one(id, operation, { retry, key }),
       withTimeout: (id: string, operation: Operation, { ms, key, ...said }: { ms: number | string; error?: unknown } & StepKey) => {
         const limit = span(id, ms);
-        const late = (): unknown => ("error" in said ? said.error : new StepTimedOut({ step: id, ms: limit }));
+        const late = (): unknown => {
+          if ("error" in said) return said.error;
+          throw new StepTimedOut({ step: id, ms: limit });
+        };
         return this.#one(id, () => this.#within(limit, operation, late), { key }, late);
       },
       sleep: async (id: string, duration: string | number, options?: StepKey) =>
@@ -204,7 +210,7 @@ export class Steps {
     const { clock } = this.host;
     const until = clock.now() + ms;
     let cancel = (): void => {};
-    const over = new Promise<unknown>((resolve) => (cancel = clock.alarm(until, () => resolve(err(late())))));
+    const over = new Promise<void>((resolve) => (cancel = clock.alarm(until, resolve))).then(() => err(late()));
     const result = await Promise.race([over, (async () => operation())()]).finally(() => cancel());
     if (!isResult(result) || result.ok || !isWait(result.error)) return result;
     const { timeoutMs = ms } = result.error as { readonly timeoutMs?: number };
