@@ -54,6 +54,8 @@ function projectOf(name: string): TestProject {
     "test/doc-samples.test.ts",
     "test/register-*.test.ts",
     "test/nest-*.test.ts",
+    "test/portable-in-a-browser.test.ts",
+    "test/portable-is-small-and-bare.test.ts",
     "test/seeds/nest.test.ts",
     "test/seeds/portable.test.ts",
     "test/*-apps-outlive-a-kill.test.ts",
