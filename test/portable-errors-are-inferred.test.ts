@@ -1,18 +1,20 @@
-// What the compiler knows of portable workflows.
+// What the compiler knows of portable workflows: which errors a run may end with, what a hook brings, and which way on was forgotten.
 
-import { expectTypeOf, test } from "vitest";
+import { describe, expect, expectTypeOf, test } from "vitest";
 import {
   createWorkflow,
   err,
+  type Err,
   type ErrorsOf,
   match,
   ok,
   type PendingApproval,
   type PendingHook,
+  pendingApproval,
   pendingHook,
   type Result,
   TaggedError,
-  type UnexpectedError,
+  UnexpectedError,
 } from "../src/portable.ts";
 
 class NotFound extends TaggedError("NotFound")<{ id: string }> {}
@@ -23,6 +25,7 @@ const deps = {
   pay: async () => pendingHook<{ ref: string }>("h"),
   ship: () => (Math.random() > 2 ? err("NO_STOCK") : ok(7)),
 };
+type Always = PendingHook | PendingApproval | UnexpectedError;
 
 test("errors are inferred from what a workflow is made of, and payloads from what a hook declares", async () => {
   expectTypeOf<ErrorsOf<typeof deps>>().toEqualTypeOf<NotFound | PendingHook | "NO_STOCK">();
@@ -36,14 +39,110 @@ test("errors are inferred from what a workflow is made of, and payloads from wha
     await step("other", () => err("OTHER" as const));
     return found.name;
   });
-  expectTypeOf(result).toEqualTypeOf<Result<string, NotFound | "NO_STOCK" | PendingHook | PendingApproval | UnexpectedError>>();
+  expectTypeOf(result).toEqualTypeOf<Result<string, NotFound | "NO_STOCK" | Always>>();
 });
 
-test("a forgotten tag is a compile error", () => {
-  const error = new NotFound({ id: "1" }) as NotFound | Refused;
-  const text = TaggedError.match(error, { NotFound: ({ id }) => id, Refused: ({ why }) => why });
-  expectTypeOf(text).toEqualTypeOf<string>();
-  // @ts-expect-error -- Refused is missing
-  expectTypeOf(() => TaggedError.match(error, { NotFound: ({ id }: NotFound) => id })).toBeFunction();
-  expectTypeOf(match(ok(1) as Result<number, "E">, { ok: (n) => n, err: (e) => e })).toEqualTypeOf<number | "E">();
+test("the errors grow with a function that is added, and shrink with one that is taken away", async () => {
+  const refuse = async (): Promise<Result<number, Refused | "DECLINED">> => ok(1);
+  const wider = await createWorkflow("wider", { ...deps, refuse }).run(() => 1);
+  expectTypeOf(wider).toEqualTypeOf<Result<number, NotFound | "NO_STOCK" | Refused | "DECLINED" | Always>>();
+  const { find } = deps;
+  const narrower = await createWorkflow("narrower", { find }).run(() => 1);
+  expectTypeOf(narrower).toEqualTypeOf<Result<number, NotFound | Always>>();
+  const bare = await createWorkflow("bare", {}).run(() => 1);
+  expectTypeOf(bare).toEqualTypeOf<Result<number, Always>>();
+  // A function that returns no result, and one that never returns, add none.
+  const plain = await createWorkflow("plain", { add: (a: number, b: number) => a + b, log: () => {} }).run(() => 1);
+  expectTypeOf(plain).toEqualTypeOf<Result<number, Always>>();
+  const own = createWorkflow("own", { find }, { catchUnexpected: () => "BROKEN" as const });
+  expectTypeOf(await own.run(() => 1)).toEqualTypeOf<Result<number, NotFound | "BROKEN" | PendingHook | PendingApproval>>();
+});
+
+test("each form of step has the type of what it comes to", async () => {
+  await createWorkflow("forms", { ...deps, approve: async () => pendingApproval("a") }).run(async ({ step, deps: d }) => {
+    expectTypeOf(step("plain", () => ok(1))).toEqualTypeOf<Promise<number>>();
+    expectTypeOf(step("started", d.find("a"))).toEqualTypeOf<Promise<{ name: string }>>();
+    expectTypeOf(step.try("try", () => JSON.stringify(1), { error: "NO_STOCK" })).toEqualTypeOf<Promise<string>>();
+    expectTypeOf(step.retry("retry", () => d.find("a"), { attempts: 2 })).toEqualTypeOf<Promise<{ name: string }>>();
+    const all = step.all("all", { found: () => d.find("a"), paid: () => d.pay(), shipped: () => d.ship() });
+    expectTypeOf(all).toEqualTypeOf<Promise<{ found: { name: string }; paid: { ref: string }; shipped: number }>>();
+    const raced = step.race("race", { paid: () => d.pay(), shipped: () => d.ship() });
+    expectTypeOf(raced).toEqualTypeOf<Promise<{ ref: string } | number>>();
+    expectTypeOf(step.map("map", ["a", "b"], (id) => d.find(id))).toEqualTypeOf<Promise<{ name: string }[]>>();
+    expectTypeOf(step.sleep("sleep", 0)).toEqualTypeOf<Promise<void>>();
+    // @ts-expect-error -- no function of this workflow returns this error
+    void step.try("other", () => 1, { error: "OTHER" });
+  });
+});
+
+test("a hook brings what it declares, and anything where it declares nothing", () => {
+  expectTypeOf(pendingHook<{ ref: string }>("h")).toEqualTypeOf<Err<PendingHook, { ref: string }>>();
+  expectTypeOf(pendingHook("h").error).toEqualTypeOf<PendingHook>();
+  void createWorkflow("any", { wait: async () => pendingHook("h") }).run(async ({ step, deps: d }) => {
+    expectTypeOf(await step("wait", () => d.wait())).toBeAny();
+  });
+});
+
+describe("match", () => {
+  type Failure = NotFound | Refused | "NO_STOCK" | Always;
+  const of = (error: Failure): Result<number, Failure> => err(error);
+  const way = (result: Result<number, Failure>) =>
+    match(result, {
+      ok: (value) => value,
+      NotFound: ({ id }) => `no ${id}`,
+      Refused: ({ why }) => why,
+      NO_STOCK: (error) => ({ error }),
+      PENDING_HOOK: ({ hookId }) => hookId,
+      PENDING_APPROVAL: ({ stepKey }) => stepKey,
+      UnexpectedError: ({ cause }) => cause === 1,
+    });
+
+  test("has a way on for the value, and one for each tag, string and type", () => {
+    expectTypeOf(way).returns.toEqualTypeOf<number | string | boolean | { error: "NO_STOCK" }>();
+    const errors = [new NotFound({ id: "a" }), new Refused({ why: "late" }), "NO_STOCK", new UnexpectedError(1)] as const;
+    expect([way(ok(5)), ...errors.map((error) => way(of(error)))]).toEqual([5, "no a", "late", { error: "NO_STOCK" }, true]);
+    expect([way(pendingHook("h")), way(pendingApproval("boss"))]).toEqual(["h", "boss"]);
+  });
+
+  test("of two ways takes one", () => {
+    const two = (result: Result<number, "E">) => match(result, { ok: (value) => value, err: (error) => error });
+    expectTypeOf(two).returns.toEqualTypeOf<number | "E">();
+    expect([two(ok(1)), two(err("E"))]).toEqual([1, "E"]);
+  });
+
+  test("gives `err` all that has no way of its own", () => {
+    const some = (result: Result<number, Failure | { code: number }>) =>
+      match(result, { ok: () => null, NotFound: () => 404, err: (rest) => rest });
+    expectTypeOf(some).returns.toEqualTypeOf<null | number | Refused | "NO_STOCK" | Always | { code: number }>();
+    expect([some(of(new NotFound({ id: "a" }))), some(of("NO_STOCK")), some(err({ code: 7 }))]).toEqual([404, "NO_STOCK", { code: 7 }]);
+    // Errors that are called as the ways on are: their own way is `err`.
+    const called = (error: "ok" | "err") => match(err(error) as Result<number, "ok" | "err">, { ok: () => 1, err: (rest) => rest });
+    expect([called("ok"), called("err")]).toEqual(["ok", "err"]);
+  });
+
+  test("misses none: a way that is forgotten, or that nothing takes, is a compile error, and throws where it is not compiled", () => {
+    const result = of("NO_STOCK") as Result<number, NotFound | "NO_STOCK" | { code: number }>;
+    // @ts-expect-error -- NO_STOCK is missing, and what has no tag
+    expect(() => match(result, { ok: () => 1, NotFound: () => 2 })).toThrow(
+      'match has no arm for "NO_STOCK", but for ok, NotFound: give it that one, or "err".',
+    );
+    // @ts-expect-error -- the same
+    expect(() => match(err({ code: 1 }) as typeof result, { ok: () => 1, NotFound: () => 2, NO_STOCK: () => 3 })).toThrow(
+      'match has no arm for "err", but for ok, NotFound, NO_STOCK: give it that one.',
+    );
+    // @ts-expect-error -- there is no way on for a value
+    expect(() => match(ok(1) as typeof result, { err: () => 1 })).toThrow('match has no arm for "ok", but for err: give it that one.');
+    // @ts-expect-error -- no error of the result is called so
+    expect(match(result, { ok: () => 1, err: () => 2, NO_STOKC: () => 3 })).toBe(2);
+    // A name that every object has is no way on.
+    expect(match(err("toString") as Result<number, "toString">, { ok: () => 1, err: (error: unknown) => error } as never)).toBe("toString");
+  });
+
+  test("of an error alone is TaggedError.match", () => {
+    const error = new NotFound({ id: "1" }) as NotFound | Refused;
+    const text = TaggedError.match(error, { NotFound: ({ id }) => id, Refused: ({ why }) => why });
+    expectTypeOf(text).toEqualTypeOf<string>();
+    // @ts-expect-error -- Refused is missing
+    expectTypeOf(() => TaggedError.match(error, { NotFound: ({ id }: NotFound) => id })).toBeFunction();
+  });
 });

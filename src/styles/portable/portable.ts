@@ -25,6 +25,7 @@ export {
   pendingHook,
   type PendingHookOptions,
 } from "./hook.ts";
+export { match } from "./match.ts";
 export {
   getPendingApprovals,
   getPendingHooks,
@@ -48,7 +49,6 @@ export {
   type ErrorsOf,
   isErr,
   isOk,
-  match,
   type Ok,
   ok,
   type Result,

@@ -41,11 +41,6 @@ export function isErr<T, E>(result: Result<T, E>): result is Err<E, T> {
   return !result.ok;
 }
 
-/** Both ways on, one of which is taken. */
-export function match<T, E, A, B>(result: Result<T, E>, ways: { readonly ok: (value: T) => A; readonly err: (error: E) => B }): A | B {
-  return result.ok ? ways.ok(result.value) : ways.err(result.error);
-}
-
 /** Whether a value that came from anywhere is a result. */
 export function isResult(value: unknown): value is Result<unknown, unknown> {
   if (typeof value !== "object" || value === null) return false;
@@ -55,11 +50,8 @@ export function isResult(value: unknown): value is Result<unknown, unknown> {
 
 /** The type of what a function returns when it goes well, or of what comes where it waits. */
 export type ValueOf<F> = F extends (...args: never[]) => infer R ? (Awaited<R> extends Result<infer T, unknown> ? T : never) : never;
-/** The type of the errors that a function returns. */
-export type ErrorOf<F> = F extends (...args: never[]) => infer R
-  ? Extract<Awaited<R>, { readonly ok: false }> extends { readonly error: infer E }
-    ? E
-    : never
-  : never;
-/** The types of all errors of these functions. */
-export type ErrorsOf<Deps> = { [K in keyof Deps]: ErrorOf<Deps[K]> }[keyof Deps];
+/** The type of the errors that a function returns: none where it returns no result, or only values. */
+export type ErrorOf<F> = F extends (...args: never[]) => infer R ? FailureOf<Awaited<R>> : never;
+type FailureOf<R> = R extends { readonly ok: false; readonly error: infer E } ? E : never;
+/** The types of all errors of these functions. Inferred once more, so that editors print them, and not how they were found. */
+export type ErrorsOf<Deps> = [{ [K in keyof Deps]: ErrorOf<Deps[K]> }[keyof Deps]] extends [infer E] ? E : never;

@@ -1,0 +1,49 @@
+// `match`: a way on for each thing that a result may be, so that the compiler finds the one that was forgotten.
+
+import type { Result } from "./result.ts";
+
+/** What an error is known by: a string by itself, a tagged error by its `_tag`, a wait by its `type`. `never` for any other. */
+type TagOf<E> = E extends string
+  ? Literal<E>
+  : E extends { readonly _tag: infer Tag extends string }
+    ? Literal<Tag>
+    : E extends { readonly type: infer Type extends string }
+      ? Literal<Type>
+      : never;
+type Literal<Tag extends string> = string extends Tag ? never : Exclude<Tag, "ok" | "err">;
+
+type Tagged<E, Tag> = E extends unknown ? ([TagOf<E>] extends [never] ? never : TagOf<E> extends Tag ? E : never) : never;
+type Untagged<E, Tags> = E extends unknown ? ([TagOf<E>] extends [never] ? E : TagOf<E> extends Tags ? never : E) : never;
+
+/** An arm for a name, where the result can be that. `Names`: all arms that were given; those that remain go to `err`. */
+type Arm<T, E, Names, Name> = Name extends "ok"
+  ? (value: NoInfer<T>) => unknown
+  : Name extends "err"
+    ? (error: NoInfer<Untagged<E, Names>>) => unknown
+    : Name extends TagOf<E>
+      ? (error: NoInfer<Tagged<E, Name>>) => unknown
+      : "no error of this result has this tag";
+type Needed<E, Names> = "ok" | ("err" extends Names ? never : TagOf<E> | ([Untagged<E, TagOf<E>>] extends [never] ? never : "err"));
+/**
+ * One way on of several: `ok` for the value, one for each error by its `_tag`, by the string that it is, or by its `type` (`PENDING_HOOK`);
+ * `err` takes all others. An arm that is missing, and one that no error has, are compile errors; at run time a missing one throws a `TypeError`.
+ */
+export function match<T, E, const Names extends string, Arms>(
+  result: Result<T, E>,
+  arms: Arms & { readonly [Name in Names]: Arm<T, E, Names, Name> } & { readonly [Name in Needed<E, Names>]: Arm<T, E, Names, Name> },
+): Arms[keyof Arms] extends (...given: never[]) => infer A ? A : never;
+export function match(result: Result<unknown>, arms: { readonly [name: string]: (given: unknown) => unknown }): unknown {
+  const [tag, given] = result.ok ? ["ok", result.value] : [tagOf(result.error), result.error];
+  const arm = arms[Object.hasOwn(arms, tag) || result.ok ? tag : "err"];
+  if (arm) return arm(given);
+  throw new TypeError(
+    `match has no arm for "${tag}", but for ${Object.keys(arms).join(", ")}: give it that one${result.ok || tag === "err" ? "" : ', or "err"'}.`,
+  );
+}
+
+/** An error that is called as the arm of values, and one without a tag, are for `err`. */
+function tagOf(error: unknown): string {
+  const { _tag, type } = (error ?? {}) as { readonly _tag?: unknown; readonly type?: unknown };
+  const tag = [error, _tag, type].find((known) => typeof known === "string") as string | undefined;
+  return tag === undefined || tag === "ok" ? "err" : tag;
+}
