@@ -56,6 +56,7 @@ function projectOf(name: string): TestProject {
     "test/nest-*.test.ts",
     "test/portable-in-a-browser.test.ts",
     "test/portable-is-small-and-bare.test.ts",
+    "test/portable-reads-well-in-an-editor.test.ts",
     "test/seeds/nest.test.ts",
     "test/seeds/portable.test.ts",
     "test/*-apps-outlive-a-kill.test.ts",

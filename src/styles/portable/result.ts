@@ -52,6 +52,7 @@ export function isResult(value: unknown): value is Result<unknown, unknown> {
 export type ValueOf<F> = F extends (...args: never[]) => infer R ? (Awaited<R> extends Result<infer T, unknown> ? T : never) : never;
 /** The type of the errors that a function returns: none where it returns no result, or only values. */
 export type ErrorOf<F> = F extends (...args: never[]) => infer R ? FailureOf<Awaited<R>> : never;
-type FailureOf<R> = R extends { readonly ok: false; readonly error: infer E } ? E : never;
+/** The type of a result's error. */
+export type FailureOf<R> = R extends { readonly ok: false; readonly error: infer E } ? E : never;
 /** The types of all errors of these functions. Inferred once more, so that editors print them, and not how they were found. */
 export type ErrorsOf<Deps> = [{ [K in keyof Deps]: ErrorOf<Deps[K]> }[keyof Deps]] extends [infer E] ? E : never;
