@@ -39,11 +39,14 @@ test("all of it takes 12 kB at most", () => {
   expect(gzipSync(bundle('export * from "./src/portable.ts"', "esm"), { level: 9 }).length).toBeLessThanOrEqual(12 * 1024);
 });
 
-test("an order goes on from realm to realm with the language's globals and two of the platform's", async () => {
+test("an order goes on from realm to realm with the language's globals and three of the platform's", async () => {
   const script = new Script(code);
   const inRealm = (given: object): Promise<Told> =>
     new Promise(
-      (tell) => void script.runInContext(createContext({ given, tell, setTimeout, crypto: { randomUUID: () => crypto.randomUUID() } })),
+      (tell) =>
+        void script.runInContext(
+          createContext({ given, tell, setTimeout, clearTimeout, crypto: { randomUUID: () => crypto.randomUUID() } }),
+        ),
     );
   expect(await rounds(inRealm)).toEqual(expected);
 });

@@ -91,13 +91,11 @@ test("a child's steps and waits are its parent's: nothing of it is done twice, a
     whole.runWithState(
       async ({ step, deps }) => {
         await step("before", ...does("before", true));
-        const said = await step.workflow(
-          "child",
-          (parent) =>
-            child.run(async ({ step: own, deps: { ask } }) => {
-              await own("before", ...does("child", true));
-              return own("ask", () => ask());
-            }, parent) as never,
+        const said = await step.workflow("child", (parent) =>
+          child.run(async ({ step: own, deps: { ask } }) => {
+            await own("before", ...does("child", true));
+            return own("ask", () => ask());
+          }, parent),
         );
         await step(`after ${String(said)}`, () => deps.child());
       },
@@ -109,7 +107,7 @@ test("a child's steps and waits are its parent's: nothing of it is done twice, a
   expect(ended.result).toMatchObject({ ok: false, error: "NO" });
   expect(done).toEqual(["before", "child", "no child", "no before"]);
   const alone = await whole.run(({ step }) =>
-    step.workflow("child", () => child.run(({ step: own, deps }) => own("ask", () => deps.ask())) as never),
+    step.workflow("child", () => child.run(({ step: own, deps }) => own("ask", () => deps.ask()))),
   );
   expect(alone).toMatchObject({
     error: { message: expect.stringContaining('step.workflow("child", (parent) => child.run(body, parent))') },

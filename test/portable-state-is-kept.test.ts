@@ -294,3 +294,11 @@ test("a wait with a limit ends when it is over; a payload that comes later is re
     expect(await workflow.run(body as never, { resumeState: late.resumeState })).toMatchObject({ ok: false, error: errors[index] });
   }
 });
+
+test("an error keeps what it came from, also when the run is repeated", async () => {
+  const workflow = createWorkflow("caused");
+  const body = (({ step }: any) => step.try("pay", () => Promise.reject(new RangeError("socket")), { error: "DECLINED" })) as never;
+  const first = await workflow.runWithState(body);
+  for (const { result } of [first, await workflow.runWithState(body, { resumeState: first.resumeState })])
+    expect(result).toEqual(err("DECLINED", { cause: new RangeError("socket") }));
+});

@@ -10,21 +10,21 @@ import type { HookCreated, InputEvent, Serialised } from "./event.ts";
 
 type Input<K extends InputEvent["kind"]> = Extract<InputEvent, { readonly kind: K }>;
 
-/** A step has ended. `isThrown`: it threw, where it should have returned. */
+/** A step has ended. `isThrown`: it threw, where it should have returned; `cause`: what its error came from. */
 export type StepEnded =
   | Pick<Input<"step_completed">, "kind" | "result">
-  | (Pick<Input<"step_failed">, "kind" | "error"> & { readonly isThrown?: true });
+  | (Pick<Input<"step_failed">, "kind" | "error"> & { readonly isThrown?: true; readonly cause?: Serialised | undefined });
 
 /** A step waits: for a callback with this token, or, without one, for somebody's word. */
 export interface StepWaits extends Pick<HookCreated, "kind"> {
   readonly token: string | null;
   /** What is to be approved, and why. */
-  readonly approval?: { readonly key: string; readonly reason?: string };
-  readonly metadata?: Serialised;
+  readonly approval?: { readonly key: string; readonly reason?: string | undefined } | undefined;
+  readonly metadata?: Serialised | undefined;
   /** The name of its `defineHook`. */
-  readonly definition?: string;
+  readonly definition?: string | undefined;
   /** How long it waits at most, in milliseconds from now. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
 }
 
 /** What a step's body has come to. */

@@ -22,10 +22,9 @@ export function createResumeStateCollector(workflow?: object): ResumeStateCollec
   let isWired = false;
   let isCleared = false;
   const handleEvent = (event: Fact): void => {
-    if (event.kind === "run_suspended" || event.kind === "run_ended") return;
     if (event.kind === "run_resumed") events = [...event.state.events];
     else if (event.kind === "run_started") events = [event];
-    else events.push(event);
+    else if ("name" in event) events.push(event);
   };
   return {
     get handleEvent() {

@@ -11,14 +11,14 @@ import type { Clock } from "../../core/clock.ts";
 import type { StepHost, StepOutcome, StepSettled, StepWaits } from "../../core/portable.ts";
 import { HOOK_STEP_KEY_PREFIX, type PendingApproval, type PendingHook, pendingOf } from "./hook.ts";
 import { isOutcome, type Outcome, type ResumeState, type StateEvent } from "./state.ts";
-import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
+import { type ErrorClass, TaggedError, type TaggedErrorBase } from "./tagged-error.ts";
 import { read } from "./value.ts";
 
-const Suspended: TaggedErrorClass<"RunSuspended"> = TaggedError("RunSuspended");
-const Mismatch: TaggedErrorClass<"StateMismatch"> = TaggedError("StateMismatch");
-
 /** What code of a run gets that has gone on after the run came to rest, or after its code had ended with an error. */
-export class RunSuspended extends Suspended {}
+export interface RunSuspended extends TaggedErrorBase {
+  readonly _tag: "RunSuspended";
+}
+export const RunSuspended: ErrorClass<RunSuspended> = TaggedError("RunSuspended") as never;
 
 export function suspended(id: string): RunSuspended {
   return new RunSuspended(undefined, {
@@ -27,7 +27,12 @@ export function suspended(id: string): RunSuspended {
 }
 
 /** A state has what this code does not ask for: the keys of its steps were changed, or it is another workflow's. */
-export class StateMismatch extends Mismatch<{ left: readonly string[]; asked: readonly string[] }> {}
+export interface StateMismatch extends TaggedErrorBase {
+  readonly _tag: "StateMismatch";
+  readonly left: readonly string[];
+  readonly asked: readonly string[];
+}
+export const StateMismatch: ErrorClass<StateMismatch> = TaggedError("StateMismatch") as never;
 
 type Created = StateEvent & { readonly kind: "hook_created" };
 
@@ -183,8 +188,8 @@ export class Execution implements StepHost {
     if (outcome.kind !== "hook_created") return this.#done({ ...outcome, name: entry.key });
     const { timeoutMs, ...wait } = outcome;
     if (entry.created === null && !this.#stands(entry, wait)) {
-      const expiresAt = timeoutMs === undefined ? {} : { expiresAt: this.clock.now() + timeoutMs };
-      this.#done({ ...wait, name: entry.key, step: id, ...expiresAt });
+      const expiresAt = timeoutMs === undefined ? undefined : this.clock.now() + timeoutMs;
+      this.#done({ ...wait, name: entry.key, step: id, expiresAt });
       this.#expireLater(entry);
     }
     this.#pump();

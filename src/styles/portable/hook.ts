@@ -5,7 +5,7 @@ import type { StandardSchema } from "../../core/definition.ts";
 import { spanAdvice, spanMs } from "../../core/span.ts";
 import { type Err, err } from "./result.ts";
 import type { StateEvent } from "./state.ts";
-import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
+import { type ErrorClass, TaggedError, type TaggedErrorBase } from "./tagged-error.ts";
 
 type Metadata = { readonly [name: string]: unknown };
 
@@ -15,21 +15,21 @@ export interface PendingHook {
   readonly hookId: string;
   /** `"hook:" + hookId`. */
   readonly stepKey: string;
-  readonly metadata?: Metadata;
+  readonly metadata?: Metadata | undefined;
   /** The name given to `defineHook`. */
-  readonly definition?: string;
+  readonly definition?: string | undefined;
   /** How long the step waits at most, in milliseconds. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** When it stops to wait, in milliseconds since 1970, once it has begun. */
-  readonly expiresAt?: number;
+  readonly expiresAt?: number | undefined;
 }
 
 /** A step waits for somebody's word. */
 export interface PendingApproval {
   readonly type: "PENDING_APPROVAL";
   readonly stepKey: string;
-  readonly reason?: string;
-  readonly metadata?: Metadata;
+  readonly reason?: string | undefined;
+  readonly metadata?: Metadata | undefined;
 }
 
 /** How a step waits. */
@@ -40,10 +40,12 @@ export interface PendingHookOptions {
   readonly timeout?: string | number | undefined;
 }
 
-const TimedOut: TaggedErrorClass<"HookTimedOut"> = TaggedError("HookTimedOut");
-
 /** Nothing came in the time that a step was to wait. */
-export class HookTimedOut extends TimedOut<{ step: string }> {}
+export interface HookTimedOut extends TaggedErrorBase {
+  readonly _tag: "HookTimedOut";
+  readonly step: string;
+}
+export const HookTimedOut: ErrorClass<HookTimedOut> = TaggedError("HookTimedOut") as never;
 
 /** What steps' keys begin with that wait for a callback. */
 export const HOOK_STEP_KEY_PREFIX = "hook:";
@@ -93,18 +95,13 @@ export function defineHook<Output = any>(
   schemas.set(name, schema as StandardSchema | null);
   return {
     create: createHook,
-    pending: (hookId: string, options?: PendingHookOptions) => waitFor<Output>(hookId, options, { definition: name }),
+    pending: (hookId: string, options?: PendingHookOptions) => waitFor<Output>(hookId, options, name),
   };
 }
 
-function waitFor<T>(
-  hookId: string,
-  { metadata, timeout }: PendingHookOptions = {},
-  defined: { readonly definition?: string } = {},
-): Err<PendingHook, T> {
-  const timeoutMs = timeout === undefined ? {} : { timeoutMs: span(hookId, timeout) };
-  const said = metadata === undefined ? {} : { metadata };
-  return err({ type: "PENDING_HOOK", hookId, stepKey: HOOK_STEP_KEY_PREFIX + hookId, ...said, ...defined, ...timeoutMs });
+function waitFor<T>(hookId: string, { metadata, timeout }: PendingHookOptions = {}, definition?: string): Err<PendingHook, T> {
+  const timeoutMs = timeout === undefined ? timeout : span(hookId, timeout);
+  return err({ type: "PENDING_HOOK", hookId, stepKey: HOOK_STEP_KEY_PREFIX + hookId, metadata, definition, timeoutMs });
 }
 
 /** Milliseconds of a duration of this step or hook. Throws a `TypeError` where it is none. */
@@ -120,12 +117,7 @@ export function pendingApproval<T = any>(
   stepKey: string,
   { reason, metadata }: { readonly reason?: string | undefined; readonly metadata?: Metadata | undefined } = {},
 ): Err<PendingApproval, T> {
-  return err({
-    type: "PENDING_APPROVAL",
-    stepKey,
-    ...(reason === undefined ? {} : { reason }),
-    ...(metadata === undefined ? {} : { metadata }),
-  });
+  return err({ type: "PENDING_APPROVAL", stepKey, reason, metadata });
 }
 
 export function isPendingHook(error: unknown): error is PendingHook {
@@ -146,16 +138,7 @@ export function pendingOf(
   { name, token, metadata, approval, expiresAt }: StateEvent & { readonly kind: "hook_created" },
   read: (text: string) => unknown,
 ): PendingHook | PendingApproval {
-  const said = metadata === undefined ? {} : { metadata: read(metadata) as Metadata };
-  if (token === null) {
-    const { key = name, reason } = approval ?? {};
-    return { type: "PENDING_APPROVAL", stepKey: key, ...(reason === undefined ? {} : { reason }), ...said };
-  }
-  return {
-    type: "PENDING_HOOK",
-    hookId: token,
-    stepKey: HOOK_STEP_KEY_PREFIX + token,
-    ...said,
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-  };
+  const said = metadata === undefined ? metadata : (read(metadata) as Metadata);
+  if (token === null) return { type: "PENDING_APPROVAL", stepKey: approval?.key ?? name, reason: approval?.reason, metadata: said };
+  return { type: "PENDING_HOOK", hookId: token, stepKey: HOOK_STEP_KEY_PREFIX + token, metadata: said, expiresAt };
 }

@@ -4,25 +4,32 @@ import type { SchemaIssue, SchemaResult } from "../../core/definition.ts";
 import { schemas } from "./hook.ts";
 import { err, ok, type Result } from "./result.ts";
 import { isOutcome, type ResumeState, type StateEvent } from "./state.ts";
-import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
+import { type ErrorClass, TaggedError, type TaggedErrorBase } from "./tagged-error.ts";
 import { write } from "./value.ts";
 
-const NotPending: TaggedErrorClass<"HookNotPending"> = TaggedError("HookNotPending");
-const Invalid: TaggedErrorClass<"InvalidPayload"> = TaggedError("InvalidPayload");
-const Unavailable: TaggedErrorClass<"SchemaUnavailable"> = TaggedError("SchemaUnavailable");
-
 /** No wait of this state has the id. `answered`: it had, and has its answer; `expired`: its time was up. */
-export class HookNotPending extends NotPending<{
-  hookId: string;
-  reason: "unknown" | "answered" | "expired";
-  pending: readonly string[];
-}> {}
+export interface HookNotPending extends TaggedErrorBase {
+  readonly _tag: "HookNotPending";
+  readonly hookId: string;
+  readonly reason: "unknown" | "answered" | "expired";
+  readonly pending: readonly string[];
+}
+export const HookNotPending: ErrorClass<HookNotPending> = TaggedError("HookNotPending") as never;
 
 /** The schema of the hook has refused the payload. The state waits on. */
-export class InvalidPayload extends Invalid<{ hookId: string; issues: readonly SchemaIssue[] }> {}
+export interface InvalidPayload extends TaggedErrorBase {
+  readonly _tag: "InvalidPayload";
+  readonly hookId: string;
+  readonly issues: readonly SchemaIssue[];
+}
+export const InvalidPayload: ErrorClass<InvalidPayload> = TaggedError("InvalidPayload") as never;
 
 /** The hook was declared by a `defineHook` that this process has not loaded. The state waits on. */
-export class SchemaUnavailable extends Unavailable<{ definition: string }> {}
+export interface SchemaUnavailable extends TaggedErrorBase {
+  readonly _tag: "SchemaUnavailable";
+  readonly definition: string;
+}
+export const SchemaUnavailable: ErrorClass<SchemaUnavailable> = TaggedError("SchemaUnavailable") as never;
 
 /** Why a payload was not injected. */
 export type InjectionError = HookNotPending | InvalidPayload | SchemaUnavailable;

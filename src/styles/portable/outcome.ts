@@ -23,9 +23,10 @@ export async function outcomeOf(id: string, operation: Operation): Promise<StepO
     const given = await operation();
     const result = isResult(given) ? given : ok(given);
     if (result.ok) return { kind: "step_completed", result: write(result.value, `The value of step "${id}"`) };
-    const { error } = result;
+    const { error, cause } = result;
     if (isPendingHook(error) || isPendingApproval(error)) return waitOf(id, error);
-    return { kind: "step_failed", error: write(error, `The error of step "${id}"`) };
+    const from = cause === undefined ? cause : writeThrown(cause);
+    return { kind: "step_failed", error: write(error, `The error of step "${id}"`), cause: from };
   } catch (thrown) {
     if (thrown instanceof StepExit) return { kind: "step_failed", error: writeThrown(thrown.error) };
     return { kind: "step_failed", error: writeThrown(thrown), isThrown: true };
@@ -48,10 +49,10 @@ function waitOf(id: string, error: PendingHook | PendingApproval): StepWaits {
   return {
     kind: "hook_created",
     token: hookId,
-    ...(hookId === null ? { approval: { key: stepKey, ...(reason === undefined ? {} : { reason }) } } : {}),
-    ...(metadata === undefined ? {} : { metadata: write(metadata, `The metadata of step "${id}"`) }),
-    ...(definition === undefined ? {} : { definition }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    approval: hookId === null ? { key: stepKey, reason } : undefined,
+    metadata: metadata && write(metadata, `The metadata of step "${id}"`),
+    definition,
+    timeoutMs,
   };
 }
 
@@ -64,7 +65,7 @@ export function valueOf(settled: StepSettled, late: () => unknown): unknown {
       return "value" in settled ? settled.value : read(settled.payload);
     case "step_failed": {
       const error = read(settled.error);
-      throw settled.isThrown ? error : new StepExit(error);
+      throw settled.isThrown ? error : new StepExit(error, settled.cause && read(settled.cause));
     }
     case "hook_failed":
       throw new StepExit(late());

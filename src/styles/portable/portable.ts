@@ -56,7 +56,14 @@ export {
 } from "./result.ts";
 export { BadState, parse, type ResumeState, serialize, type StateEvent } from "./state.ts";
 export { type ParentRun, type RetryOptions, type Step, type StepKey, type StepOptions, StepTimedOut } from "./step.ts";
-export { TaggedError, type TaggedErrorBase, type TaggedErrorClass, type TaggedErrorOptions, UnexpectedError } from "./tagged-error.ts";
+export {
+  type ErrorClass,
+  TaggedError,
+  type TaggedErrorBase,
+  type TaggedErrorClass,
+  type TaggedErrorOptions,
+  UnexpectedError,
+} from "./tagged-error.ts";
 export { CompensationFailed } from "./undo.ts";
 export {
   createWorkflow,

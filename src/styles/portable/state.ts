@@ -5,7 +5,7 @@
 
 import type { Serialised } from "../../core/event.ts";
 import type { StepEnded, StepSettled, StepWaits } from "../../core/portable.ts";
-import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
+import { type ErrorClass, TaggedError, type TaggedErrorBase } from "./tagged-error.ts";
 
 /** A step, by its key. */
 interface Named {
@@ -19,7 +19,7 @@ export type StateEvent =
   | { readonly kind: "run_started"; readonly id: string; readonly workflow: string | null; readonly input?: Serialised }
   | (StepEnded & Named)
   /** A step waits; `step` is its id. */
-  | (Omit<StepWaits, "timeoutMs"> & Named & { readonly step: string; readonly expiresAt?: number })
+  | (Omit<StepWaits, "timeoutMs"> & Named & { readonly step: string; readonly expiresAt?: number | undefined })
   | (OnTime<Extract<StepSettled, { readonly kind: "hook_received" | "hook_failed" }>> & Named)
   | ({ readonly kind: "timer_set"; readonly dueAt: number } & Named)
   | ({ readonly kind: "timer_fired" } & Named);
@@ -40,10 +40,12 @@ export interface ResumeState {
 
 export const emptyState: ResumeState = { kind: "ResumeState", version: 1, events: [] };
 
-const Bad: TaggedErrorClass<"BadState"> = TaggedError("BadState");
-
 /** A state that cannot be read here. */
-export class BadState extends Bad<{ reason: string }> {}
+export interface BadState extends TaggedErrorBase {
+  readonly _tag: "BadState";
+  readonly reason: string;
+}
+export const BadState: ErrorClass<BadState> = TaggedError("BadState") as never;
 
 /** A state as text. */
 export function serialize(state: ResumeState): string {

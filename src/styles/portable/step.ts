@@ -2,19 +2,30 @@
 
 import type { StepHost } from "../../core/portable.ts";
 import { backoffMs } from "../../core/span.ts";
-import { HOOK_STEP_KEY_PREFIX, HookTimedOut, isPendingApproval, isPendingHook, span } from "./hook.ts";
+import {
+  HOOK_STEP_KEY_PREFIX,
+  HookTimedOut,
+  isPendingApproval,
+  isPendingHook,
+  type PendingApproval,
+  type PendingHook,
+  span,
+} from "./hook.ts";
 import { type Operation, outcomeOf, StepExit, valueOf } from "./outcome.ts";
 import { type AsyncResult, err, isResult, type Result } from "./result.ts";
-import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
+import { type ErrorClass, TaggedError, type TaggedErrorBase, type UnexpectedError } from "./tagged-error.ts";
 import { Undos } from "./undo.ts";
 
 type Maybe<T> = T | Promise<T>;
 type MaybeResult<T, E> = Maybe<Result<T, E>>;
 
-const TimedOut: TaggedErrorClass<"StepTimedOut"> = TaggedError("StepTimedOut");
-
 /** A step took longer than it may. */
-export class StepTimedOut extends TimedOut<{ step: string; ms: number }> {}
+export interface StepTimedOut extends TaggedErrorBase {
+  readonly _tag: "StepTimedOut";
+  readonly step: string;
+  readonly ms: number;
+}
+export const StepTimedOut: ErrorClass<StepTimedOut> = TaggedError("StepTimedOut") as never;
 
 /** How attempts are repeated. */
 export interface RetryOptions<E = unknown> {
@@ -116,7 +127,11 @@ export interface Step<E = unknown> {
    * Another workflow, whose steps are steps of this one: `step.workflow("ship", (parent) => shipping.run(body, parent))`. Without `parent` it
    * is one step, and may not wait.
    */
-  workflow<T, ChildError extends E>(id: string, begin: (parent: ParentRun) => AsyncResult<T, ChildError>, options?: StepKey): Promise<T>;
+  workflow<T>(
+    id: string,
+    begin: (parent: ParentRun) => AsyncResult<T, E | PendingHook | PendingApproval | UnexpectedError>,
+    options?: StepKey,
+  ): Promise<T>;
 }
 
 type Late = () => unknown;

@@ -14,6 +14,9 @@ export type TaggedErrorClass<Tag extends string> = new <Fields extends object = 
     : [fields: Fields, options?: TaggedErrorOptions]
 ) => TaggedErrorBase & { readonly _tag: Tag } & Readonly<Fields>;
 
+/** The class of a tagged error of this package's. */
+export type ErrorClass<E extends TaggedErrorBase> = new (fields?: Omit<E, keyof TaggedErrorBase>, options?: TaggedErrorOptions) => E;
+
 /** What may be said of an error beside its fields. */
 export interface TaggedErrorOptions {
   /** What people read. Default: a field `message`, else the tag. */
@@ -35,7 +38,7 @@ function make<const Tag extends string>(tag: Tag): TaggedErrorClass<Tag> {
       Object.assign(this, rest);
     }
     toJSON(): { readonly [field: string]: unknown } {
-      return { ...(this as object), _tag: tag, message: this.message };
+      return { ...(this as object), message: this.message };
     }
   }
   return Tagged as unknown as TaggedErrorClass<Tag>;

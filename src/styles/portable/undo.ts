@@ -3,12 +3,14 @@
 import type { StepHost, StepSettled } from "../../core/portable.ts";
 import { suspended } from "./execution.ts";
 import { outcomeOf, StepExit, valueOf } from "./outcome.ts";
-import { TaggedError, type TaggedErrorClass } from "./tagged-error.ts";
-
-const Failed: TaggedErrorClass<"CompensationFailed"> = TaggedError("CompensationFailed");
+import { type ErrorClass, TaggedError, type TaggedErrorBase } from "./tagged-error.ts";
 
 /** Steps could not be undone. `cause` is the error that the workflow ended with. */
-export class CompensationFailed extends Failed<{ failures: readonly { readonly step: string; readonly error: unknown }[] }> {}
+export interface CompensationFailed extends TaggedErrorBase {
+  readonly _tag: "CompensationFailed";
+  readonly failures: readonly { readonly step: string; readonly error: unknown }[];
+}
+export const CompensationFailed: ErrorClass<CompensationFailed> = TaggedError("CompensationFailed") as never;
 
 interface Undo {
   readonly key: string;

@@ -116,7 +116,11 @@ export function createWorkflow<const D extends Deps, U = UnexpectedError>(
   options?: WorkflowOptions<D, U>,
 ): Workflow<ErrorsOf<D>, D, U>;
 export function createWorkflow(...given: readonly unknown[]): Workflow<unknown, Deps, unknown> {
-  const [name, deps = {}, options = {}] = (typeof given[0] === "string" ? given : [null, ...given]) as [string | null, Deps?, AnyOptions?];
+  const [name, deps, options] = (typeof given[0] === "string" ? given : [null, ...given]) as [string | null, Deps?, AnyOptions?];
+  return make(name, deps, options);
+}
+
+function make(name: string | null, deps: Deps = {}, options: AnyOptions = {}): Workflow<unknown, Deps, unknown> {
   const runWithState = async (...call: readonly unknown[]): Promise<AnyRun> => {
     const [id, body, own] = (typeof call[0] === "string" ? call : [undefined, ...call]) as [string | undefined, AnyBody, AnyOptions?];
     const ran = await runOnce(workflow, { id, body, deps, options: { ...options, ...own } });
@@ -127,8 +131,7 @@ export function createWorkflow(...given: readonly unknown[]): Workflow<unknown, 
     name,
     runWithState,
     run: async (...call: readonly unknown[]) => (await runWithState(...call)).result,
-    withDeps: (others: Partial<Deps>) =>
-      createWorkflow(...((name === null ? [] : [name]) as [string]), { ...deps, ...others } as Deps, options),
+    withDeps: (others: Deps) => make(name, { ...deps, ...others }, options),
     [portable]: {
       name,
       schemas,
