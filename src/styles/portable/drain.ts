@@ -9,10 +9,7 @@ export function drain(): Promise<void> {
     if (setImmediate) return setImmediate(resolve);
     if (!MessageChannel) return setTimeout(resolve, 0);
     const { port1, port2 } = new MessageChannel();
-    port1.addEventListener("message", () => {
-      port1.close();
-      resolve();
-    });
+    port1.addEventListener("message", () => resolve(port1.close()));
     port1.start();
     port2.postMessage(null);
   });

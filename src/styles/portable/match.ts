@@ -39,14 +39,12 @@ export function match(result: Result<unknown>, arms: { readonly [name: string]: 
   const [tag, given] = result.ok ? ["ok", result.value] : [tagOf(result.error), result.error];
   const arm = arms[Object.hasOwn(arms, tag) || result.ok ? tag : "err"];
   if (arm) return arm(given);
-  throw new TypeError(
-    `match has no arm for "${tag}", but for ${Object.keys(arms).join(", ")}: give it that one${result.ok || tag === "err" ? "" : ', or "err"'}.`,
-  );
+  throw new TypeError(`match needs an arm "${tag}": it has ${Object.keys(arms).join(", ")}.`);
 }
 
 /** An error that is called as the arm of values, and one without a tag, are for `err`. */
 function tagOf(error: unknown): string {
-  const { _tag, type } = (error ?? {}) as { readonly _tag?: unknown; readonly type?: unknown };
-  const tag = [error, _tag, type].find((known) => typeof known === "string") as string | undefined;
-  return tag === undefined || tag === "ok" ? "err" : tag;
+  const { _tag, type } = Object(error) as { readonly _tag?: unknown; readonly type?: unknown };
+  const tag = _tag ?? type ?? error;
+  return typeof tag === "string" && tag !== "ok" ? tag : "err";
 }

@@ -30,7 +30,7 @@ export function ok<T>(value?: T): Ok<T | undefined> {
 
 /** An error, as a result. Its literal type is kept: `err("NOT_FOUND")` is an `Err<"NOT_FOUND">`. */
 export function err<const E>(error: E, options: { readonly cause?: unknown } = {}): Err<E> {
-  return "cause" in options ? { ok: false, error, cause: options.cause } : { ok: false, error };
+  return { ok: false, error, ...options };
 }
 
 export function isOk<T, E>(result: Result<T, E>): result is Ok<T> {
