@@ -12,7 +12,7 @@ import { createProject, type Ended, type Project } from "./cli/project.ts";
 
 let project: Project;
 beforeAll(async () => {
-  project = await createProject();
+  project = await createProject({ isBundled: true });
 });
 
 /** One line on stderr, under our name, with no stack. */

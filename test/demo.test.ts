@@ -1,7 +1,7 @@
 // The demo does what it says, as a process, on the package as it is built: the copy has its own `dist/`, and its imports of "ringback"
 // find that one. However it ends, it leaves no process and no file.
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { bundledPackage } from "./child/compiled.ts";
 import { isAlive } from "./cli/project.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -16,8 +17,7 @@ const copy = mkdtempSync(join(tmpdir(), "ringback-demo-"));
 const checkout = join(copy, "examples", "checkout");
 
 beforeAll(() => {
-  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--noCheck", "--outDir", join(copy, "dist")], { cwd: root });
+  cpSync(bundledPackage(), join(copy, "dist"), { recursive: true });
   cpSync(join(root, "package.json"), join(copy, "package.json"));
   cpSync(join(root, "examples", "checkout"), checkout, { recursive: true, filter: (path) => !path.includes(".ringback") });
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"), "junction");

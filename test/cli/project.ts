@@ -1,14 +1,14 @@
 // A user's project with the package installed as npm would lay it out, and processes in it: the command line, apps, `dev`.
 
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterAll, onTestFinished } from "vitest";
+import { bundledPackage, compiledPackage } from "../child/compiled.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -26,8 +26,8 @@ export interface CallOptions {
   readonly node?: string;
 }
 
-/** Compiles the package once for a test file. */
-export async function createProject(): Promise<Project> {
+/** A copy of the compiled package for a test file: bundled where neither `dev` nor directives are needed, and processes are many. */
+export async function createProject({ isBundled = false }: { readonly isBundled?: boolean } = {}): Promise<Project> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "ringback-cli-")));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const modules = join(folder, "node_modules");
@@ -36,10 +36,7 @@ export async function createProject(): Promise<Project> {
   cpSync(join(root, "package.json"), join(own, "package.json"));
   const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { dependencies: Record<string, string> };
   for (const name of Object.keys(dependencies)) link(name, modules);
-  const tsc = join(root, "node_modules/typescript/bin/tsc");
-  await promisify(execFile)(process.execPath, [tsc, "-p", "tsconfig.build.json", "--noCheck", "--outDir", join(own, "dist")], {
-    cwd: root,
-  });
+  cpSync(isBundled ? bundledPackage() : compiledPackage(), join(own, "dist"), { recursive: true });
   return new Project(folder);
 }
 

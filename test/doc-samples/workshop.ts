@@ -1,11 +1,12 @@
 // Where blocks become programs: a folder that has the package installed as a user has it (its own build, found through `exports`), and
 // each block as a module there. One compiler call checks and emits all; each module then runs in a process of its own, with
-// what compiles directives where it has some.
+// what compiles directives where it has some. Outside the long tests the others have the package bundled: they are up in half the time.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { bundledPackage, compiledPackage } from "../child/compiled.ts";
 import type { Block, Line } from "./page.ts";
 
 const options = {
@@ -47,14 +48,16 @@ export interface Workshop {
 
 export async function openWorkshop(root: string): Promise<Workshop> {
   const folder = mkdtempSync(join(tmpdir(), "ringback-docs-"));
+  mkdirSync(join(folder, "node_modules"));
   const names = new Map<Block, string>();
   const running = new Set<ChildProcess>();
+  /** Where blocks with directives run: what compiles them is in the package as it is built alone. */
+  const whole = join(folder, "whole");
   const installed = join(folder, "node_modules", "ringback");
-  mkdirSync(installed, { recursive: true });
   for (const name of readdirSync(join(root, "node_modules")))
     if (name !== "ringback") symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name), "junction");
-  cpSync(join(root, "package.json"), join(installed, "package.json"));
-  symlinkSync(installed, join(folder, "node_modules", "workflow"), "junction");
+  install(root, folder, bundledPackage());
+  install(root, whole, compiledPackage());
   mkdirSync(join(folder, "src"));
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, include: ["src"] }));
@@ -66,9 +69,6 @@ export async function openWorkshop(root: string): Promise<Workshop> {
     );
   }
   const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-  const build = ["-p", join(root, "tsconfig.build.json"), "--noCheck", "--outDir", join(installed, "dist")];
-  const built = await execute([tsc, ...build], folder);
-  if (built.code !== 0) throw new Error(built.output);
 
   const { bin } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { bin?: Record<string, string> };
   const [main] = Object.values(bin ?? {});
@@ -85,20 +85,31 @@ export async function openWorkshop(root: string): Promise<Workshop> {
         if (block.proof) write(folder, `${name}.proof.ts`, block.proof, `${name}.${ending}`);
       }
       const { output } = await execute([tsc, "-p", folder, "--pretty", "false"], folder);
+      cpSync(join(folder, "out"), join(whole, "out"), { recursive: true });
       return faultsOf(output, blocks, names);
     },
     run(...blocks) {
       const modules = blocks.map((block) => `./${names.get(block)}${block.proof ? ".proof" : ""}.js`);
-      const home = mkdtempSync(join(folder, "run-"));
       const hasDirectives = blocks.some(({ lines }) => lines.some(({ text }) => /^\s*"use (?:workflow|step)";/.test(text)));
       const loader = hasDirectives ? ["--import", "ringback/register"] : [];
-      return execute(["--enable-source-maps", ...loader, join(folder, "out", "main.js"), ...modules], home, running);
+      const place = hasDirectives ? whole : folder;
+      const home = mkdtempSync(join(place, "run-"));
+      return execute(["--enable-source-maps", ...loader, join(place, "out", "main.js"), ...modules], home, running);
     },
     over() {
       for (const child of running) child.kill("SIGKILL");
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Lays the package out in a folder as npm would, under both of its names. */
+function install(root: string, folder: string, dist: string): void {
+  const installed = join(folder, "node_modules", "ringback");
+  mkdirSync(installed, { recursive: true });
+  cpSync(join(root, "package.json"), join(installed, "package.json"));
+  cpSync(dist, join(installed, "dist"), { recursive: true });
+  symlinkSync(installed, join(folder, "node_modules", "workflow"), "junction");
 }
 
 /** The first words of what stands under "Commands:". */

@@ -5,6 +5,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { compiledPackage } from "../child/compiled.ts";
 
 const root: string = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -15,9 +16,7 @@ export class Workshop {
   #tarball: string | null = null;
 
   constructor() {
-    const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-    const dist = join(this.#package, "dist");
-    execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--noCheck", "--outDir", dist], { cwd: root });
+    cpSync(compiledPackage(), join(this.#package, "dist"), { recursive: true });
     for (const name of ["package.json", "README.md", "LICENSE"]) cpSync(join(root, name), join(this.#package, name));
     cpSync(join(root, "examples", "order-app"), join(this.folder, "order-app"), { recursive: true });
   }

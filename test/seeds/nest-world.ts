@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { bundledPackage } from "../child/compiled.ts";
 import { CrashWorld, type Reply } from "../crash/driver.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -46,9 +46,9 @@ export interface Sources {
 export class NestWorkshop {
   readonly #folder: string = mkdtempSync(join(tmpdir(), "ringback-nest-"));
 
-  /** Builds the package, and compiles the app for both platforms. Gives what the compiler complains of. */
+  /** Copies the built package, and compiles the app for both platforms. Gives what the compiler complains of. */
   async build({ files, main }: Sources): Promise<string> {
-    await this.#install();
+    this.#install();
     const app = readFileSync(new URL("nest/app.ts", import.meta.url), "utf8");
     const sources = Object.entries({ ...files, app, main });
     const compiled = [
@@ -66,7 +66,7 @@ export class NestWorkshop {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async #install(): Promise<void> {
+  #install(): void {
     const here = join(this.#folder, "node_modules");
     mkdirSync(join(here, "ringback"), { recursive: true });
     for (const name of readdirSync(join(root, "node_modules")))
@@ -77,8 +77,7 @@ export class NestWorkshop {
     mkdirSync(original, { recursive: true });
     writeFileSync(join(original, "package.json"), '{ "type": "module", "exports": "./index.js" }');
     for (const file of ["index.js", "index.d.ts"]) writeFileSync(join(original, file), 'export * from "ringback/context";\n');
-    const build = ["-p", join(root, "tsconfig.build.json"), "--noCheck", "--outDir", join(here, "ringback/dist")];
-    await promisify(execFile)(process.execPath, [tsc, ...build]);
+    cpSync(bundledPackage(), join(here, "ringback/dist"), { recursive: true });
   }
 
   async #compiled(platform: Platform, manifest: string, compilerOptions: object, sources: [string, string][]): Promise<string> {

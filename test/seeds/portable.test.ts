@@ -1,14 +1,15 @@
 // Every sample of the document about callback hooks without an engine, read from where it lies, runs as it says: in processes that end
 // between every two steps, with an Express route and a state that is a file.
 
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { transformSync } from "esbuild";
+import { compiledPackage } from "../child/compiled.ts";
 import { absence, codeOutside, piece, readDocument } from "./document.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -79,8 +80,7 @@ function install(): void {
     mkdirSync(dirname(join(folder, "node_modules", name)), { recursive: true });
     symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name), "junction");
   }
-  const tsc = join(root, "node_modules/typescript/bin/tsc");
-  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--noCheck", "--outDir", join(own, "dist")], { cwd: root });
+  cpSync(compiledPackage(), join(own, "dist"), { recursive: true });
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
   for (const [name, code] of Object.entries(programs)) {
     writeFileSync(join(folder, `${name}.ts`), code());
