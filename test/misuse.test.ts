@@ -7,7 +7,7 @@ import { limits } from "../src/core/limits.ts";
 import { Run, type RunHost } from "../src/core/run.ts";
 import { takeTurn } from "../src/engine/realm.ts";
 import type { RunHandle } from "../src/engine/run-handle.ts";
-import { createWorld, modes, modesOfLength, type World } from "./harness.ts";
+import { createWorld, modesOfLength, type World } from "./harness.ts";
 
 let compensations = 0;
 const compensate = step("compensate", async () => void compensations++);
@@ -183,7 +183,7 @@ describe.each(modesOfLength)("a loop that catches what it gets for its misuse (%
   });
 });
 
-describe.each(modes)("a hundred good runs beside bad ones (%s)", (mode) => {
+describe.each(modesOfLength)("a hundred good runs beside bad ones (%s)", (mode) => {
   const bad: Record<string, () => Promise<unknown>> = {
     loops: loops["a closed hook, awaited again and again"] as () => Promise<unknown>,
     leaves: async () => {

@@ -9,7 +9,7 @@ import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { storeConformance } from "../src/testing/conformance.ts";
 
 const isLong = process.env["RINGBACK_LONG"] === "1";
-const options = { sequences: isLong ? 200 : 20, groups: 60 };
+const options = { sequences: isLong ? 200 : 8, groups: 60 };
 
 describe("memory", () => {
   storeConformance(test, expect, async (clock) => ({ store: memoryStore({ clock }) }), options);

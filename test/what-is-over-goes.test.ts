@@ -267,9 +267,9 @@ test("what another process has removed is gone in one that knew it, too, and its
 });
 
 test(
-  `of ${isLong ? "1,000,000" : "20,000"} finished runs the store is rid while callbacks are taken, and its file grows no more`,
+  `of ${isLong ? "1,000,000" : "14,000"} finished runs the store is rid while callbacks are taken, and its file grows no more`,
   async () => {
-    const count = isLong ? 1_000_000 : 20_000;
+    const count = isLong ? 1_000_000 : 14_000;
     const once = workflow("once", async () => createHook());
     const parked = workflow("many callbacks", async () => {
       const hook = createHook<number>({ token: "many" });
