@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { start } from "../src/api.ts";
 import { createHook, FatalError, race, sleep, step, workflow } from "../src/index.ts";
-import { createWorld, modes, type World } from "./harness.ts";
+import { createWorld, modesOfLength, type World } from "./harness.ts";
 
 /** What bodies have seen, in order. */
 let seen: unknown[] = [];
@@ -29,7 +29,7 @@ const until = async (isSo: () => unknown): Promise<void> => {
 const kinds = async (world: World, run: { readonly runId: string }): Promise<unknown[]> =>
   (await world.journal(run)).map((event) => event.kind);
 
-describe.each(modes)("%s", (mode) => {
+describe.each(modesOfLength)("%s", (mode) => {
   const cancellable = workflow("cancellable", async () => {
     const controller = new AbortController();
     const hook = createHook<string>({ token: "stop" });

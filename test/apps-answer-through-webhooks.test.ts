@@ -6,9 +6,9 @@ import { resumeHook, resumeWebhook } from "../src/api.ts";
 import { FatalError } from "../src/errors.ts";
 import { createHook, createWebhook, race, type RequestWithResponse, sleep, step, type Webhook, workflow } from "../src/index.ts";
 import { asDefault, defaultWorld } from "./default-engine.ts";
-import { createWorld, modes, type World } from "./harness.ts";
+import { createWorld, modesOfLength, type World } from "./harness.ts";
 
-const stores = [...modes, "evict on memory"] as const;
+const stores = [...modesOfLength, "evict on memory"] as const;
 
 async function worldOf(mode: (typeof stores)[number], ...workflows: Parameters<typeof createWorld>[0]): Promise<World> {
   return asDefault(await createWorld(workflows, mode === "evict on memory" ? { mode: "two-workers", hotRuns: 0 } : { mode }));

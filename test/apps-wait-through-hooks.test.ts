@@ -7,9 +7,9 @@ import { getHookByToken, resumeHook, type Run, start } from "../src/api.ts";
 import { HookClosedError, HookConflictError, HookNotFoundError, InvalidPayloadError, RingbackError } from "../src/errors.ts";
 import { createHook, defineHook, sleep, step, workflow } from "../src/index.ts";
 import { asDefault } from "./default-engine.ts";
-import { createWorld, modes, type World } from "./harness.ts";
+import { createWorld, modesOfLength, type World } from "./harness.ts";
 
-const stores = [...modes, "evict on memory"] as const;
+const stores = [...modesOfLength, "evict on memory"] as const;
 
 /** SQLite hot and cold, two engines on memory, and memory with every run cold. */
 async function worldOf(mode: (typeof stores)[number], ...workflows: Parameters<typeof createWorld>[0]): Promise<World> {

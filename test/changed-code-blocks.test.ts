@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { createHook, sleep, step, workflow } from "../src/index.ts";
 import type { Workflow } from "../src/engine/workflow.ts";
-import { createWorld, modes, type World } from "./harness.ts";
+import { coldModes, createWorld, type Mode, type World } from "./harness.ts";
 
 type Any = Workflow<any[], any>;
 const calls: string[] = [];
@@ -13,7 +13,7 @@ const say = step("say", async (text: string) => {
 });
 
 /** Parks a run of `before`, then goes on with `after` under the same name. */
-async function change(before: Any, after: Any, mode: (typeof modes)[number]): Promise<{ world: World; runId: string }> {
+async function change(before: Any, after: Any, mode: Mode): Promise<{ world: World; runId: string }> {
   calls.length = 0;
   const world = await createWorld([before], { mode });
   const run = await world.start(before);
@@ -33,7 +33,7 @@ const parked = (code: (log: string[]) => Promise<void>, version = "v1"): Any =>
     { version },
   );
 
-describe.each(modes)("changed code (%s)", (mode) => {
+describe.each(coldModes)("changed code (%s)", (mode) => {
   const original = parked(async (log) => void log.push(await say("a"), await say("b")));
 
   test.each<[string, Any, RegExp]>([

@@ -17,7 +17,7 @@ import {
   workflow,
 } from "../src/index.ts";
 import type { Hook } from "../src/styles/plain/hook.ts";
-import { createWorld, modes, type World } from "./harness.ts";
+import { coldModes, createWorld, type World } from "./harness.ts";
 
 const say = step("say", async (text: string) => text);
 const post = (url: string, body: string, key?: string): Request =>
@@ -29,7 +29,7 @@ async function send(world: World, url: string, body: string, key?: string): Prom
   return [response.status, response.headers.get("ringback-disposition")];
 }
 
-describe.each(modes)("continueAsNew (%s)", (mode) => {
+describe.each(coldModes)("continueAsNew (%s)", (mode) => {
   test("starts the code again with other arguments, as the same run; returnValue is the last chapter's", async () => {
     const ids = new Set<string>();
     const seen: unknown[] = [];

@@ -7,12 +7,12 @@ import { createHook, createWebhook, defineHook, sleep, workflow } from "../src/i
 import type { StandardSchema } from "../src/core/definition.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createEngine } from "../src/wiring.ts";
-import { createWorld, modes, testKeys, type World } from "./harness.ts";
+import { coldModes, createWorld, testKeys, type World } from "./harness.ts";
 import { leaks } from "./leak.ts";
 
 const hour = 3_600_000;
 
-describe.each(modes)("%s", (mode) => {
+describe.each(coldModes)("%s", (mode) => {
   const world = (workflows: Parameters<typeof createWorld>[0], early?: string | string[]): Promise<World> =>
     createWorld(workflows, { mode, ...(early === undefined ? {} : { early }) });
 

@@ -20,10 +20,10 @@ import {
   step,
   workflow,
 } from "../src/index.ts";
-import { createWorld, type Mode, type World } from "./harness.ts";
+import { coldModes, createWorld, type Mode, type World } from "./harness.ts";
 
 const k1 = `k1=${"a1".repeat(32)}`;
-const fileModes: readonly Mode[] = ["hot", "evict"];
+const fileModes: readonly Mode[] = coldModes.filter((mode) => mode !== "two-workers");
 
 const stem = "Märker";
 const each = 4;

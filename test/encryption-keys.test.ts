@@ -6,7 +6,7 @@ import { encryptionKeyId, start } from "../src/api.ts";
 import type { EncryptionOptions } from "../src/engine/encryption-keys.ts";
 import { createHook, createWebhook, defineHook, type EncryptionSecret, sleep, step, workflow } from "../src/index.ts";
 import { loadDriver, prepare } from "../src/store/sqlite/driver.ts";
-import { createWorld, type Mode, modes, type World } from "./harness.ts";
+import { coldModes, createWorld, type Mode, type World } from "./harness.ts";
 
 const k1 = `k1=${"a1".repeat(32)}`;
 const k2 = `k2=${"b2".repeat(32)}`;
@@ -52,7 +52,7 @@ async function inFile(world: World, sql: string, ...values: (string | number | U
 
 const stages: readonly (string | false)[] = [k1, `${k1},${k2}`, `${k2},${k1}`, `${k2},${k1}`, `off,${k2},${k1}`, `${k1},${k2}`];
 
-describe.each(modes)("encryption keys (%s)", (mode) => {
+describe.each(coldModes)("encryption keys (%s)", (mode) => {
   test("a run goes on after every rotation, encryption turned on, and turned off", async () => {
     const { wf, inner, urls, bodies } = createWaits();
     const world = await createWorld([wf, inner], { mode });

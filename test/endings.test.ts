@@ -6,7 +6,7 @@ import { memoryStore } from "../src/store/memory/store.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { createEngine, type Engine } from "../src/wiring.ts";
 import { settled as allSettled } from "../src/testing/settled.ts";
-import { createWorld, epoch, modes, testKeys, type World } from "./harness.ts";
+import { coldModes, createWorld, epoch, testKeys, type World } from "./harness.ts";
 
 /** As `world.settled()`, while a step's body runs on. */
 async function quiet(world: World): Promise<void> {
@@ -17,7 +17,7 @@ async function quiet(world: World): Promise<void> {
 
 const nameOf = (error: unknown): string => (error as Error).name;
 
-describe.each(modes)("cancel (%s)", (mode) => {
+describe.each(coldModes)("cancel (%s)", (mode) => {
   test("rejects everything that is pending, in position order, in one turn; then the marks of the hooks", async () => {
     const log: string[] = [];
     let finish = (): void => {};
@@ -114,7 +114,7 @@ describe.each(modes)("cancel (%s)", (mode) => {
   });
 });
 
-describe.each(modes)("a hook's end (%s)", (mode) => {
+describe.each(coldModes)("a hook's end (%s)", (mode) => {
   test("dispose and timeout: unread payloads first, then iterators end or throw, and bare reads throw, each time", async () => {
     const wf = workflow("ends", async () => {
       const log: unknown[] = [];
@@ -158,7 +158,7 @@ describe.each(modes)("a hook's end (%s)", (mode) => {
   });
 });
 
-describe.each(modes)("a run's end (%s)", (mode) => {
+describe.each(coldModes)("a run's end (%s)", (mode) => {
   test("settles nothing: what code still waited for stays as it is", async () => {
     const settled: string[] = [];
     let finish = (): void => {};

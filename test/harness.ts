@@ -22,6 +22,9 @@ export const modes: readonly Mode[] = ["hot", "evict", "two-workers"];
 /** For what takes long in each mode: in `npm test` that of the whole run alone. */
 export const modesOfLength: readonly Mode[] =
   process.env["RINGBACK_LONG"] === "1" ? modes : [(process.env["RINGBACK_TEST_MODE"] as Mode | undefined) ?? "hot"];
+/** Likewise, for what shows best where every turn begins cold and from the file. */
+export const coldModes: readonly Mode[] =
+  process.env["RINGBACK_LONG"] === "1" ? modes : [(process.env["RINGBACK_TEST_MODE"] as Mode | undefined) ?? "evict"];
 export const defaultMode: Mode = (process.env["RINGBACK_TEST_MODE"] as Mode | undefined) ?? "hot";
 
 /** 2026-01-01, so that instants in failures are easy to read. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { createSerialiser } from "../src/core/serialise.ts";
 import { limits } from "../src/core/limits.ts";
 import { step, workflow } from "../src/index.ts";
-import { createWorld, modes } from "./harness.ts";
+import { createWorld, modesOfLength } from "./harness.ts";
 
 function refuse(): never {
   throw new Error("not to be read");
@@ -93,7 +93,7 @@ describe("at the serialiser", () => {
   });
 });
 
-describe.each(modes)("in a run (%s)", (mode) => {
+describe.each(modesOfLength)("in a run (%s)", (mode) => {
   test.each(Object.entries(errors))("%s fails the step, and code catches it", async (_, make) => {
     const body = async (): Promise<void> => {
       throw make();

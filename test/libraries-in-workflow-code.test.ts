@@ -6,7 +6,7 @@ import pino from "pino";
 import { describe, expect, test } from "vitest";
 import { createHook, step, workflow } from "../src/index.ts";
 import { runChild } from "./child/child.ts";
-import { createWorld, epoch, modes } from "./harness.ts";
+import { createWorld, epoch, modesOfLength } from "./harness.ts";
 
 const work = step("work", async (n: number) => n * 2);
 const commands = [
@@ -21,7 +21,7 @@ const commands = [
   "run_ended",
 ];
 
-describe.each(modes)("in workflow code (%s)", (mode) => {
+describe.each(modesOfLength)("in workflow code (%s)", (mode) => {
   test("pino writes its lines, with the run's time", async () => {
     const lines: { msg: string; time: number; n?: number }[] = [];
     const log = pino({ base: null }, { write: (line) => void lines.push(JSON.parse(line)) });

@@ -9,7 +9,7 @@ import { programs } from "./readers/programs.ts";
 const isLong = process.env["RINGBACK_LONG"] === "1";
 const nothing = async (): Promise<void> => {};
 
-describe.each(modes)("%s", (mode) => {
+describe.each(isLong ? modes : (["hot", "evict"] as const))("%s", (mode) => {
   test.each(programs.map((program, index) => ({ ...program, index })))("$name", async (program) => {
     const played = new Played(program, program.index);
     const world = await createWorld([played.workflow], { mode });

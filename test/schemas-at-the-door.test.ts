@@ -6,7 +6,7 @@ import { limits } from "../src/core/limits.ts";
 import { continueAsNew, createHook, createWebhook, defineHook, sleep, workflow } from "../src/index.ts";
 import { sqliteStore } from "../src/store/sqlite/store.ts";
 import { createEngine, type Engine, type EngineOptions } from "../src/wiring.ts";
-import { createWorld, modes, testKeys, type World } from "./harness.ts";
+import { coldModes, createWorld, testKeys, type World } from "./harness.ts";
 
 type Validate = StandardSchema["~standard"]["validate"];
 const schemaOf = (validate: Validate): StandardSchema => ({ "~standard": { version: 1, vendor: "test", validate } });
@@ -33,7 +33,7 @@ const post = (engine: Engine, url: string, body: string, key?: string): Promise<
   engine.ingress(new Request(url, { method: "POST", body, ...(key ? { headers: { "Idempotency-Key": key } } : {}) }));
 const answered = async (response: Response): Promise<unknown[]> => [response.status, await response.json().catch(() => null)];
 
-describe.each(modes)("a webhook with a schema (%s)", (mode) => {
+describe.each(coldModes)("a webhook with a schema (%s)", (mode) => {
   let url = "";
   const pays = workflow("pays", async () => {
     const webhook = createWebhook({ schema: paid });
@@ -115,7 +115,7 @@ describe.each(modes)("a webhook with a schema (%s)", (mode) => {
   });
 });
 
-describe.each(modes)("a door without the run (%s)", (mode) => {
+describe.each(coldModes)("a door without the run (%s)", (mode) => {
   let ran = 0;
   let atRun: () => unknown = () => {};
   const unnamed = defineHook({ schema: schemaOf((value) => (value === 7 ? { value } : { issues: [{ message: "7, please" }] })) });
@@ -295,7 +295,7 @@ test("a definition with a name is found without the run, and told of where it is
   expect(await run.returnValue).toBe(2);
 });
 
-describe.each(modes)("a name, whose hooks come one after another (%s)", (mode) => {
+describe.each(coldModes)("a name, whose hooks come one after another (%s)", (mode) => {
   const is = (wanted: unknown): StandardSchema =>
     schemaOf((value) => (value === wanted ? { value } : { issues: [{ message: `not ${String(wanted)}` }] }));
 

@@ -13,7 +13,7 @@ import { createManualClock } from "../src/testing/manual-clock.ts";
 import { settled } from "../src/testing/settled.ts";
 import { createEngine, type Engine, type EngineOptions } from "../src/wiring.ts";
 import { runChild } from "./child/child.ts";
-import { createWorld, epoch, modes, testKeys, type World } from "./harness.ts";
+import { coldModes, createWorld, epoch, testKeys, type World } from "./harness.ts";
 import { type AnyWorkflow, type Body, pinned, pinnedAs } from "./pinned.ts";
 
 const say = step("say", async (text: string) => text);
@@ -37,7 +37,7 @@ const blockedEvents = async (world: Pick<World, "journal">, run: { readonly runI
 /** Longer than a run without its version is left alone, wherever it is. */
 const patience = 20_000;
 
-describe.each(modes)("versions of a workflow (%s)", (mode) => {
+describe.each(coldModes)("versions of a workflow (%s)", (mode) => {
   test("a run goes on with the version it began with, and new ones begin with what is asked for", async () => {
     const world = await createWorld([order("1")], { mode });
     const old = await world.start(order("1"), "a");
