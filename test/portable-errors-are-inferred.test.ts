@@ -1,11 +1,15 @@
 // What the compiler knows of portable workflows: which errors a run may end with, what a hook brings, and which way on was forgotten.
 
 import { describe, expect, expectTypeOf, test } from "vitest";
+import { z } from "zod";
 import {
   createWorkflow,
+  type DefinedHook,
+  defineHook,
   err,
   type Err,
   type ErrorsOf,
+  type HookTimedOut,
   match,
   ok,
   type PendingApproval,
@@ -18,6 +22,7 @@ import {
 } from "../src/portable.ts";
 
 class NotFound extends TaggedError("NotFound")<{ id: string }> {}
+class RefusedByNobody extends TaggedError("RefusedByNobody") {}
 class Refused extends TaggedError("Refused")<{ why: string }> {}
 
 const deps = {
@@ -81,6 +86,60 @@ test("a hook brings what it declares, and anything where it declares nothing", (
   void createWorkflow("any", { wait: async () => pendingHook("h") }).run(async ({ step, deps: d }) => {
     expectTypeOf(await step("wait", () => d.wait())).toBeAny();
   });
+});
+
+test("a kind of hook brings what its schema makes of it, and a wait with a limit may end with its error", async () => {
+  const paid = defineHook("inferred-payment", { schema: z.object({ ref: z.string(), cents: z.coerce.number() }) });
+  const { hookId } = paid.create();
+  expectTypeOf(paid.pending(hookId)).toEqualTypeOf<Err<PendingHook, { ref: string; cents: number }>>();
+  const workflow = createWorkflow("kinds", {
+    wait: async () => paid.pending(hookId),
+    soon: async () => paid.pending(hookId, { timeout: "3d" }),
+  });
+  const result = await workflow.run(async ({ step, deps: d }) => {
+    const payment = await step("wait", () => d.wait());
+    expectTypeOf(payment).toEqualTypeOf<{ ref: string; cents: number }>();
+    return payment.cents;
+  });
+  expectTypeOf(result).toEqualTypeOf<Result<number, HookTimedOut | Always>>();
+  expectTypeOf(createWorkflow({ wait: async () => paid.pending(hookId) }).run(() => 1)).resolves.toEqualTypeOf<Result<number, Always>>();
+  expectTypeOf<typeof defineHook<string>>().returns.toEqualTypeOf<DefinedHook<string>>();
+});
+
+test("an option that is undefined is one that was not given", async () => {
+  const told: string[] = [];
+  const onEvent = ({ kind }: { readonly kind: string }): void => void told.push(kind);
+  const workflow = createWorkflow("options", deps, { onEvent, catchUnexpected: () => "BROKEN" as const });
+  const nothing = {
+    resumeState: undefined,
+    input: undefined,
+    deps: undefined,
+    onEvent: undefined,
+    checkpoint: undefined,
+    clock: undefined,
+  };
+  const result = await workflow.run(async ({ step }) => {
+    const options = { key: undefined, retry: undefined, compensate: undefined };
+    await step("a", () => ok(1), options);
+    const { key } = options;
+    await step.retry("b", () => ok(1), {
+      attempts: 1,
+      key,
+      backoff: undefined,
+      initialDelay: undefined,
+      maxDelay: undefined,
+      shouldRetry: undefined,
+    });
+    await step.map("c", [1], () => ok(1), { concurrency: undefined, key });
+    await step.sleep("d", 0, { key });
+    await step.withFallback("e", () => ok(1), { fallback: () => ok(2), on: undefined, key });
+    throw new RefusedByNobody(undefined, { message: undefined, cause: undefined });
+  }, nothing);
+  pendingHook("h", { metadata: undefined, timeout: undefined });
+  pendingApproval("a", { reason: undefined, metadata: undefined });
+  defineHook("inferred-any", { schema: undefined });
+  expect(result).toMatchObject({ ok: false, error: "BROKEN" });
+  expect(told.at(-1)).toBe("run_ended");
 });
 
 describe("match", () => {

@@ -20,7 +20,7 @@ export type ErrorClass<E extends TaggedErrorBase> = new (fields?: Omit<E, keyof 
 /** What may be said of an error beside its fields. */
 export interface TaggedErrorOptions {
   /** What people read. Default: a field `message`, else the tag. */
-  readonly message?: string;
+  readonly message?: string | undefined;
   readonly cause?: unknown;
 }
 

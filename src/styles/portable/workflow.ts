@@ -123,7 +123,10 @@ export function createWorkflow(...given: readonly unknown[]): Workflow<unknown, 
 function make(name: string | null, deps: Deps = {}, options: AnyOptions = {}): Workflow<unknown, Deps, unknown> {
   const runWithState = async (...call: readonly unknown[]): Promise<AnyRun> => {
     const [id, body, own] = (typeof call[0] === "string" ? call : [undefined, ...call]) as [string | undefined, AnyBody, AnyOptions?];
-    const ran = await runOnce(workflow, { id, body, deps, options: { ...options, ...own } });
+    const both = { ...options, ...own } as { [option: string]: unknown };
+    // What is undefined was not given.
+    for (const [option, value] of Object.entries(options)) both[option] ??= value;
+    const ran = await runOnce(workflow, { id, body, deps, options: both });
     lastStates.set(workflow, ran.resumeState);
     return ran;
   };
