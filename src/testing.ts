@@ -2,5 +2,6 @@
 
 export { memoryStore } from "./store/memory/store.ts";
 export * from "./testing/conformance.ts";
+export * from "./testing/resume-conformance.ts";
 export { createManualClock, type ManualClock } from "./testing/manual-clock.ts";
 export { settled } from "./testing/settled.ts";

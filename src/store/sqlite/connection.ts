@@ -6,13 +6,17 @@
 import { RingbackError } from "../../core/errors.ts";
 import type { StoreReport } from "../port.ts";
 import { ask, assertVersion, type Database, type Driver } from "./driver.ts";
-import { migrations } from "./schema.ts";
+import { migrations as engineMigrations } from "./schema.ts";
 
 export interface ConnectOptions {
   readonly path: string;
   /** Name for people. */
   readonly store: string;
   readonly maxBytes?: number | undefined;
+  /** What makes the tables. Default: an engine's. */
+  readonly migrations?: readonly string[];
+  /** What the file says to be. Default: an engine's store. */
+  readonly applicationId?: number;
 }
 
 /** How long a commit waits for another process's, in the thread that does the work. */
@@ -53,8 +57,10 @@ export function connect(driver: Driver, options: ConnectOptions): Database {
       assertSetting(database, options.store, name, answer);
     }
     if (options.maxBytes !== undefined) capSize(database, options.maxBytes);
-    migrate(database, options.store);
-    assertWritable(database);
+    const { store, migrations = engineMigrations, applicationId = 0 } = options;
+    assertKind(database, store, applicationId);
+    migrate(database, { store, migrations, applicationId });
+    assertWritable(database, migrations.length);
     return database;
   } catch (error) {
     database.close();
@@ -93,8 +99,15 @@ function assertSetting(database: Database, store: string, name: string, answer: 
 }
 
 /** Even a door writes: one that cannot is told now, not at its first callback. On a read-only file `begin immediate` alone succeeds. */
-function assertWritable(database: Database): void {
-  database.exec(`begin immediate; pragma user_version=${migrations.length}; rollback`);
+function assertWritable(database: Database, format: number): void {
+  database.exec(`begin immediate; pragma user_version=${format}; rollback`);
+}
+
+/** A file of another kind is left as it is. */
+function assertKind(database: Database, store: string, applicationId: number): void {
+  if (version(database) === 0 || ask(database, "pragma application_id")[0] === applicationId) return;
+  const message = `${store} is a file of another kind: an engine and portable runs need a file each. Give another path.`;
+  throw new RingbackError("bad_argument", message, { details: { argument: "path", value: store } });
 }
 
 function capSize(database: Database, bytes: number): void {
@@ -102,7 +115,13 @@ function capSize(database: Database, bytes: number): void {
   database.exec(`pragma max_page_count=${Math.max(1, Math.floor(bytes / Number(pageSize)))}`);
 }
 
-function migrate(database: Database, store: string): void {
+interface Format {
+  readonly store: string;
+  readonly migrations: readonly string[];
+  readonly applicationId: number;
+}
+
+function migrate(database: Database, { store, migrations, applicationId }: Format): void {
   if (version(database) === migrations.length) return;
   database.exec("begin immediate");
   try {
@@ -114,6 +133,7 @@ function migrate(database: Database, store: string): void {
     }
     for (const sql of migrations.slice(found)) database.exec(sql);
     database.exec(`pragma user_version=${migrations.length}`);
+    if (applicationId !== 0) database.exec(`pragma application_id=${applicationId}`);
     database.exec("commit");
   } catch (error) {
     database.exec("rollback");
