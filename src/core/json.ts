@@ -12,11 +12,16 @@ export function parseJson(bytes: Uint8Array, text: string): unknown {
     const message = `The JSON body is nested more than ${limits.depth} deep. Send it flat, or read it as text with a parser of your own.`;
     throw new RingbackError("too_deep", message, { details: { what: "The JSON body", limit: limits.depth } });
   }
+  return parseWithoutProto(text);
+}
+
+/** The value without keys called `__proto__`. Throws a `SyntaxError`. */
+export function parseWithoutProto(text: string): unknown {
   return mayNameProto(text) ? JSON.parse(text, dropProto) : JSON.parse(text);
 }
 
 /** Counts brackets outside strings. What is not JSON may be judged either way; the parser refuses it. */
-function isDeeperThan(bytes: Uint8Array, limit: number): boolean {
+export function isDeeperThan(bytes: Uint8Array, limit: number): boolean {
   if (bytes.length <= limit) return false;
   let depth = 0;
   let isInString = false;

@@ -1,0 +1,132 @@
+// What becomes of a callback: which run it is for, whether it came before, and what its sender is told.
+
+import type { Issue } from "../../core/errors.ts";
+import { limits } from "../../core/limits.ts";
+import type { SchemaIssue } from "../../core/definition.ts";
+import { HookNotPending, InvalidPayload } from "./injection.ts";
+import { type Early, type HookRecord, type Kept, load, save, type Taken } from "./resume-record.ts";
+import { answered, type Going, hooksIn, type Runs, type RunsOptions } from "./resume-run.ts";
+import { write } from "./value.ts";
+
+/** What became of a callback. */
+export interface ResumeReceipt {
+  /**
+   * `accepted`: its run has it. `buffered`: it is kept for a hook that no run has come to yet. `duplicate`: it came before. `closed`: the hook
+   * takes nothing any more. `invalid`: its schema refused it, and it waits on. `unknown`: there is no such hook.
+   */
+  readonly disposition: "accepted" | "buffered" | "duplicate" | "closed" | "invalid" | "unknown";
+  /** Without a key a repeat is known by its payload. */
+  readonly keyed: boolean;
+  /** What closed the hook: another callback, its deadline, or the end of its run. */
+  readonly by?: "answered" | "timeout" | "ended";
+  /** When that was, where it is known. */
+  readonly at?: Date;
+  /** Why the schema refused the payload. */
+  readonly issues?: readonly Issue[];
+}
+
+export interface Outcome<T, E> {
+  readonly receipt: ResumeReceipt;
+  /** What its run comes to, where anybody may wait for it. */
+  readonly going?: Going<T, E>;
+  readonly runId?: string;
+  /** Its key came before with another payload. */
+  readonly isReused?: boolean;
+}
+
+export interface DoorOptions<T, E> extends RunsOptions<T, E> {
+  /** How long a payload waits for its hook, in milliseconds; 0 for not at all. */
+  readonly earlyMs: number;
+}
+
+/** A callback on its way: its hook, what tells it from others, and its payload. */
+type Arrival = Early & { readonly hookId: string };
+
+export class Door<T, E> {
+  readonly #options: DoorOptions<T, E>;
+  readonly #runs: Runs<T, E>;
+
+  constructor(options: DoorOptions<T, E>, runs: Runs<T, E>) {
+    this.#options = options;
+    this.#runs = runs;
+  }
+
+  async take(hookId: string, payload: unknown, key: string | null): Promise<Outcome<T, E>> {
+    const value = write(payload, "The payload");
+    const arrival: Arrival = { hookId, value, key, digest: await digestOf(value), at: this.#options.clock.now() };
+    for (let isKept = false; ; ) {
+      const hook = await load(this.#options, "ResumeHook", hookId);
+      const { runId } = hook?.record ?? {};
+      const run = runId === undefined ? null : await load(this.#options, "ResumeRun", runId);
+      if (
+        runId !== undefined &&
+        run &&
+        (run.record.result !== undefined || hooksIn(run.record.state).some(({ token }) => token === hookId))
+      ) {
+        const outcome = await this.#give(runId, run, arrival);
+        // RH3. Its own payload may have been given to the run by the run's owner.
+        if (outcome) return isKept && outcome.receipt.disposition === "duplicate" ? told(arrival, "buffered") : outcome;
+      } else if (isKept) return told(arrival, "buffered");
+      else {
+        const early = hook?.record.early ?? [];
+        if (early.some((other) => isSame(other, arrival))) return told(arrival, "duplicate");
+        if (runId === undefined ? this.#options.earlyMs === 0 : run === null) return told(arrival, "unknown");
+        isKept = await this.#keep(hook, arrival);
+      }
+    }
+  }
+
+  /** Null where somebody else has written: what to do is to be found anew. */
+  async #give(runId: string, { record, version }: Kept, arrival: Arrival): Promise<Outcome<T, E> | null> {
+    const first = record.answers.find(({ hookId }) => hookId === arrival.hookId);
+    if (first) {
+      if (!isSame(first, arrival)) return told(arrival, "closed", { by: "answered", at: new Date(first.at) });
+      const repeat = { ...told<T, E>(arrival, "duplicate"), isReused: first.digest !== arrival.digest };
+      return first.hasRested ? repeat : { ...repeat, runId, going: this.#runs.takeUp(runId, true) };
+    }
+    const { endedAt = Infinity } = record;
+    const { expiresAt = Infinity } = hooksIn(record.state).find(({ token }) => token === arrival.hookId) ?? {};
+    if (expiresAt <= Math.min(arrival.at, endedAt)) return told(arrival, "closed", { by: "timeout", at: new Date(expiresAt) });
+    if (record.endedAt !== undefined) return told(arrival, "closed", { by: "ended", at: new Date(endedAt) });
+    const given = await answered(record, arrival);
+    if (!given.ok) {
+      const { error } = given;
+      if (error instanceof InvalidPayload) return told(arrival, "invalid", { issues: error.issues.map(issueOf) });
+      if (!(error instanceof HookNotPending)) throw error;
+      return told(arrival, "closed", { by: error.reason === "expired" ? "timeout" : "answered" });
+    }
+    const isHeld = this.#runs.isHeld(record);
+    const next = isHeld ? given.value : this.#runs.owned(given.value);
+    const saved = await save(this.#options, runId, next, version);
+    if (saved === null) return null;
+    const going = isHeld ? this.#runs.takeUp(runId, true) : this.#runs.begin(runId, { record: next, version: saved });
+    return { ...told(arrival, "accepted"), runId, going };
+  }
+
+  async #keep(hook: Kept<HookRecord> | null, { hookId, ...early }: Arrival): Promise<boolean> {
+    const { runId, early: others = [] } = hook?.record ?? {};
+    if (others.length >= limits.earlyPerToken) throw new Error("No more early callbacks are kept for this hook.");
+    const expiry = runId === undefined ? { expiresAt: early.at + this.#options.earlyMs, isEarly: true } : {};
+    const record = { ...(hook?.record ?? { kind: "ResumeHook", version: 1 }), early: [...others, early] } as HookRecord;
+    return (await save(this.#options, hookId, record, hook?.version ?? null, expiry)) !== null;
+  }
+}
+
+function told<T, E>({ key }: Taken, disposition: ResumeReceipt["disposition"], more?: Partial<ResumeReceipt>): Outcome<T, E> {
+  return { receipt: { disposition, keyed: key !== null, ...more } };
+}
+
+/** A sender is told of no objects. */
+function issueOf({ message, path }: SchemaIssue): Issue {
+  return path ? { message, path: path.map((part) => (typeof part === "object" ? part.key : part)) } : { message };
+}
+
+/** Where one of them has no key, what they say decides. */
+function isSame(one: Taken, other: Taken): boolean {
+  return one.key !== null && other.key !== null ? one.key === other.key : one.digest === other.digest;
+}
+
+async function digestOf(text: string): Promise<string> {
+  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return btoa(String.fromCharCode(...new Uint8Array(bytes)));
+}

@@ -1,0 +1,314 @@
+// The runs that a store keeps: who works at one, what is written while somebody does, and where callbacks meet it.
+//
+// RH1. Only its owner advances a run. Each write expects the version seen last; where that has moved on, it is written again on top of what
+//      came, or, where there is another owner, not at all, and the work stops.
+// RH2. A payload enters a run's record in one write, and never another one for the same hook. Nothing is answered before that.
+// RH3. A hook is known by its id before its run's record has it. Whoever keeps an early payload looks at that record again afterwards, and an
+//      owner looks for early payloads before it lets a run rest: one of them sees the other.
+// RH4. A run rests in the write that finds no answer which its code has not had.
+
+import type { Clock } from "../../core/clock.ts";
+import type { Serialised } from "../../core/event.ts";
+import type { ResumeStore } from "../../core/resume-store.ts";
+import { StateMismatch } from "./execution.ts";
+import { isPendingApproval, isPendingHook } from "./hook.ts";
+import { getPendingHooks, injectHookAsync, type InjectionError } from "./injection.ts";
+import { err, ok, type Result } from "./result.ts";
+import { type Early, type Kept, load, type RunRecord, save } from "./resume-record.ts";
+import { isOutcome, type ResumeState, type StateEvent } from "./state.ts";
+import { UnexpectedError } from "./tagged-error.ts";
+import { read, write } from "./value.ts";
+
+/** What a workflow is run with: hand it on to `workflow.runWithState(body, options)`. The state has the run's id and its input. */
+export interface ResumeRunOptions {
+  readonly resumeState: ResumeState;
+  readonly checkpoint: (state: ResumeState) => Promise<void>;
+}
+
+/** What `workflow.runWithState` resolves with. */
+export interface ResumeRan<T, E> {
+  readonly result: Result<T, E>;
+  readonly resumeState: ResumeState;
+  readonly wakeAt: number | null;
+}
+
+export interface RunsOptions<T, E> extends ResumeStore {
+  readonly run: (options: ResumeRunOptions) => Promise<ResumeRan<T, E>>;
+  readonly clock: Clock;
+  readonly leaseMs: number;
+  readonly keepMs: number;
+  readonly onError: (error: unknown, runId: string) => void;
+}
+
+/** What a run has come to; null where somebody else works at it. */
+export type Going<T, E> = Promise<Result<T, E> | null>;
+
+export class Runs<T, E> {
+  readonly #options: RunsOptions<T, E>;
+  /** The work under way in this process. */
+  readonly #shifts = new Map<string, Going<T, E>>();
+  /** When a run is looked at again. */
+  readonly #alarms = new Map<string, { readonly at: number; readonly stop: () => void }>();
+
+  constructor(options: RunsOptions<T, E>) {
+    this.#options = options;
+  }
+
+  isHeld({ owner, until }: RunRecord): boolean {
+    return owner !== null && until > this.#options.clock.now();
+  }
+
+  /** The record as it is while a new owner works at it. */
+  owned(record: RunRecord): RunRecord {
+    return { ...record, owner: crypto.randomUUID(), until: this.#options.clock.now() + this.#options.leaseMs };
+  }
+
+  /** What this process is doing at a run. */
+  underWay(id: string): Going<T, E> {
+    return this.#shifts.get(id) ?? Promise.resolve(null);
+  }
+
+  /** Works at a run whose record names a new owner: us. */
+  begin(id: string, kept: Kept): Going<T, E> {
+    const going = new Shift(this.#options, this, id, kept).work().finally(() => {
+      if (this.#shifts.get(id) === going) this.#shifts.delete(id);
+    });
+    this.#shifts.set(id, going);
+    going.catch(() => this.lookAgain(id));
+    return going;
+  }
+
+  /** Runs a run again that nobody works at; `ifNeeded`: only where its owner has died over it, or its time has come. */
+  async takeUp(id: string, ifNeeded = false): Going<T, E> {
+    for (;;) {
+      const kept = await load(this.#options, "ResumeRun", id);
+      if (kept === null) return null;
+      const { record, version } = kept;
+      if (record.result !== undefined) return read(record.result) as Result<T, E>;
+      const { owner, wakeAt } = record;
+      const isDue = wakeAt != null && wakeAt <= this.#options.clock.now();
+      if (this.isHeld(record) || (ifNeeded && owner === null && !isDue)) {
+        const at = owner === null ? wakeAt : record.until;
+        if (ifNeeded && at != null && !this.#shifts.has(id)) this.lookAgain(id, at);
+        return this.underWay(id);
+      }
+      const owned = this.owned(record);
+      const saved = await save(this.#options, id, owned, version);
+      if (saved !== null) return this.begin(id, { record: owned, version: saved });
+    }
+  }
+
+  /** Looks at a run when its owner has had its time, or its own has come: nobody else may. */
+  lookAgain(id: string, at: number = this.#options.clock.now() + this.#options.leaseMs): void {
+    const set = this.#alarms.get(id);
+    if (set && set.at <= at) return;
+    set?.stop();
+    const stop = this.#options.clock.alarm(at, () => {
+      this.#alarms.delete(id);
+      this.takeUp(id, true).catch((error) => {
+        this.#options.onError(error, id);
+        this.lookAgain(id);
+      });
+    });
+    this.#alarms.set(id, { at, stop });
+  }
+
+  /** Takes up what the dead have left, and what is due. */
+  async recover(): Promise<{ readonly resumed: number; readonly busy: number }> {
+    const { list } = this.#options;
+    if (!list) throw new TypeError("recover() finds runs by the store's list(), and this store has none.");
+    const found = { resumed: 0, busy: 0, none: 0 };
+    for (let after: string | undefined; ; ) {
+      const marks = await list(openMark, { limit: pageRows, ...(after === undefined ? {} : { after }) });
+      for (const became of await Promise.all(marks.map((mark) => this.#recoverOne(mark.slice(openMark.length))))) found[became]++;
+      if (marks.length < pageRows) return { resumed: found.resumed, busy: found.busy };
+      after = marks.at(-1);
+    }
+  }
+
+  /** One run's trouble is not the others'. */
+  async #recoverOne(id: string): Promise<"resumed" | "busy" | "none"> {
+    const { onError } = this.#options;
+    try {
+      const record = (await load(this.#options, "ResumeRun", id))?.record;
+      if (record?.result !== undefined) await this.close(id, record);
+      const isOpen = record !== undefined && record.result === undefined;
+      if (isOpen && (await this.takeUp(id, true)) !== null) return "resumed";
+      return isOpen && this.isHeld(record) ? "busy" : "none";
+    } catch (error) {
+      onError(error, id);
+      return "busy";
+    }
+  }
+
+  /** Nothing is to be done for a run that is over: its records may go in time. */
+  async close(id: string, { state, endedAt = 0 }: RunRecord): Promise<void> {
+    const expiresAt = endedAt + this.#options.keepMs;
+    for (const { token } of hooksIn(state)) {
+      const kept = await load(this.#options, "ResumeHook", token);
+      if (kept?.record.runId === id) await save(this.#options, token, kept.record, kept.version, { expiresAt });
+    }
+    const open = await this.#options.load(openMark + id);
+    if (open) await this.#options.delete(openMark + id, { expected: open.version });
+  }
+}
+
+/** Of the runs that are not over, for `list`. */
+export const openMark = "ResumeOpen/";
+const pageRows = 100;
+
+/** One owner's work at a run. */
+class Shift<T, E> {
+  readonly #options: RunsOptions<T, E>;
+  readonly #runs: Runs<T, E>;
+  readonly #id: string;
+  #kept: Kept;
+  /** Writes are made one after another. */
+  #writing: Promise<unknown> = Promise.resolve();
+  #isLost = false;
+  #trouble: { readonly cause: unknown } | null = null;
+  #stopBeating = (): void => {};
+
+  constructor(options: RunsOptions<T, E>, runs: Runs<T, E>, id: string, kept: Kept) {
+    this.#options = options;
+    this.#runs = runs;
+    this.#id = id;
+    this.#kept = kept;
+  }
+
+  async work(): Going<T, E> {
+    this.#beat();
+    try {
+      for (;;) {
+        const ran = await this.#options.run({
+          resumeState: this.#kept.record.state,
+          checkpoint: (state) => this.#checkpoint(state),
+        });
+        const { result } = ran;
+        if (this.#isLost) return null;
+        if (this.#trouble) throw this.#trouble.cause;
+        // Of other code than that which began the run: what came for it is kept for that.
+        if (!result.ok && result.cause instanceof StateMismatch) throw result.cause;
+        if (result.ok || !(isPendingHook(result.error) || isPendingApproval(result.error))) await this.#end(ran);
+        else if (!(await this.#rest(ran))) continue;
+        return result;
+      }
+    } catch (error) {
+      if (this.#isLost) return null;
+      throw error;
+    } finally {
+      this.#stopBeating();
+    }
+  }
+
+  #beat(): void {
+    const { clock, leaseMs } = this.#options;
+    this.#stopBeating = clock.alarm(clock.now() + leaseMs / 3, () => {
+      this.#beat();
+      this.#update((record) => record).catch(() => {}); // the next one may succeed; a checkpoint tells
+    });
+  }
+
+  async #checkpoint(state: ResumeState): Promise<void> {
+    try {
+      const known = new Set(hooksIn(this.#kept.record.state).map(({ token }) => token));
+      for (const { token } of hooksIn(state)) if (!known.has(token)) await this.#lay(token);
+      await this.#update((record) => ({ ...record, state: joined(state, record.state) }));
+    } catch (cause) {
+      if (!(cause instanceof UnexpectedError)) this.#trouble ??= { cause };
+      throw cause;
+    }
+  }
+
+  /** RH3. Leads from a hook to this run. */
+  async #lay(hookId: string): Promise<void> {
+    for (;;) {
+      const kept = await load(this.#options, "ResumeHook", hookId);
+      const { runId, early = [] } = kept?.record ?? {};
+      if (runId === this.#id) return;
+      const other = runId === undefined ? null : await load(this.#options, "ResumeRun", runId);
+      if (other && other.record.result === undefined)
+        throw new UnexpectedError(undefined, `Another run waits for hook ${hookId}. Make an id for each wait, with createHook().`);
+      const record = { kind: "ResumeHook", version: 1, runId: this.#id, early } as const;
+      if (await save(this.#options, hookId, record, kept?.version ?? null)) return;
+    }
+  }
+
+  /** RH4. Whether it may rest. */
+  async #rest({ resumeState, wakeAt }: ResumeRan<T, E>): Promise<boolean> {
+    const early = await Promise.all(
+      getPendingHooks(resumeState).map(async (hookId) => ({ hookId, kept: await load(this.#options, "ResumeHook", hookId) })),
+    );
+    let rests = false;
+    await this.#update(async (record) => {
+      let next: RunRecord = { ...record, state: joined(resumeState, record.state), wakeAt };
+      for (const { hookId, kept } of early)
+        for (const arrival of kept?.record.early ?? []) {
+          const given = await answered(next, { hookId, ...arrival });
+          if (given.ok) next = given.value;
+        }
+      rests = next.state.events.length === resumeState.events.length;
+      if (!rests) return next;
+      return { ...next, owner: null, answers: next.answers.map((answer) => ({ ...answer, hasRested: true })) };
+    });
+    if (rests && wakeAt !== null) this.#runs.lookAgain(this.#id, wakeAt);
+    return rests;
+  }
+
+  async #end({ result, resumeState }: ResumeRan<T, E>): Promise<void> {
+    const { clock, keepMs, onError } = this.#options;
+    const end = { owner: null, result: written(result), endedAt: clock.now() };
+    await this.#update((record) => ({ ...record, state: joined(resumeState, record.state), ...end }), { expiresAt: end.endedAt + keepMs });
+    await this.#runs.close(this.#id, this.#kept.record).catch((error) => onError(error, this.#id));
+  }
+
+  /** RH1 */
+  #update(change: (record: RunRecord) => RunRecord | Promise<RunRecord>, more?: { readonly expiresAt: number }): Promise<void> {
+    const { owner } = this.#kept.record;
+    const { clock, leaseMs } = this.#options;
+    const done = this.#writing.then(async () => {
+      while (!this.#isLost) {
+        const record = { ...(await change(this.#kept.record)), until: clock.now() + leaseMs };
+        const version = await save(this.#options, this.#id, record, this.#kept.version, more);
+        if (version !== null) return void (this.#kept = { record, version });
+        const seen = await load(this.#options, "ResumeRun", this.#id);
+        if (seen && seen.record.owner === owner) this.#kept = seen;
+        else this.#isLost = true;
+      }
+      throw new Error("Another process has taken this run up.");
+    });
+    this.#writing = done.catch(() => {});
+    return done;
+  }
+}
+
+/** RH2. The record with a callback's payload. The error is what refuses it. */
+export async function answered(
+  record: RunRecord,
+  { hookId, value, key, digest, at }: Early & { readonly hookId: string },
+): Promise<Result<RunRecord, InjectionError>> {
+  const injected = await injectHookAsync(record.state, { hookId, value: read(value), at });
+  if (!injected.ok) return err(injected.error);
+  return ok({ ...record, state: injected.value, answers: [...record.answers, { hookId, key, digest, at }] });
+}
+
+/** What an owner has done, and what came meanwhile. */
+function joined(own: ResumeState, kept: ResumeState): ResumeState {
+  const known = new Set(own.events.flatMap((event) => (isOutcome(event) ? [event.name] : [])));
+  return { ...own, events: [...own.events, ...kept.events.filter((event) => event.kind === "hook_received" && !known.has(event.name))] };
+}
+
+type Hook = StateEvent & { readonly kind: "hook_created"; readonly token: string };
+
+export function hooksIn({ events }: ResumeState): Hook[] {
+  return events.filter((event): event is Hook => event.kind === "hook_created" && event.token !== null);
+}
+
+/** A result that cannot be kept is an error to whoever asks for it later. */
+function written(result: Result<unknown, unknown>): Serialised {
+  try {
+    return write(result.ok ? result : err(result.error), "The result");
+  } catch (cause) {
+    return write(err(new UnexpectedError(undefined, (cause as Error).message)), "The result");
+  }
+}
