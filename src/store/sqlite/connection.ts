@@ -45,9 +45,9 @@ const settings: readonly {
 export function connect(driver: Driver, options: ConnectOptions): Database {
   const database = new driver(options.path);
   try {
-    assertVersion(database, options.store);
-    // First of all: others may be recovering the file, or making it, and to look at it is to wait for them.
+    // First of all: others may be recovering the file, or making it, and to look at it is to wait for them. To ask for the version is to look.
     database.exec(`pragma busy_timeout=${busyMs}`);
+    assertVersion(database, options.store);
     // Only a new file takes it. It costs 6 % of SQLite's part of a callback, and lets the file shrink while callbacks are taken: VACUUM
     // would stop them.
     database.exec("pragma auto_vacuum=INCREMENTAL");
