@@ -295,6 +295,18 @@ test("a wait with a limit ends when it is over; a payload that comes later is re
   }
 });
 
+test("what is due when a run goes on has come, whenever alarms ring: it does not rest again", async () => {
+  let now = 1_000;
+  const workflow = createWorkflow("due", {}, { clock: { now: () => now, alarm: () => () => {} } });
+  const sleeping = (({ step }: any) => Promise.race([step("wait", () => pendingHook("h")), step.sleep("nap", 500)])) as never;
+  const limited = (({ step }: any) => step("wait", () => pendingHook("h", { timeout: 500 }))) as never;
+  const rested = [await workflow.runWithState(sleeping), await workflow.runWithState(limited)] as const;
+  expect(rested.map(({ wakeAt }) => wakeAt)).toEqual([1_500, 1_500]);
+  now = 1_500;
+  expect(await workflow.run(sleeping, { resumeState: rested[0].resumeState })).toEqual(ok(undefined));
+  expect(await workflow.run(limited, { resumeState: rested[1].resumeState })).toMatchObject({ ok: false, error: { _tag: "HookTimedOut" } });
+});
+
 test("an error keeps what it came from, also when the run is repeated", async () => {
   const workflow = createWorkflow("caused");
   const body = (({ step }: any) => step.try("pay", () => Promise.reject(new RangeError("socket")), { error: "DECLINED" })) as never;

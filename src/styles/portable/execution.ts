@@ -210,7 +210,10 @@ export class Execution implements StepHost {
   }
 
   #alarm(at: number, event: Outcome): void {
-    if (!this.#isOver) this.#alarms.add(this.clock.alarm(at, () => this.#done(event)));
+    if (this.#isOver) return;
+    // What has come needs no alarm: before that rang the run would rest again.
+    if (at <= this.clock.now()) this.#done(event);
+    else this.#alarms.add(this.clock.alarm(at, () => this.#done(event)));
   }
 
   /** A new fact, but for a second outcome. What comes after the end, or after the run came to rest, is of no run any more. */
