@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createWorkflow, err, ok, pendingHook } from "../src/portable.ts";
-import { memoryResumeStore, type ResumeStore } from "../src/resume.ts";
+import { memoryResumeStore, resumeHandler, type ResumeStore } from "../src/resume.ts";
 import { sqliteResumeStore } from "../src/sqlite.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { epoch } from "./harness.ts";
@@ -178,6 +178,35 @@ describe("late", () => {
     expect(JSON.parse(late.text)).toEqual({ code: "hook_closed", by: "timeout", at: new Date(epoch + 3_600_000).toISOString() });
     const never = await world.post("never", 1);
     expect(JSON.parse(never.text)).toEqual({ code: "hook_closed", by: "ended", at: new Date(epoch + 3_600_000).toISOString() });
+  });
+
+  test("a run whose time has come is run again by itself, once; by recover() where its process is gone", async () => {
+    const clock = createManualClock(epoch);
+    const store = memoryResumeStore({ clock });
+    const slept = createWorkflow("slept", { wait: async (id: string) => pendingHook<number>(id) });
+    let runs = 0;
+    const run: Options["run"] = (options) => {
+      runs++;
+      return slept.runWithState(
+        ({ step, deps, ctx }) => Promise.race([step("wait", () => deps.wait(ctx.workflowId)), step.sleep("nap", "1d")]),
+        {
+          ...options,
+          clock,
+        },
+      );
+    };
+    const { handler } = await resuming({ ...store, clock, run });
+    await handler.start({ runId: "here" });
+    const gone = await resuming({ ...store, run, clock: { now: () => clock.now(), alarm: () => () => {} } });
+    await gone.handler.start({ runId: "there" });
+    clock.advance(86_400_000);
+    await settledOver(store, "here");
+    expect([runs, await handler.recover()]).toEqual([3, { resumed: 1, busy: 0 }]);
+    expect(runs).toBe(4);
+    expect((await handler.resume("there")).result).toEqual(ok(undefined));
+    await expect(resumeHandler({ load: store.load, save: store.save, delete: store.delete, run: run as never }).recover()).rejects.toThrow(
+      "list()",
+    );
   });
 
   test("what became of a run is known for 30 days", async () => {

@@ -115,11 +115,10 @@ export class Runs<T, E> {
 
   /** Takes up what the dead have left, and what is due. */
   async recover(): Promise<{ readonly resumed: number; readonly busy: number }> {
-    const { list } = this.#options;
-    if (!list) throw new TypeError("recover() finds runs by the store's list(), and this store has none.");
+    if (!this.#options.list) throw new TypeError("recover() finds runs by the store's list(), and this store has none.");
     const found = { resumed: 0, busy: 0, none: 0 };
     for (let after: string | undefined; ; ) {
-      const marks = await list(openMark, { limit: pageRows, ...(after === undefined ? {} : { after }) });
+      const marks = await this.#options.list(openMark, { limit: pageRows, ...(after === undefined ? {} : { after }) });
       for (const became of await Promise.all(marks.map((mark) => this.#recoverOne(mark.slice(openMark.length))))) found[became]++;
       if (marks.length < pageRows) return { resumed: found.resumed, busy: found.busy };
       after = marks.at(-1);
