@@ -314,3 +314,34 @@ test("an error keeps what it came from, also when the run is repeated", async ()
   for (const { result } of [first, await workflow.runWithState(body, { resumeState: first.resumeState })])
     expect(result).toEqual(err("DECLINED", { cause: new RangeError("socket") }));
 });
+
+test("a step that comes to a wait while what was done is undone is left as it is", async () => {
+  const undone: string[] = [];
+  const { result } = await played(async ({ step }) => {
+    await step("first", () => ok("first"), { compensate: (value) => void undone.push(value) });
+    const slow = async () => {
+      for (let passes = 0; passes < 3; passes++) await new Promise((resolve) => void setImmediate(resolve));
+      return pendingHook("h");
+    };
+    await Promise.all([step("slow", slow, { compensate: () => void undone.push("slow") }), step("fail", () => err("FAILED"))]);
+  });
+  expect([result, undone]).toEqual([err("FAILED"), ["first"]]);
+});
+
+test("a hook's key that comes again has one place, also where ids are made anew", async () => {
+  const run = (state?: ResumeState) => {
+    const [one, two] = [createHook(), createHook()];
+    const wait = (step: Step<any>, { hookId, stepKey }: typeof one) =>
+      step("wait", async () => pendingHook<string>(hookId), { key: stepKey });
+    const body: Body = ({ step }) => Promise.all([wait(step, one), wait(step, one), wait(step, two)]);
+    return createWorkflow("again").runWithState(body as never, state === undefined ? {} : { resumeState: state });
+  };
+  let state = (await run()).resumeState;
+  for (const hookId of getPendingHooks(state)) state = injectHook((await run(state)).resumeState, { hookId, value: hookId });
+  const ids = getPendingHooks((await run()).resumeState).length;
+  const { result } = await run(state);
+  expect([ids, result]).toMatchObject([2, { ok: true }]);
+  const [first, second, third] = (result as { value: string[] }).value;
+  expect(first).toBe(second);
+  expect(third).not.toBe(first);
+});

@@ -46,8 +46,8 @@ export interface StepHost {
   step(id: string, key: string, operation: () => Promise<StepOutcome>): Promise<StepSettled>;
   /** Resolves `ms` after it was first asked for. */
   sleep(id: string, key: string, ms: number): Promise<unknown>;
-  /** Whether this step waits for the outside, as far as is known. */
-  isWaiting(key: string): boolean;
+  /** How a step has ended that was begun before, for who is to undo it; null where it waits for the outside, or nothing is to be undone. */
+  ended(key: string): Promise<StepSettled | null>;
 }
 
 /** What a run is about. */

@@ -45,6 +45,8 @@ interface Entry {
   outcome: Outcome | null;
   promise: Promise<StepSettled> | null;
   settle: ((settled: StepSettled | Promise<StepSettled>) => void) | null;
+  /** Told where its body has come to a wait, its own or another's. */
+  waits?: () => void;
 }
 
 /** How a run stops before its code has ended. */
@@ -133,9 +135,10 @@ export class Execution implements StepHost {
 
   /** A hook whose id is made anew in each process stands for the one that the state has at its place among those of the step. */
   #hookKey(id: string, key: string): string {
-    const count = this.#count(`${HOOK_STEP_KEY_PREFIX}${id}`);
-    if (this.#entries.has(key)) return key;
-    return this.#hooks.get(id)?.[count - 1] ?? key;
+    const known = key + id;
+    const place = this.#counts.get(known) ?? this.#count(HOOK_STEP_KEY_PREFIX + id);
+    this.#counts.set(known, place);
+    return this.#entries.has(key) ? key : (this.#hooks.get(id)?.[place - 1] ?? key);
   }
 
   #count(id: string): number {
@@ -169,9 +172,11 @@ export class Execution implements StepHost {
     return promise;
   }
 
-  isWaiting(key: string): boolean {
-    const { created, outcome } = this.#entry(key);
-    return created !== null && outcome === null;
+  async ended(key: string): Promise<StepSettled | null> {
+    const entry = this.#entry(key);
+    const waits = new Promise<null>((resolve) => (entry.waits = () => resolve(null)));
+    if (entry.created !== null && entry.outcome === null) return null;
+    return Promise.race([entry.promise, waits]);
   }
 
   #await(id: string, entry: Entry): Promise<StepSettled> {
@@ -192,6 +197,7 @@ export class Execution implements StepHost {
       this.#done({ ...wait, name: entry.key, step: id, expiresAt });
       this.#expireLater(entry);
     }
+    entry.waits?.();
     this.#pump();
   }
 

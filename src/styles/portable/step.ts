@@ -189,7 +189,7 @@ export class Steps {
     const body = retry === undefined ? operation : () => this.#repeated(operation, retry);
     this.undos.checkOpen(id);
     const settled = this.host.step(this.#prefix + id, key, () => outcomeOf(id, body));
-    if (compensate !== undefined) this.undos.add(key, settled, compensate as (value: unknown) => unknown);
+    if (compensate !== undefined) this.undos.add(key, compensate as (value: unknown) => unknown);
     return valueOf(await settled, late ?? (() => new HookTimedOut({ step: id })));
   }
 

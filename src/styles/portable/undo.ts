@@ -14,7 +14,6 @@ export const CompensationFailed: ErrorClass<CompensationFailed> = TaggedError("C
 
 interface Undo {
   readonly key: string;
-  readonly settled: Promise<StepSettled>;
   readonly compensate: (value: unknown) => unknown;
 }
 
@@ -30,8 +29,8 @@ export class Undos {
     this.#outer = outer;
   }
 
-  add(key: string, settled: Promise<StepSettled>, compensate: (value: unknown) => unknown): void {
-    this.#undos.push({ key, settled, compensate });
+  add(key: string, compensate: (value: unknown) => unknown): void {
+    this.#undos.push({ key, compensate });
   }
 
   /** Nothing more is begun while, and after, what was done is undone. Throws `RunSuspended`. */
@@ -49,10 +48,9 @@ export class Undos {
   async unwind(cause: unknown): Promise<CompensationFailed | null> {
     this.#isClosed = true;
     const failures: { readonly step: string; readonly error: unknown }[] = [];
-    for (const { key, settled, compensate } of this.#undos.reverse()) {
-      if (this.#host.isWaiting(key)) continue;
-      const done = await settled;
-      if (done.kind !== "step_completed" && done.kind !== "hook_received") continue;
+    for (const { key, compensate } of this.#undos.reverse()) {
+      const done = await this.#host.ended(key);
+      if (done?.kind !== "step_completed" && done?.kind !== "hook_received") continue;
       const id = `undo:${key}`;
       const undone = await this.#host.step(id, id, () => outcomeOf(id, () => compensate(valueOf(done, () => null))));
       if (undone.kind === "step_failed") failures.push({ step: key, error: errorOf(undone) });
