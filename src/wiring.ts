@@ -27,12 +27,16 @@ import { retentionFrom, type RetentionOptions } from "./engine/retention.ts";
 import { definitionOf, type WorkflowFunction } from "./engine/workflow.ts";
 import { type Admin, createAdmin } from "./http/admin.ts";
 import { type AdminOptions, createGate, type Gate } from "./http/admin-gate.ts";
+import { deliverBody } from "./http/callback.ts";
 import { createIngress, forward, type Ingress, webhookRoute } from "./http/ingress.ts";
 import { type KeyRing, loadKeyFile, parseKeys, readKeyRing, rotateKeyFile, withNewKey } from "./ingress/key-ring.ts";
 import { createIngressLimit, type RateLimitOptions } from "./ingress/rate-limit.ts";
 import { memoryStore } from "./store/memory/store.ts";
 import type { Store } from "./store/port.ts";
 import { sqliteStore } from "./store/sqlite/store.ts";
+import { Bridge, type DurableRun, type PortableBody, type PortableStartOptions, type Settled } from "./styles/bridge/bridge.ts";
+import { hookToken } from "./styles/bridge/host.ts";
+import type { Deps, Workflow } from "./styles/portable/workflow.ts";
 
 /** How an engine is made; all of it has a default. */
 export interface EngineOptions {
@@ -131,6 +135,24 @@ export interface Engine extends EngineApi {
    * `bad_argument`, `duplicate_name`.
    */
   register(...workflows: readonly WorkflowFunction<never[], unknown>[]): void;
+  /** The same for a workflow of `ringback/portable` and its code, as `run` takes them: its runs go on here. */
+  register<T, E, D extends Deps, U, I>(workflow: Workflow<E, D, U>, body: PortableBody<T, E, D, I>): void;
+  /**
+   * Starts a run of a workflow of `ringback/portable`, which is durable then as it is: nothing is loaded, saved or injected. Its name and its
+   * code are registered as by `register`, so make both once, at the top of a module; a run has what is its own by `input`. With an `id` that
+   * is taken by a run of the same workflow and input it resolves with that run. Throws `bad_argument`, `duplicate_name`, `run_conflict`.
+   */
+  run<T, E, D extends Deps, U, I>(
+    workflow: Workflow<E, D, U>,
+    body: PortableBody<T, E, D, I>,
+    options?: PortableStartOptions<I>,
+  ): Promise<DurableRun<T, Settled<E> | U>>;
+  /**
+   * For your route of a portable workflow's callbacks, such as `POST /hooks/:hookId`: delivers the request's body, JSON or a form, to the hook
+   * with this id, once for each delivery key in its headers, and gives back what the sender is to be told. What comes before its step waits is
+   * kept for an hour. Verify the sender first. Never rejects for what became of it.
+   */
+  callback(hookId: string, request: Request): Promise<Response>;
   /** Opens the store and takes up what an earlier process left. Every other call does it too. Holds the process alive until `close`. */
   open(): Promise<void>;
   /** Stops taking work and waits for what runs, at most `graceMs` (10 s); what is left is taken up at the next start. */
@@ -181,6 +203,8 @@ class WiredEngine extends EngineApi implements Engine {
   readonly admin: Admin;
   readonly #keys: KeySource;
   readonly #unfollow: () => void;
+  readonly #bridge: Bridge;
+  readonly #opened: () => EngineCore | Promise<EngineCore>;
   #isHeld = false;
 
   constructor(
@@ -197,13 +221,26 @@ class WiredEngine extends EngineApi implements Engine {
     this.admin = createAdmin({ engine: this, gate, basePath, bodyBytes, logger, sealText: host.sealText });
     this.#keys = keys;
     this.#unfollow = unfollow;
+    this.#opened = opened;
+    this.#bridge = new Bridge(this, core);
     bindApi(core.host, this);
     // A run in a value is its id: what reads it has a run of the engine that it is read by.
     core.classes.register("ringback/Run", { class: RunHandle, serialise: ({ runId }) => runId, parse: (id: string) => this.getRun(id) });
   }
 
-  register(...workflows: readonly WorkflowFunction<never[], unknown>[]): void {
-    for (const declared of workflows.map((workflow) => definitionOf(workflow, "engine.register()"))) this.core.register(declared);
+  register(...workflows: readonly unknown[]): void {
+    const call = "engine.register()";
+    const [portable, body] = workflows;
+    if (Bridge.takes(portable)) return void this.#bridge.register(call, portable, body);
+    for (const declared of workflows.map((workflow) => definitionOf(workflow, call))) this.core.register(declared);
+  }
+
+  run<T, E>(workflow: unknown, body: unknown, options?: PortableStartOptions): Promise<DurableRun<T, E>> {
+    return this.#bridge.run(workflow, body, options) as Promise<DurableRun<T, E>>;
+  }
+
+  async callback(hookId: string, request: Request): Promise<Response> {
+    return deliverBody(this.#opened, hookToken(hookId), request);
   }
 
   on<E extends EngineEventName>(event: E, listener: EngineListener<E>): () => void {
@@ -293,10 +330,12 @@ function createCore(options: EngineOptions, keys: KeySource, opensAfter: Promise
   const random = options.random ?? native.randomBytes;
   const ring = encryptionFrom(options.encryption ?? env["RINGBACK_ENCRYPTION_KEYS"], clock);
   const encryption = ring && new EncryptedStore(plain, ring, random);
+  const registry = new Registry(options.workflows !== undefined);
+  const isEarly = earlyTokens(options.early ?? []);
   const core = new EngineCore({
     store: encryption ?? plain,
     encryption,
-    registry: new Registry(options.workflows !== undefined),
+    registry,
     ring: ringFor(keys, isMade),
     clock,
     random,
@@ -311,7 +350,7 @@ function createCore(options: EngineOptions, keys: KeySource, opensAfter: Promise
     bodyBytes: options.bodyBytes ?? limits.bodyBytes,
     cancelGraceMs: options.cancelGraceMs ?? 60_000,
     rateLimit: createIngressLimit(options.rateLimit ?? {}),
-    isEarly: earlyTokens(options.early ?? []),
+    isEarly: (token) => isEarly(token) || registry.isEarly(token),
     retention: retentionFrom(options.retention ?? {}),
     opensAfter,
   });

@@ -25,11 +25,16 @@ export function allowReloading(isAllowed: boolean): void {
   isReloading = isAllowed;
 }
 
+export function isReloadingAllowed(): boolean {
+  return isReloading;
+}
+
 export class Registry {
   /** By name, then by version: an unpinned one alone, under null, or pinned ones, in the order they came. */
   readonly #workflows = new Map<string, Map<string | null, WorkflowDefinition>>();
   readonly #hooks = new Map<string, NamedHook>();
   readonly #listeners = new Set<WorkflowListener>();
+  readonly #early = new Set<string>();
   /** The author names this engine's workflows: it takes no others. */
   readonly isClosed: boolean;
 
@@ -108,6 +113,16 @@ export class Registry {
   /** The names of all workflows. */
   get workflows(): readonly string[] {
     return [...this.#workflows.keys()];
+  }
+
+  /** Deliveries at tokens that begin so are kept for a hook to come: what workflows here wait at is handed out before. */
+  keepEarly(prefix: string): void {
+    this.#early.add(prefix);
+  }
+
+  isEarly(token: string): boolean {
+    for (const prefix of this.#early) if (token.startsWith(prefix)) return true;
+    return false;
   }
 
   onWorkflow(listener: WorkflowListener): () => void {

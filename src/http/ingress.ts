@@ -66,23 +66,29 @@ export async function forward(opened: () => EngineCore | Promise<EngineCore>, to
   } catch (error) {
     return toResponse(answerForError(error));
   }
-  return engine.alive.during(forwardTo(engine, token, request));
+  return engine.alive.during(forwardTo(engine, "resumeWebhook", request, (read) => engine.door.forwarded(token, read)));
 }
 
-async function forwardTo(engine: EngineCore, token: string, request: Request): Promise<Response> {
+/** Reads a request that server code hands over, delivers it, and says what became of it. */
+export async function forwardTo(
+  engine: EngineCore,
+  door: DoorName,
+  request: Request,
+  deliver: (read: Capture) => Promise<Reply>,
+): Promise<Response> {
   const { logger, report } = engine;
   const { bodyBytes } = engine.parts;
   const read = await readRequest(request, bodyBytes);
   if (typeof read === "string") {
-    if (report.isWatched) report.refused("resumeWebhook", codeOfBody(read));
+    if (report.isWatched) report.refused(door, codeOfBody(read));
     return toResponse(refuseBody(read, { bodyBytes, logger }));
   }
   try {
-    const reply = await engine.door.forwarded(token, read);
-    if (report.isWatched) tellRefused(engine, "resumeWebhook", reply);
+    const reply = await deliver(read);
+    if (report.isWatched) tellRefused(engine, door, reply);
     return toResponse(answerFor(reply));
   } catch (error) {
-    if (report.isWatched) report.refused("resumeWebhook", codeOfError(error));
+    if (report.isWatched) report.refused(door, codeOfError(error));
     return toResponse(answerForError(error));
   }
 }

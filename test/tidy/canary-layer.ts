@@ -65,6 +65,7 @@ export const layerCanaries: readonly Canary[] = [
   bad(layerRule, "src/styles/plain/a.ts", 'import type { Store } from "../../store/port.ts";'),
   bad(layerRule, "src/styles/plain/a.ts", 'import { handler } from "../../http/handler.ts";'),
   bad(layerRule, "src/styles/plain/a.ts", 'import { run } from "../context/run.ts";'),
+  bad(layerRule, "src/styles/bridge/a.ts", 'import { WorkflowEngine } from "../context/engine.ts";'),
   bad(layerRule, "src/styles/context/a.ts", 'import { compile } from "../directives/transform.ts";'),
   bad(layerRule, "src/styles/portable/a.ts", 'import { engine } from "../../engine/engine.ts";'),
   bad(layerRule, "src/styles/directives/transform/a.ts", 'import { engine } from "../../../engine/engine.ts";'),

@@ -74,6 +74,13 @@ export const layers: readonly Layer[] = [
   },
   // An object over the plain form.
   { files: "src/styles/context/", imports: ["src/core/", "src/engine/", "src/styles/plain/"], packages: [], node: { not: servers } },
+  // Portable workflows on an engine: joins the two styles.
+  {
+    files: "src/styles/bridge/",
+    imports: ["src/core/", "src/engine/", "src/styles/plain/", "src/styles/portable/"],
+    packages: [],
+    node: { not: servers },
+  },
   { files: "src/styles/*/", imports: ["src/core/", "src/engine/"], packages: [], node: { not: servers } },
 
   // Its injection token is the class that users import, which is the first copy's (RT1): it takes style and engine from the entries.
