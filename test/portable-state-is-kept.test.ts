@@ -345,3 +345,25 @@ test("a hook's key that comes again has one place, also where ids are made anew"
   expect(first).toBe(second);
   expect(third).not.toBe(first);
 });
+
+test("a wait that undoing has left is left when the code is run again with its payload", async () => {
+  const undone: string[] = [];
+  const workflow = createWorkflow("left");
+  const body: Body = async ({ step }) => {
+    const part = (run: object) =>
+      createWorkflow("part").run(async ({ step: own }) => {
+        const undo = { compensate: () => void undone.push("wait") };
+        await Promise.all([(own as Step<any>)("wait", waits("h1"), undo), (own as Step<any>)("fail", () => err("FAILED"))]);
+      }, run);
+    await step.workflow("part", part as never).catch(() => {});
+    return step("last", waits("h2"));
+  };
+  let { resumeState: state } = await workflow.runWithState(body as never);
+  for (const hookId of ["h1", "h2"]) {
+    const resumeState = injectHook(parse(serialize(state)), { hookId, value: hookId });
+    const { result, ...ran } = await workflow.runWithState(body as never, { resumeState });
+    state = ran.resumeState;
+    expect(result).toMatchObject(hookId === "h2" ? ok("h2") : { ok: false, error: { hookId: "h2" } });
+  }
+  expect(undone).toEqual([]);
+});

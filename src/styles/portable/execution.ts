@@ -175,7 +175,8 @@ export class Execution implements StepHost {
   async ended(key: string): Promise<StepSettled | null> {
     const entry = this.#entry(key);
     const waits = new Promise<null>((resolve) => (entry.waits = () => resolve(null)));
-    if (entry.created !== null && entry.outcome === null) return null;
+    // Not by the outcome: run again, the state has what came later.
+    if (entry.created && entry.settle) return null;
     return Promise.race([entry.promise, waits]);
   }
 
@@ -292,7 +293,9 @@ export class Execution implements StepHost {
       const at = this.#queue.findIndex(({ name }) => this.#entries.get(name)?.settle != null);
       const [event] = at < 0 ? [] : this.#queue.splice(at, 1);
       if (event === undefined) return;
-      this.#entries.get(event.name)?.settle?.(event.kind === "timer_fired" ? { kind: "step_completed", result: "" } : event);
+      const entry = this.#entry(event.name);
+      entry.settle?.(event.kind === "timer_fired" ? { kind: "step_completed", result: "" } : event);
+      entry.settle = null;
     }
   }
 
