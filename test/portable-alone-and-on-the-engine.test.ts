@@ -136,8 +136,9 @@ class Player {
 
   #op(given: Op, at: string): () => Result<unknown, any> | Promise<Result<unknown, any>> {
     let failures = 0;
+    let attempts = 0;
     return () => {
-      this.#effects.push(`${given.op} ${at}`);
+      this.#effects.push(`${attempts++ === 0 ? "" : "again "}${given.op} ${at}`);
       switch (given.op) {
         case "do":
           return ok(`did ${at}`);
@@ -175,11 +176,13 @@ function withoutAbandoned(all: Effects, { effects, abandoned }: PlayedOnEngine):
   return left.length > abandoned ? all : all.filter((effect) => effects.includes(effect));
 }
 
-/** A child and its parent that undo beside each other have no order between them. */
+/**
+ * What has no order is put behind the rest: a later attempt comes when its body's own time has passed; a child and its parent may undo beside each other.
+ */
 function inOrder(effects: Effects, parts: readonly Part[]): Effects {
-  if (!JSON.stringify(parts).includes('"child"')) return effects;
-  const isUndo = (effect: string): boolean => effect.startsWith("undo ");
-  return [...effects.filter((effect) => !isUndo(effect)), ...effects.filter(isUndo).sort()];
+  const hasChild = JSON.stringify(parts).includes('"child"');
+  const isApart = (effect: string): boolean => effect.startsWith("again ") || (hasChild && effect.startsWith("undo "));
+  return [...effects.filter((effect) => !isApart(effect)), ...effects.filter(isApart).sort()];
 }
 
 /** Errors by what they say: the classes of those that were thrown are not kept. */
