@@ -40,8 +40,8 @@ export type StepSettled =
 /** Who does the steps of a run. */
 export interface StepHost {
   readonly clock: Clock;
-  /** What the next step with this id is known by: `key` where its author gave one, else the id and how often that came before. */
-  keyFor(id: string, key: string | undefined): string;
+  /** What the next step with this id is known by: `key` where its author gave one, else the id and how often that came before, counted on where another step has that key. */
+  keyFor(id: string, key?: string): string;
   /** Does a step, or finds it done; the same key again is the same step. `operation` rejects never. */
   step(id: string, key: string, operation: () => Promise<StepOutcome>): Promise<StepSettled>;
   /** Resolves `ms` after it was first asked for. */

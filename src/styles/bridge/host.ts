@@ -54,11 +54,17 @@ export class EngineHost implements StepHost {
     this.#schemas = schemas;
   }
 
-  keyFor(id: string, key: string | undefined): string {
+  keyFor(id: string, key?: string): string {
     if (callingStep()) return key ?? id; // no replay comes by there
-    if (!key?.startsWith(hookPrefix)) return key ?? this.#keys.next(id);
+    if (key === undefined) return this.#next(id);
+    if (!key.startsWith(hookPrefix)) return key;
     const place = this.#keys.place(id, key);
     return hookPrefix + (place === 1 ? id : `${id}#${place}`);
+  }
+
+  #next(id: string): string {
+    const key = this.#keys.next(id);
+    return this.#steps.has(key) ? this.#next(id) : key;
   }
 
   step(id: string, key: string, operation: () => Promise<StepOutcome>): Promise<StepSettled> {

@@ -38,8 +38,7 @@ export function createApprovalStep<T>({
 }: ApprovalStepOptions<T>): () => Promise<Result<T, PendingApproval | ApprovalRejected>> {
   return async () => {
     const said = await checkApproval();
-    if (said.status === "approved") return ok(said.value);
-    return said.status === "rejected" ? rejected(key, said.reason) : pendingApproval<T>(key, { reason, metadata });
+    return said.status === "approved" ? ok(said.value) : refusal(key, said, { reason, metadata });
   };
 }
 
@@ -66,10 +65,9 @@ export function gatedStep<Args, T, E>(
   return async (args) => {
     if (!(typeof requiresApproval === "function" ? await requiresApproval(args) : requiresApproval)) return operation(args);
     const said = (await checkApproval?.()) ?? { status: "pending" };
-    if (said.status === "rejected") return rejected(key, said.reason);
     if (said.status === "approved") return said.value === undefined ? operation(args) : ok(said.value);
     const reason = typeof description === "function" ? description(args) : description;
-    return pendingApproval<T>(key, { reason, metadata: { ...metadata, pendingArgs: args, gatedOperation: operation.name } });
+    return refusal(key, said, { reason, metadata: { ...metadata, pendingArgs: args, gatedOperation: operation.name } });
   };
 }
 
@@ -77,6 +75,11 @@ export function isApprovalRejected(error: unknown): error is ApprovalRejected {
   return hasType(error, "APPROVAL_REJECTED");
 }
 
-function rejected(stepKey: string, reason: string): Result<never, ApprovalRejected> {
-  return err<ApprovalRejected>({ type: "APPROVAL_REJECTED", stepKey, reason });
+function refusal<T>(
+  stepKey: string,
+  said: { readonly status: "pending" } | { readonly status: "rejected"; readonly reason: string },
+  options: { readonly reason?: string | undefined; readonly metadata?: Metadata | undefined },
+): Result<T, PendingApproval | ApprovalRejected> {
+  if (said.status === "pending") return pendingApproval<T>(stepKey, options);
+  return err<ApprovalRejected>({ type: "APPROVAL_REJECTED", stepKey, reason: said.reason }) as Result<never, ApprovalRejected>;
 }

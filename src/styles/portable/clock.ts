@@ -10,8 +10,8 @@ export const systemClock: Clock = {
   alarm: (at, wake) => {
     let timer: ReturnType<typeof setTimeout>;
     const set = (): void => {
-      const ms = Math.max(0, at - Date.now());
-      timer = ms > longestTimerMs ? setTimeout(set, longestTimerMs) : setTimeout(wake, ms);
+      const ms = at - Date.now(); // platforms ring early, too
+      timer = ms > 0 ? setTimeout(set, Math.min(ms, longestTimerMs)) : setTimeout(wake, 0);
     };
     set();
     return () => clearTimeout(timer);

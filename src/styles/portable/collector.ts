@@ -34,9 +34,7 @@ export function createResumeStateCollector(workflow?: object): ResumeStateCollec
     getResumeState() {
       if (workflow !== undefined) return isCleared ? emptyState : lastStateOf(workflow);
       if (isWired) return { ...emptyState, events: [...events] };
-      const message =
-        "This collector belongs to no workflow: createResumeStateCollector(workflow), or createWorkflow(name, deps, { onEvent: collector.handleEvent }).";
-      throw new TypeError(message);
+      throw new TypeError("This collector belongs to no workflow: give it one.");
     },
     clear() {
       events = [];

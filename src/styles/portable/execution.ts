@@ -6,9 +6,10 @@
 // PX3. A step that waits settles nothing: no `catch`, retry, fallback, race or compensation takes it for an error.
 // PX4. The run rests when a step waits, no step's body runs and nothing is left to apply. Code that goes on after that has no part in it.
 // PX5. Nothing is applied before it is kept: a step is done when its record is.
+// PX6. What is due ends in the order in which it fell due, also where several timers have run out while nobody ran the code.
 
 import type { Clock } from "../../core/clock.ts";
-import type { StepHost, StepOutcome, StepSettled, StepWaits } from "../../core/portable.ts";
+import type { StepHost, StepOutcome, StepSettled } from "../../core/portable.ts";
 import { HOOK_STEP_KEY_PREFIX, type PendingApproval, type PendingHook, pendingOf } from "./hook.ts";
 import { isOutcome, type Outcome, type ResumeState, type StateEvent } from "./state.ts";
 import { type ErrorClass, TaggedError, type TaggedErrorBase } from "./tagged-error.ts";
@@ -41,6 +42,7 @@ interface Entry {
   readonly key: string;
   /** What it waits for, where it does. */
   created: Created | null;
+  /** When it rings, or its time is up. */
   dueAt: number | null;
   outcome: Outcome | null;
   promise: Promise<StepSettled> | null;
@@ -48,6 +50,8 @@ interface Entry {
   /** Told where its body has come to a wait, its own or another's. */
   waits?: () => void;
 }
+
+type Due = Entry & { readonly dueAt: number };
 
 /** How a run stops before its code has ended. */
 export type Stopped =
@@ -66,14 +70,12 @@ export interface ExecutionOptions {
 }
 
 export class Execution implements StepHost {
-  readonly clock: Clock;
+  declare readonly clock: Clock;
   readonly #options: ExecutionOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #counts = new Map<string, number>();
   /** The steps that the code of this run has come to, in order. */
   readonly #asked: Entry[] = [];
-  /** The keys of the hooks in the state that was given, by their step's id. */
-  readonly #hooks = new Map<string, string[]>();
   /** The steps that wait, by what they wait for. */
   readonly #waits = new Map<string, Entry>();
   readonly #events: StateEvent[];
@@ -84,23 +86,21 @@ export class Execution implements StepHost {
   readonly #queue: Outcome[] = [];
   readonly #alarms = new Set<() => void>();
   #running = 0;
+  /** A step's body is being called: what it begins is a part of it, and is not found again once it is done. */
+  #isWithin = false;
   #isPumping = false;
   #isWanted = false;
   #isOver = false;
   #stop!: (stopped: Stopped) => void;
   /** Resolves when the run rests, or cannot be kept. */
-  readonly stopped: Promise<Stopped>;
+  declare readonly stopped: Promise<Stopped>;
 
   constructor(options: ExecutionOptions) {
     this.#options = options;
     this.clock = options.clock;
     this.#events = [...options.state.events];
     this.#kept = this.#events.length;
-    for (const event of this.#events) {
-      this.#fold(event);
-      if (event.kind === "hook_created" && event.token !== null)
-        this.#hooks.set(event.step, [...(this.#hooks.get(event.step) ?? []), event.name]);
-    }
+    for (const event of this.#events) this.#fold(event);
     this.stopped = new Promise((resolve) => (this.#stop = resolve));
   }
 
@@ -111,13 +111,19 @@ export class Execution implements StepHost {
 
   /** When the next timer is due, or the time of a wait is up, in milliseconds since 1970; null where nothing is. */
   get wakeAt(): number | null {
-    const due = this.#asked.flatMap(({ outcome, dueAt, created }) => (outcome === null ? [dueAt ?? created?.expiresAt ?? []].flat() : []));
-    return due.length === 0 ? null : Math.min(...due);
+    return this.#next()?.dueAt ?? null;
   }
 
-  /** The first fact of a run. */
-  begin(event: StateEvent & { readonly kind: "run_started" }): void {
-    this.#add(event);
+  #next(): Due | undefined {
+    const due = this.#asked.filter((entry): entry is Due => entry.outcome === null && entry.dueAt !== null);
+    return due.sort((a, b) => a.dueAt - b.dueAt)[0];
+  }
+
+  /** PX6. */
+  #ring(): void {
+    const { key: name, dueAt = Infinity, created } = this.#next() ?? {};
+    if (name === undefined || dueAt > this.clock.now()) return;
+    this.#done(created ? { kind: "hook_failed", name, reason: "timeout" } : { kind: "timer_fired", name });
   }
 
   /** The code has ended, or stopped: nothing more is applied. */
@@ -126,19 +132,24 @@ export class Execution implements StepHost {
     for (const cancel of this.#alarms) cancel();
   }
 
-  keyFor(id: string, key: string | undefined): string {
-    if (key?.startsWith(HOOK_STEP_KEY_PREFIX)) return this.#hookKey(id, key);
-    if (key !== undefined) return key;
-    const count = this.#count(id);
-    return count === 1 ? id : `${id}#${count}`;
+  keyFor(id: string, key?: string): string {
+    if (this.#isWithin) return key ?? id;
+    if (key !== undefined) return key.startsWith(HOOK_STEP_KEY_PREFIX) ? this.#hookKey(id, key) : key;
+    for (;;) {
+      const count = this.#count(id);
+      const name = count === 1 ? id : `${id}#${count}`;
+      if (!this.#entries.get(name)?.promise) return name;
+    }
   }
 
   /** A hook whose id is made anew in each process stands for the one that the state has at its place among those of the step. */
   #hookKey(id: string, key: string): string {
     const known = key + id;
-    const place = this.#counts.get(known) ?? this.#count(HOOK_STEP_KEY_PREFIX + id);
+    const place = this.#counts.get(known) ?? this.#count(`\0${id}`);
     this.#counts.set(known, place);
-    return this.#entries.has(key) ? key : (this.#hooks.get(id)?.[place - 1] ?? key);
+    if (this.#entries.has(key)) return key;
+    const hooks = this.#options.state.events.filter((event) => event.kind === "hook_created" && event.token && event.step === id);
+    return (hooks[place - 1] as Created | undefined)?.name ?? key;
   }
 
   #count(id: string): number {
@@ -148,26 +159,26 @@ export class Execution implements StepHost {
   }
 
   step(id: string, key: string, operation: () => Promise<StepOutcome>): Promise<StepSettled> {
-    const entry = this.#entry(key);
-    if (entry.promise) return entry.promise;
-    const promise = this.#await(id, entry);
-    // Somebody's word may have been given elsewhere meanwhile: its step asks again.
-    if (!this.#isOver && entry.outcome === null && (entry.created === null || entry.created.token === null))
-      void this.#run(id, entry, operation);
-    this.#expireLater(entry);
-    this.#pump();
-    return promise;
+    if (this.#isWithin) return within(id, operation);
+    return this.#begin(id, key, (entry) => {
+      // Somebody's word may have been given elsewhere meanwhile: its step asks again.
+      if (!entry.created?.token) void this.#run(id, entry, operation);
+    });
   }
 
   /** Waits until an instant that the state remembers. */
   sleep(id: string, key: string, ms: number): Promise<unknown> {
+    return this.#begin(id, key, ({ dueAt }) => {
+      if (dueAt === null) this.add({ kind: "timer_set", name: key, dueAt: this.clock.now() + ms });
+    });
+  }
+
+  #begin(id: string, key: string, begin: (entry: Entry) => void): Promise<StepSettled> {
     const entry = this.#entry(key);
     if (entry.promise) return entry.promise;
     const promise = this.#await(id, entry);
-    if (!this.#isOver && entry.outcome === null) {
-      if (entry.dueAt === null) this.#add({ kind: "timer_set", name: key, dueAt: this.clock.now() + ms });
-      this.#alarm(entry.dueAt as unknown as number, { kind: "timer_fired", name: key });
-    }
+    if (!this.#isOver && entry.outcome === null) begin(entry);
+    this.#ringFor(entry);
     this.#pump();
     return promise;
   }
@@ -182,55 +193,46 @@ export class Execution implements StepHost {
 
   #await(id: string, entry: Entry): Promise<StepSettled> {
     this.#asked.push(entry);
-    entry.promise = this.#isOver ? refused(id) : new Promise((resolve) => (entry.settle = resolve));
+    entry.promise = this.#isOver ? Promise.reject(suspended(id)) : new Promise((resolve) => (entry.settle = resolve));
     entry.promise.catch(() => {}); // whoever begins a step may await it later
     return entry.promise;
   }
 
   async #run(id: string, entry: Entry, operation: () => Promise<StepOutcome>): Promise<void> {
     this.#running++;
-    const outcome = await operation();
+    this.#isWithin = true;
+    const running = operation();
+    this.#isWithin = false;
+    const outcome = await running;
     this.#running--;
     if (outcome.kind !== "hook_created") return this.#done({ ...outcome, name: entry.key });
     const { timeoutMs, ...wait } = outcome;
-    if (entry.created === null && !this.#stands(entry, wait)) {
-      const expiresAt = timeoutMs === undefined ? undefined : this.clock.now() + timeoutMs;
+    const holder = this.#waits.get(wait.token as string);
+    if (entry.created === null && holder) {
+      // A hook is known by its id: who waits for one that another step has come to waits with it, whatever its key.
+      entry.settle?.(holder.promise ?? this.#await(holder.key, holder));
+      this.#entries.set(entry.key, holder);
+    } else if (entry.created === null) {
+      const expiresAt = timeoutMs === undefined ? timeoutMs : this.clock.now() + timeoutMs;
       this.#done({ ...wait, name: entry.key, step: id, expiresAt });
-      this.#expireLater(entry);
     }
     entry.waits?.();
+    this.#ringFor(holder ?? entry);
     this.#pump();
   }
 
-  /** A hook is known by its id: a step that waits for one which another step has come to waits with it, whatever its key. */
-  #stands(entry: Entry, { token }: StepWaits): boolean {
-    const holder = token === null ? undefined : this.#waits.get(token);
-    if (!holder) return false;
-    entry.settle?.(holder.promise ?? this.#await(holder.key, holder));
-    this.#expireLater(holder);
-    return true;
-  }
-
-  #expireLater({ key, created, outcome }: Entry): void {
-    if (outcome === null && created?.expiresAt !== undefined)
-      this.#alarm(created.expiresAt, { kind: "hook_failed", name: key, reason: "timeout" });
-  }
-
-  #alarm(at: number, event: Outcome): void {
-    if (this.#isOver) return;
-    // What has come needs no alarm: before that rang the run would rest again.
-    if (at <= this.clock.now()) this.#done(event);
-    else this.#alarms.add(this.clock.alarm(at, () => this.#done(event)));
+  #ringFor({ dueAt, outcome }: Entry): void {
+    if (!this.#isOver && outcome === null && dueAt !== null) this.#alarms.add(this.clock.alarm(dueAt, () => this.#ring()));
   }
 
   /** A new fact, but for a second outcome. What comes after the end, or after the run came to rest, is of no run any more. */
   #done(event: Outcome | Created): void {
     if (this.#isOver || this.#entry(event.name).outcome) return;
-    this.#add(event);
+    this.add(event);
     this.#pump();
   }
 
-  #add(event: StateEvent): void {
+  add(event: StateEvent): void {
     this.#events.push(event);
     this.#fold(event);
     this.#options.onFact(event);
@@ -243,6 +245,7 @@ export class Execution implements StepHost {
     else if (event.kind !== "hook_created") entry.outcome ??= event;
     else {
       entry.created = event;
+      entry.dueAt = event.expiresAt ?? null;
       if (event.token !== null) this.#waits.set(event.token, entry);
     }
   }
@@ -260,11 +263,16 @@ export class Execution implements StepHost {
 
   async #pumpOn(): Promise<void> {
     this.#isPumping = true;
-    while (this.#isWanted && !this.#isOver) {
-      this.#isWanted = false;
-      await this.#keep();
-      await this.#apply();
-      if (!this.#isWanted && !this.#isOver) this.#rest();
+    try {
+      while (this.#isWanted && !this.#isOver) {
+        this.#isWanted = false;
+        await this.#keep();
+        await this.#apply();
+        if (!this.#isWanted) this.#ring();
+        if (!this.#isWanted && !this.#isOver) this.#rest();
+      }
+    } catch (cause) {
+      this.#end({ type: "fails", cause });
     }
     this.#isPumping = false;
   }
@@ -273,11 +281,7 @@ export class Execution implements StepHost {
   async #keep(): Promise<void> {
     const { checkpoint } = this.#options;
     const { length } = this.#events;
-    try {
-      if (checkpoint && this.#kept < length) await checkpoint(this.state);
-    } catch (cause) {
-      return this.#end({ type: "fails", cause });
-    }
+    if (checkpoint && this.#kept < length) await checkpoint(this.state);
     this.#kept = length;
     for (; this.#seen < length; this.#seen++) {
       const event = this.#events[this.#seen] as StateEvent;
@@ -294,7 +298,7 @@ export class Execution implements StepHost {
       const [event] = at < 0 ? [] : this.#queue.splice(at, 1);
       if (event === undefined) return;
       const entry = this.#entry(event.name);
-      entry.settle?.(event.kind === "timer_fired" ? { kind: "step_completed", result: "" } : event);
+      entry.settle?.(event as StepSettled);
       entry.settle = null;
     }
   }
@@ -306,7 +310,7 @@ export class Execution implements StepHost {
     const left = this.#queue.filter(({ kind }) => kind === "hook_received").map(({ name }) => name);
     if (left.length === 0) return this.#end({ type: "waits", pending: pendingOf(waiting.created as Created, read) });
     const asked = this.#asked.map(({ key }) => key);
-    const message = `The state has a payload for ${quoted(left)}, which this code has not asked for: it waits for "${waiting.key}". Give the step the key it had. Asked for: ${quoted(asked)}.`;
+    const message = `The state has a payload for "${left.join('", "')}" that no step asked for: give its step the key it had.`;
     this.#end({ type: "fails", cause: new StateMismatch({ left, asked }, { message }) });
   }
 
@@ -316,10 +320,8 @@ export class Execution implements StepHost {
   }
 }
 
-function quoted(names: readonly string[]): string {
-  return names.map((name) => `"${name}"`).join(", ");
-}
-
-function refused(id: string): Promise<never> {
-  return Promise.reject(suspended(id));
+async function within(id: string, operation: () => Promise<StepOutcome>): Promise<StepSettled> {
+  const outcome = await operation();
+  if (outcome.kind !== "hook_created") return outcome;
+  throw new TypeError(`Step "${id}" waits within the body of another step.`);
 }

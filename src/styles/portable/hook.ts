@@ -100,6 +100,7 @@ export function defineHook<Output = any>(
 }
 
 function waitFor<T>(hookId: string, { metadata, timeout }: PendingHookOptions = {}, definition?: string): Err<PendingHook, T> {
+  if (!hookId) throw new TypeError("A hook needs an id.");
   const timeoutMs = timeout === undefined ? timeout : span(hookId, timeout);
   return err({ type: "PENDING_HOOK", hookId, stepKey: HOOK_STEP_KEY_PREFIX + hookId, metadata, definition, timeoutMs });
 }
@@ -130,7 +131,7 @@ export function isPendingApproval(error: unknown): error is PendingApproval {
 
 /** Whether an error is of a type. */
 export function hasType(error: unknown, type: string): boolean {
-  return typeof error === "object" && error !== null && (error as { readonly type?: unknown }).type === type;
+  return (Object(error) as { readonly type?: unknown }).type === type;
 }
 
 /** What a wait in a state was asked for as. */

@@ -68,11 +68,10 @@ export async function injectHookAsync<T>(state: ResumeState, injection: Injectio
   return inject(state, injection);
 }
 
-function inject(state: ResumeState, { hookId, value, at = Date.now() }: Injection): Injected | Promise<Injected> {
-  const created = state.events.find((event): event is Created => event.kind === "hook_created" && event.token === hookId);
-  const refused = refusal(state, hookId, created, at);
-  if (refused) return err(refused);
-  const { name, definition } = created as Created;
+function inject(state: ResumeState, { hookId, value, at }: Injection): Injected | Promise<Injected> {
+  const asked = openWait(state, { what: "hook", of: tokenOf, id: hookId, at });
+  if (!asked.ok) return err(asked.error);
+  const { name, definition } = asked.value;
   const put = (payload: unknown): Injected => ok(withPayload(state, name, write(payload, `The payload of hook ${hookId}`)));
   if (definition === undefined) return put(value);
   const schema = schemas.get(definition);
@@ -85,22 +84,28 @@ function inject(state: ResumeState, { hookId, value, at = Date.now() }: Injectio
   return "then" in judged ? judged.then(taken) : taken(judged);
 }
 
-function refusal(state: ResumeState, hookId: string, created: Created | undefined, at: number): HookNotPending | null {
-  const pending = getPendingHooks(state);
-  if (created === undefined) return notPending(`has no hook ${hookId}`, { hookId, reason: "unknown", pending });
-  const answer = state.events.find((event) => isOutcome(event) && event.name === created.name);
-  if (answer?.kind === "hook_received")
-    return notPending(`has a payload for hook ${hookId}: the first one stands`, { hookId, reason: "answered", pending });
-  if (answer === undefined && (created.expiresAt === undefined || at < created.expiresAt)) return null;
-  const until = new Date(created.expiresAt ?? at).toISOString();
-  return notPending(`waited for hook ${hookId} until ${until}`, { hookId, reason: "expired", pending });
-}
+type IdOf = (created: Created) => string | null;
 
-function notPending(
-  what: string,
-  about: { readonly hookId: string; readonly reason: HookNotPending["reason"]; readonly pending: readonly string[] },
-): HookNotPending {
-  return new HookNotPending(about, { message: `This state ${what}. Open waits: ${about.pending.length}.` });
+/** The open wait with this id, or why there is none. */
+function openWait(
+  state: ResumeState,
+  { what, of, id, at = Date.now() }: { readonly what: string; readonly of: IdOf; readonly id: string; readonly at?: number | undefined },
+): Result<Created, HookNotPending> {
+  const waits = open(state);
+  const created = [...waits, ...state.events].find((event): event is Created => event.kind === "hook_created" && of(event) === id);
+  const isOpen = waits.includes(created as Created);
+  const until = created?.expiresAt ?? Infinity;
+  const isOver = isOpen
+    ? at >= until
+    : state.events.some(({ kind, ...event }) => kind === "hook_failed" && created?.name === (event as Created).name);
+  if (isOpen && !isOver) return ok(created as Created);
+  const [reason, why] = isOver
+    ? (["expired", `waited for ${what} ${id} until ${new Date(until).toISOString()}`] as const)
+    : created
+      ? (["answered", `has a payload for ${what} ${id}: the first one stands`] as const)
+      : (["unknown", `has no ${what} ${id}`] as const);
+  const pending = waits.flatMap((wait) => of(wait) ?? []);
+  return err(new HookNotPending({ hookId: id, reason, pending }, { message: `This state ${why}. Open waits: ${pending.length}.` }));
 }
 
 function invalid(hookId: string, issues: readonly SchemaIssue[]): InvalidPayload {
@@ -113,19 +118,18 @@ function withPayload(state: ResumeState, name: string, payload: string): ResumeS
 }
 
 /** The state with somebody's word on the approval under this key. Throws `HookNotPending`, with the key, where no open approval has it. */
-export function injectApproval<T>(state: ResumeState, { stepKey, value }: { readonly stepKey: string; readonly value: T }): ResumeState {
-  const asked = open(state).find((created) => keyOf(created) === stepKey);
-  if (asked === undefined) {
-    const isAnswered = state.events.some((event) => event.kind === "hook_created" && keyOf(event) === stepKey);
-    const reason = isAnswered ? "answered" : "unknown";
-    throw notPending(`asks for no approval ${stepKey}: ${reason}`, { hookId: stepKey, reason, pending: getPendingApprovals(state) });
-  }
-  return withPayload(state, asked.name, write(value, `The word on approval ${stepKey}`));
+export function injectApproval<T>(
+  state: ResumeState,
+  { stepKey, value, at }: { readonly stepKey: string; readonly value: T; readonly at?: number | undefined },
+): ResumeState {
+  const asked = openWait(state, { what: "approval", of: keyOf, id: stepKey, at });
+  if (!asked.ok) throw asked.error;
+  return withPayload(state, asked.value.name, write(value, `The word on approval ${stepKey}`));
 }
 
 /** The ids of the callbacks that this state waits for, in the order they were asked for. */
 export function getPendingHooks(state: ResumeState): string[] {
-  return open(state).flatMap(({ token }) => token ?? []);
+  return open(state).flatMap((created) => tokenOf(created) ?? []);
 }
 
 /** Whether this state waits for the callback with this id. */
@@ -147,6 +151,11 @@ export function hasPendingApproval(state: ResumeState, stepKey: string): boolean
 function open(state: ResumeState): Created[] {
   const answered = new Set(state.events.flatMap((event) => (isOutcome(event) ? event.name : [])));
   return state.events.filter((event): event is Created => event.kind === "hook_created" && !answered.has(event.name));
+}
+
+/** What a hook is known by; null for an approval. */
+function tokenOf({ token }: Created): string | null {
+  return token;
 }
 
 /** What an approval is known by: its own key, whatever that of its step; null for a hook. */

@@ -1,14 +1,14 @@
 // What a step's body has come to, as a fact, and how code goes on from it.
 
-import type { StepOutcome, StepSettled, StepWaits } from "../../core/portable.ts";
+import type { StepEnded, StepOutcome, StepSettled, StepWaits } from "../../core/portable.ts";
 import { isPendingApproval, isPendingHook, type PendingApproval, type PendingHook } from "./hook.ts";
 import { isResult, ok } from "./result.ts";
 import { read, write } from "./value.ts";
 
 /** Thrown by a step whose operation returned an error: it ends the workflow with it, unless the code catches it. */
 export class StepExit {
-  readonly error: unknown;
-  readonly cause: unknown;
+  declare readonly error: unknown;
+  declare readonly cause: unknown;
   constructor(error: unknown, cause?: unknown) {
     this.error = error;
     this.cause = cause;
@@ -25,20 +25,27 @@ export async function outcomeOf(id: string, operation: Operation): Promise<StepO
     if (result.ok) return { kind: "step_completed", result: write(result.value, `The value of step "${id}"`) };
     const { error, cause } = result;
     if (isPendingHook(error) || isPendingApproval(error)) return waitOf(id, error);
-    const from = cause === undefined ? cause : writeThrown(cause);
+    const from = cause === undefined ? cause : failed(cause).error;
     return { kind: "step_failed", error: write(error, `The error of step "${id}"`), cause: from };
   } catch (thrown) {
-    if (thrown instanceof StepExit) return { kind: "step_failed", error: writeThrown(thrown.error) };
-    return { kind: "step_failed", error: writeThrown(thrown), isThrown: true };
+    return failed(thrown);
   }
 }
 
-/** What was thrown may hold anything; then its message is kept alone. */
-function writeThrown(thrown: unknown): string {
+/** What was thrown may be anything; what cannot be kept leaves its message. */
+function failed(thrown: unknown): StepEnded & { readonly kind: "step_failed" } {
+  const kind = "step_failed";
   try {
-    return write(thrown, "");
+    if (thrown instanceof StepExit) return { kind, error: write(thrown.error, "") };
+    return { kind, error: write(thrown, ""), isThrown: true };
   } catch {
-    return write(new Error(thrown instanceof Error ? thrown.message : "Something was thrown that cannot be kept."), "");
+    let kept = new Error("What was thrown cannot be kept.");
+    try {
+      if (thrown instanceof Error) kept = new Error(thrown.message);
+    } catch {
+      // it throws when it is looked at
+    }
+    return { kind, error: write(kept, ""), isThrown: true };
   }
 }
 

@@ -43,9 +43,8 @@ export function isErr<T, E>(result: Result<T, E>): result is Err<E, T> {
 
 /** Whether a value that came from anywhere is a result. */
 export function isResult(value: unknown): value is Result<unknown, unknown> {
-  if (typeof value !== "object" || value === null) return false;
-  const { ok: isGood } = value as { readonly ok?: unknown };
-  return (isGood === true && "value" in value) || (isGood === false && "error" in value);
+  const found = Object(value) as { readonly ok?: unknown };
+  return (found.ok === true && "value" in found) || (found.ok === false && "error" in found);
 }
 
 /** The type of what a function returns when it goes well, or of what comes where it waits. */

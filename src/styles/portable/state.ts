@@ -16,7 +16,7 @@ type OnTime<E> = E extends { readonly value: unknown } ? never : E;
 /** One fact, in the engine's words. `name` is the key of a step; instants are milliseconds since 1970. */
 export type StateEvent =
   /** The run's id, its workflow's name where it has one, and what it was given. */
-  | { readonly kind: "run_started"; readonly id: string; readonly workflow: string | null; readonly input?: Serialised }
+  | { readonly kind: "run_started"; readonly id: string; readonly workflow: string | null; readonly input?: Serialised | undefined }
   | (StepEnded & Named)
   /** A step waits; `step` is its id. */
   | (Omit<StepWaits, "timeoutMs"> & Named & { readonly step: string; readonly expiresAt?: number | undefined })
@@ -28,7 +28,7 @@ export type StateEvent =
 export type Outcome = Exclude<StateEvent, { readonly kind: "run_started" | "hook_created" | "timer_set" }>;
 
 export function isOutcome(event: StateEvent): event is Outcome {
-  return event.kind !== "run_started" && event.kind !== "hook_created" && event.kind !== "timer_set";
+  return !["run_started", "hook_created", "timer_set"].includes(event.kind);
 }
 
 /** What a run has done so far. Plain JSON: keep it as it is. */
@@ -60,28 +60,32 @@ export function parse(text: unknown): ResumeState {
   } catch {
     throw badState("it is no JSON");
   }
-  const { kind, version, events } = (value ?? {}) as { readonly kind?: unknown; readonly version?: unknown; readonly events?: unknown };
+  const { kind, version, events } = Object(value) as { readonly kind?: unknown; readonly version?: unknown; readonly events?: unknown };
   if (kind !== "ResumeState") throw badState('it has no kind "ResumeState"');
   if (version !== 1) throw badState(`it is of version ${JSON.stringify(version)}, and this package knows version 1`);
   if (!Array.isArray(events) || !events.every(isEvent)) throw badState("its events are not what this version writes");
   return value as ResumeState;
 }
 
-const fields: { readonly [kind in StateEvent["kind"]]: { readonly [field: string]: string } } = {
-  run_started: { id: "string" },
-  step_completed: { name: "string", result: "string" },
-  step_failed: { name: "string", error: "string" },
-  hook_created: { name: "string", step: "string" },
-  hook_received: { name: "string", payload: "string" },
-  hook_failed: { name: "string" },
-  timer_set: { name: "string", dueAt: "number" },
-  timer_fired: { name: "string" },
+/** What each fact has: text, but for instants. */
+const fields: { readonly [kind in StateEvent["kind"]]: readonly string[] } = {
+  run_started: ["id"],
+  step_completed: ["name", "result"],
+  step_failed: ["name", "error"],
+  hook_created: ["name", "step"],
+  hook_received: ["name", "payload"],
+  hook_failed: ["name"],
+  timer_set: ["name", "dueAt"],
+  timer_fired: ["name"],
 };
 
 function isEvent(value: unknown): boolean {
-  const event = (value ?? {}) as { readonly [field: string]: unknown };
-  const wanted = Object.hasOwn(fields, String(event["kind"])) ? fields[event["kind"] as StateEvent["kind"]] : null;
-  return wanted !== null && Object.entries(wanted).every(([field, type]) => typeof event[field] === type);
+  const event = Object(value) as { readonly [field: string]: unknown };
+  const kind = String(event["kind"]);
+  return (
+    Object.hasOwn(fields, kind) &&
+    fields[kind as StateEvent["kind"]].every((field) => typeof event[field] === (field === "dueAt" ? "number" : "string"))
+  );
 }
 
 function badState(reason: string): BadState {

@@ -12,7 +12,7 @@ import {
   span,
 } from "./hook.ts";
 import { type Operation, outcomeOf, StepExit, valueOf } from "./outcome.ts";
-import { type AsyncResult, err, isResult, type Result } from "./result.ts";
+import { type AsyncResult, type Err, err, isResult, type Result } from "./result.ts";
 import { type ErrorClass, TaggedError, type TaggedErrorBase, type UnexpectedError } from "./tagged-error.ts";
 import { Undos } from "./undo.ts";
 
@@ -138,9 +138,9 @@ type Late = () => unknown;
 
 /** The steps of one run, or of a child within it. */
 export class Steps {
-  readonly step: Step;
-  readonly host: StepHost;
-  readonly undos: Undos;
+  declare readonly step: Step;
+  declare readonly host: StepHost;
+  declare readonly undos: Undos;
   readonly #prefix: string;
 
   constructor(host: StepHost, { steps, prefix = "" }: Partial<Parent> = {}) {
@@ -148,7 +148,7 @@ export class Steps {
     this.#prefix = prefix;
     this.undos = new Undos(host, steps?.undos ?? null);
     const one = (id: string, operation: unknown, options?: StepOptions): Promise<unknown> =>
-      this.#one(id, typeof operation === "function" ? (operation as Operation) : () => operation, options);
+      this.#one(id, typeof operation === "function" ? (operation as Operation) : begun(operation), options);
     const forms = {
       try: (id: string, operation: Operation, options: Mapping & StepOptions) => one(id, () => tried(operation, options), options),
       fromResult: (id: string, operation: Operation, options: Mapping & StepOptions) => one(id, () => mapped(operation, options), options),
@@ -163,14 +163,11 @@ export class Steps {
       },
       sleep: async (id: string, duration: string | number, options?: StepKey) =>
         void (await host.sleep(id, this.#key(id, options), span(id, duration))),
-      all: (id: string, operations: object, options?: StepKey) => this.#all(id, operations, options),
-      map: (id: string, items: readonly unknown[], mapper: (item: unknown, index: number) => unknown, options = {}) =>
-        this.#map(id, items, mapper, options),
-      race: (id: string, operations: object, options?: StepKey) => Promise.race(Object.values(this.#parts(id, operations, options))),
-      withFallback: (id: string, operation: Operation, options: { fallback: Operation; on?: unknown } & StepKey) =>
-        this.#withFallback(id, operation, options),
-      workflow: (id: string, begin: (run: ParentRun) => Promise<Result<unknown, unknown>>, options?: StepKey) =>
-        this.#workflow(id, begin, options),
+      all: this.#all.bind(this),
+      map: this.#map.bind(this),
+      race: this.#race.bind(this),
+      withFallback: this.#withFallback.bind(this),
+      workflow: this.#workflow.bind(this),
     };
     const handled = Object.entries(forms).map(([name, form]) => [name, whoeverAwaits(form as AnyForm)]);
     this.step = Object.assign(whoeverAwaits(one as AnyForm), Object.fromEntries(handled)) as Step;
@@ -186,6 +183,7 @@ export class Steps {
   }
 
   async #at(id: string, key: string, operation: Operation, { retry, compensate }: StepOptions = {}, late?: Late): Promise<unknown> {
+    if (retry) atLeastOne(id, retry.attempts, "attempt");
     const body = retry === undefined ? operation : () => this.#repeated(operation, retry);
     this.undos.checkOpen(id);
     const settled = this.host.step(this.#prefix + id, key, () => outcomeOf(id, body));
@@ -198,18 +196,12 @@ export class Steps {
     { attempts, backoff = "exponential", initialDelay = 100, maxDelay = 30_000, shouldRetry = () => true }: RetryOptions,
   ): Promise<unknown> {
     for (let attempt = 1; ; attempt++) {
-      let result: unknown;
-      let thrown: { readonly cause: unknown } | null = null;
+      const isLast = (error: unknown): boolean => attempt >= attempts || !shouldRetry(error, attempt);
       try {
-        result = await operation();
+        const result = await operation();
+        if (!isFailure(result) || isLast(result.error)) return result;
       } catch (cause) {
-        thrown = { cause };
-      }
-      const error = thrown ? thrown.cause : isResult(result) && !result.ok ? result.error : undefined;
-      const isFailure = thrown !== null || (isResult(result) && !result.ok && !isWait(error));
-      if (!isFailure || attempt >= attempts || !shouldRetry(error, attempt)) {
-        if (thrown) throw thrown.cause;
-        return result;
+        if (isLast(cause)) throw cause;
       }
       const { clock } = this.host;
       const delay =
@@ -238,29 +230,40 @@ export class Steps {
     return Object.fromEntries(Object.keys(parts).map((name, index) => [name, values[index]]));
   }
 
+  async #race(id: string, operations: object, options?: StepKey): Promise<unknown> {
+    atLeastOne(id, Object.keys(operations).length, "way");
+    return Promise.race(Object.values(this.#parts(id, operations, options)));
+  }
+
   /** A step for each operation, by its name. */
   #parts(id: string, operations: object, options?: StepKey): { readonly [name: string]: Promise<unknown> } {
     const key = this.#key(id, options);
-    const begun = ([name, operation]: [string, Operation | { fn: Operation }]): [string, Promise<unknown>] => [
+    const begin = ([name, operation]: [string, Operation | { fn: Operation }]): [string, Promise<unknown>] => [
       name,
-      this.#at(id, `${key}.${name}`, typeof operation === "function" ? operation : operation.fn),
+      this.#at(id, this.#part(`${key}.${name}`, options), typeof operation === "function" ? operation : operation.fn),
     ];
-    return Object.fromEntries(Object.entries(operations).map(begun));
+    return Object.fromEntries(Object.entries(operations).map(begin));
+  }
+
+  /** A step within one that has this key: where that has one of its author's, this has one, too. */
+  #part(key: string, options?: StepKey): string {
+    return this.host.keyFor(key, options?.key && key);
   }
 
   async #map(
     id: string,
     items: readonly unknown[],
     mapper: (item: unknown, index: number) => unknown,
-    { concurrency = items.length, ...options }: { readonly concurrency?: number } & StepKey,
+    { concurrency = items.length || 1, ...options }: { readonly concurrency?: number | undefined } & StepKey = {},
   ): Promise<unknown[]> {
+    atLeastOne(id, concurrency, "lane");
     const key = this.#key(id, options);
     const values: unknown[] = [];
     let next = 0;
     const lane = async (): Promise<void> => {
       while (next < items.length) {
         const index = next++;
-        values[index] = await this.#at(id, `${key}[${index}]`, () => mapper(items[index], index));
+        values[index] = await this.#at(id, this.#part(`${key}[${index}]`, options), () => mapper(items[index], index));
       }
     };
     await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, lane));
@@ -277,7 +280,7 @@ export class Steps {
       return await this.#at(id, key, operation);
     } catch (thrown) {
       if (!(thrown instanceof StepExit) || (on !== undefined && thrown.error !== on)) throw thrown;
-      return this.#at(id, `${key}.fallback`, fallback);
+      return this.#at(id, this.#part(`${key}.fallback`, options), fallback);
     }
   }
 
@@ -305,6 +308,16 @@ function whoeverAwaits(form: AnyForm): AnyForm {
   };
 }
 
+/** What has begun already: where the step is done its failure is nobody's. */
+function begun(operation: unknown): Operation {
+  Promise.resolve(operation).catch(() => {});
+  return () => operation;
+}
+
+function atLeastOne(id: string, count: number, what: string): void {
+  if (!(count >= 1)) throw new TypeError(`Step "${id}" needs 1 ${what} or more, not ${count}.`);
+}
+
 interface Mapping {
   readonly error?: unknown;
   readonly onError?: (error: unknown) => unknown;
@@ -320,11 +333,15 @@ async function tried(operation: Operation, mapping: Mapping): Promise<unknown> {
 
 async function mapped(operation: Operation, mapping: Mapping): Promise<unknown> {
   const result = await operation();
-  return isResult(result) && !result.ok && !isWait(result.error) ? err(errorBy(mapping, result.error)) : result;
+  return isFailure(result) ? err(errorBy(mapping, result.error)) : result;
 }
 
 function errorBy({ error, onError }: Mapping, given: unknown): unknown {
   return onError ? onError(given) : error;
+}
+
+function isFailure(result: unknown): result is Err<unknown> {
+  return isResult(result) && !result.ok && !isWait(result.error);
 }
 
 function isWait(error: unknown): boolean {

@@ -54,7 +54,7 @@ function matchTag<E extends TaggedErrorBase, H extends Handlers<E>>(error: E, ha
 
 /** Whether a value is one, from whatever copy of the package. */
 function isTaggedError(value: unknown): value is TaggedErrorBase {
-  return typeof value === "object" && value !== null && (value as { readonly [brand]?: unknown })[brand] === true;
+  return (Object(value) as { readonly [brand]?: unknown })[brand] === true;
 }
 
 /** Makes a class of errors: `class NotFound extends TaggedError("NotFound")<{ id: string }> {}`. */

@@ -19,9 +19,7 @@ export function write(value: unknown, what: string): Serialised {
     return stringify(value, { Error: errorData });
   } catch (cause) {
     const { path = "", message } = cause as { readonly path?: string; readonly message: string };
-    throw new TypeError(`${what} cannot be kept in the state: $${path}: ${message}. Give plain data, dates, maps, sets, bytes, errors.`, {
-      cause,
-    });
+    throw new TypeError(`${what} cannot be kept in the state: $${path}: ${message}. Give plain data.`, { cause });
   }
 }
 

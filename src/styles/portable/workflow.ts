@@ -178,11 +178,7 @@ async function runOnce({ name }: { readonly name: string | null }, call: Call & 
   const { resumeState, onEvent, checkpoint, clock = systemClock } = options;
   if (options[parent]) return { result: await asChild(call, options[parent]), resumeState: emptyState, wakeAt: null };
   const tell = (event: Fact): void => {
-    try {
-      onEvent?.(event);
-    } catch {
-      // A listener's trouble is its own.
-    }
+    (async () => onEvent?.(event))().catch(() => {}); // a listener's trouble is its own
   };
   let state = emptyState;
   try {
@@ -209,8 +205,8 @@ function begin(
     throw new StateMismatch({ left: [workflow], asked: [name] }, { message });
   }
   const run = { workflowId: id ?? crypto.randomUUID(), input };
-  const given = input === undefined ? {} : { input: write(input, "The input of the run") };
-  execution.begin({ kind: "run_started", id: run.workflowId, workflow: name, ...given });
+  const text = input === undefined ? input : write(input, "The input of the run");
+  execution.add({ kind: "run_started", id: run.workflowId, workflow: name, input: text });
   return run;
 }
 
@@ -254,5 +250,9 @@ async function drive({
 }
 
 function unexpected({ catchUnexpected = (cause) => new UnexpectedError(cause) }: AnyOptions, cause: unknown): Result<never, unknown> {
-  return err(catchUnexpected(cause), { cause });
+  try {
+    return err(catchUnexpected(cause), { cause });
+  } catch (thrown) {
+    return err(new UnexpectedError(thrown), { cause });
+  }
 }
