@@ -54,6 +54,7 @@ function projectOf(name: string): TestProject {
     "test/doc-samples.test.ts",
     "test/register-*.test.ts",
     "test/nest-*.test.ts",
+    "test/portable-approvals-are-not-lost.test.ts",
     "test/portable-callbacks-*.test.ts",
     "test/portable-nothing-is-swallowed.test.ts",
     "test/portable-programs-of-chance.test.ts",
