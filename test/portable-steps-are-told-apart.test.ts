@@ -2,8 +2,9 @@
 // one. Numbers in brackets are those of docs/coming-from-awaitly.md, "Thirty-eight weaknesses".
 
 import { expect, test } from "vitest";
-import { createHook, err, ok, pendingHook } from "../src/portable.ts";
-import { type Body, once, play } from "./portable/play.ts";
+import { createHook, createWorkflow, err, ok, pendingHook } from "../src/portable.ts";
+import { createWorld, modes } from "./harness.ts";
+import { type Body, bound, once, play } from "./portable/play.ts";
 
 const is = (value: unknown) => () => ok(value);
 const waits = (id: string) => async () => pendingHook<string>(id);
@@ -19,43 +20,77 @@ test("the same id twice is two steps, also after a resume: a transfer from A to 
   expect([result.ok, moved]).toEqual([true, ["A to B for h"]]);
 });
 
+/** Steps whose ids are the keys of others. */
+const alike: Body = async ({ step, child }) => {
+  const values = [
+    await step("a#2", is(1)),
+    await step("a", is(2)),
+    await step("a", is(3)),
+    await step("a", is(4)),
+    (await step.all("all", { b: is(5) })).b,
+    await step("all.b", is(6)),
+    ...(await step.map("map", [7, 8], (n) => ok(n))),
+    await step("map[1]", is(9)),
+    await step("child/x", is(10)),
+    await step.workflow(
+      "child",
+      child(({ step: own }) => own("x", is(11))),
+    ),
+    await step.withFallback("first", () => err("no"), { fallback: is(12) }),
+    await step("first.fallback", is(13)),
+    await step.race("all", { b: is(14) }),
+    await step("hook:w", is(15)),
+    await step("w", waits("w"), { key: "hook:w#1" }),
+    await step("", is(17)),
+    await step("", is(18)),
+    await step("__proto__", is(19)),
+    await step("constructor", is(20)),
+    Object.entries(await step.all("toString", { constructor: is(21), ["__proto__"]: is(22) })),
+    await step("undo:a", is(23)),
+  ];
+  await step("wait", waits("h"));
+  return values;
+};
+/** What they give. */
+const numbers = [
+  1,
+  2,
+  3,
+  4,
+  5,
+  6,
+  7,
+  8,
+  9,
+  10,
+  11,
+  12,
+  13,
+  14,
+  15,
+  "for w",
+  17,
+  18,
+  19,
+  20,
+  [
+    ["constructor", 21],
+    ["__proto__", 22],
+  ],
+  23,
+];
+
 test("ids that look like the keys of other steps take nobody's record (22)", async () => {
-  const body: Body = async ({ step, child }) => {
-    const values = [
-      await step("a#2", is(1)),
-      await step("a", is(2)),
-      await step("a", is(3)),
-      await step("a", is(4)),
-      (await step.all("all", { b: is(5) })).b,
-      await step("all.b", is(6)),
-      ...(await step.map("map", [7, 8], (n) => ok(n))),
-      await step("map[1]", is(9)),
-      await step("child/x", is(10)),
-      await step.workflow(
-        "child",
-        child(({ step: own }) => own("x", is(11))),
-      ),
-      await step.withFallback("first", () => err("no"), { fallback: is(12) }),
-      await step("first.fallback", is(13)),
-      await step.race("all", { b: is(14) }),
-      await step("hook:w", is(15)),
-      await step("w", waits("w"), { key: "hook:w#1" }),
-      await step("", is(17)),
-      await step("", is(18)),
-      await step("__proto__", is(19)),
-      await step("constructor", is(20)),
-      await step.all("toString", { constructor: is(21), ["__proto__"]: is(22) }),
-      await step("undo:a", is(23)),
-    ];
-    await step("wait", waits("h"));
-    return values;
-  };
-  const { result, runs } = await play(body);
-  const objects = Object.fromEntries(Object.entries({ constructor: 21, ["__proto__"]: 22 }));
-  const numbers = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, "for w", 17, 18, 19, 20, objects, 23];
+  const { result, runs } = await play(alike);
   expect([result, runs.length]).toEqual([ok(numbers), 3]);
-  const again = await once(body, { resumeState: runs.at(-1)?.resumeState });
-  expect(again).toEqual(runs.at(-1));
+  expect(await once(alike, { resumeState: runs.at(-1)?.resumeState })).toEqual(runs.at(-1));
+});
+
+test.each(modes)("nor do they on an engine (22, %s)", async (mode) => {
+  const { engine } = await createWorld([], { mode });
+  const run = await engine.run(createWorkflow("alike", {}), bound(alike) as never);
+  for (const id of ["w", "h"]) expect((await engine.signal(`hook:${id}`, `for ${id}`)).disposition).toMatch(/accepted|buffered/);
+  expect(await run.result()).toEqual(ok(numbers));
 });
 
 test("a step is undone once, also beside one whose id is that of its undoing, and where it was asked for twice (3)", async () => {

@@ -29,14 +29,15 @@ export interface Ran {
   readonly wakeAt: number | null;
 }
 
+/** Code of these tests as that of a workflow. */
+export function bound(body: Body): (context: any) => unknown {
+  const child: Given["child"] = (of) => (parent) => createWorkflow("child", {}).run(bound(of), parent as never);
+  return ({ step, ctx }) => body({ step, ctx, child });
+}
+
 /** One run of the code. */
 export async function once(body: Body, options: RunOptions<any, any> = {}): Promise<Ran> {
-  const workflow = createWorkflow("played", {});
-  const child: Given["child"] = (of) => (parent) => createWorkflow("child", {}).run(bound(of), parent as never);
-  function bound(of: Body): (context: any) => unknown {
-    return ({ step, ctx }) => of({ step, ctx, child });
-  }
-  return (await workflow.runWithState(bound(body) as never, options)) as Ran;
+  return (await createWorkflow("played", {}).runWithState(bound(body) as never, options)) as Ran;
 }
 
 export interface Play extends RunOptions<any, any> {

@@ -62,8 +62,9 @@ export class EngineHost implements StepHost {
     return hookPrefix + (place === 1 ? id : `${id}#${place}`);
   }
 
+  /** An id that looks like the key of a hook, or of another step, takes nothing of it. */
   #next(id: string): string {
-    const key = this.#keys.next(id);
+    const key = this.#keys.next(id.startsWith(hookPrefix) ? `step:${id}` : id);
     return this.#steps.has(key) ? this.#next(id) : key;
   }
 
