@@ -185,3 +185,18 @@ test("a payload is judged by the schema of its hook, wherever it is injected", a
   const unknown = { ...resumeState, events: resumeState.events.map((event) => ({ ...event, definition: "gone" })) } as never;
   expect(tryInjectHook(unknown, { hookId: "h1", value: 1 })).toMatchObject({ error: { _tag: "SchemaUnavailable", definition: "gone" } });
 });
+
+test("what a child has done is undone where its parent fails beside it, though the child comes to its end later", async () => {
+  const done: string[] = [];
+  const child = createWorkflow("child");
+  const workflow = createWorkflow("race", { fail: async () => err("NO" as const) });
+  const result = await workflow.run(({ step, deps }) =>
+    Promise.race([
+      step("fail", () => deps.fail()),
+      step.workflow("child", (parent) =>
+        child.run(({ step: own }) => own("do", () => ok("did"), { compensate: (value) => void done.push(`undo ${value}`) }), parent),
+      ),
+    ]),
+  );
+  expect([result, done]).toMatchObject([{ ok: false, error: "NO" }, ["undo did"]]);
+});

@@ -58,8 +58,7 @@ export function injectHook<T>(state: ResumeState, injection: Injection<T>): Resu
 /** The same with its refusal as a value. */
 export function tryInjectHook<T>(state: ResumeState, injection: Injection<T>): Injected {
   const injected = inject(state, injection);
-  if ("then" in injected)
-    throw new TypeError(`The schema of hook ${injection.hookId} is asynchronous: inject its payload by injectHookAsync().`);
+  if ("then" in injected) throw new TypeError(`The schema of hook ${injection.hookId} is asynchronous: use injectHookAsync().`);
   return injected;
 }
 

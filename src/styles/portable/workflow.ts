@@ -239,9 +239,7 @@ async function drive({
   steps,
 }: Call & { readonly run: PortableRun; readonly steps: Steps }): Promise<Result<unknown, unknown>> {
   try {
-    const value = await body({ step: steps.step, deps: { ...deps, ...options.deps } as Deps, ctx });
-    steps.undos.handOver();
-    return ok(value);
+    return ok(await body({ step: steps.step, deps: { ...deps, ...options.deps } as Deps, ctx }));
   } catch (thrown) {
     const failed = await steps.undos.unwind(thrown instanceof StepExit ? thrown.error : thrown);
     if (failed) return unexpected(options, failed);
