@@ -12,6 +12,7 @@ import {
   injectApproval,
   injectHook,
   isPendingHook,
+  match,
   ok,
   parse,
   pendingApproval,
@@ -19,6 +20,7 @@ import {
   type ResumeState,
   serialize,
   type Step,
+  TaggedError,
   tryInjectHook,
   UnexpectedError,
 } from "../src/portable.ts";
@@ -366,4 +368,16 @@ test("a wait that undoing has left is left when the code is run again with its p
     expect(result).toMatchObject(hookId === "h2" ? ok("h2") : { ok: false, error: { hookId: "h2" } });
   }
   expect(undone).toEqual([]);
+});
+
+test("an error that is read back is told apart by its tag, the first time as well: it is no instance of its author's class", async () => {
+  class Declined extends TaggedError("Declined")<{ code: number }> {}
+  const workflow = createWorkflow("declined", { pay: async () => err(new Declined({ code: 7 })) });
+  const first = await workflow.runWithState(({ step, deps }) => step("pay", () => deps.pay()));
+  const again = await workflow.run(({ step, deps }) => step("pay", () => deps.pay()), { resumeState: parse(serialize(first.resumeState)) });
+  for (const result of [first.result, again]) {
+    expect(match(result, { ok: () => 0, Declined: ({ code }) => code, err: () => -1 })).toBe(7);
+    expect(!result.ok && TaggedError.isTaggedError(result.error)).toBe(true);
+    expect(!result.ok && (result.error as unknown) instanceof Declined).toBe(false);
+  }
 });
