@@ -1,7 +1,8 @@
-// The workflow: it asks for the order's payment, waits for it as long as three days, and ships.
+// The workflow: an order waits for its payment as long as three days, then for the carrier to have delivered it.
 
-import { createHook, createWorkflow, err, ok, pendingHook, type Result, type ResumeState } from "ringback/portable";
-import { printPaymentLine, refund, ship } from "./outside.ts";
+import { createWorkflow, defineHook, err, ok, type Result } from "ringback/portable";
+import type { ResumeRunOptions } from "ringback/resume";
+import { print, refund, ship, thank } from "./outside.ts";
 
 export interface Order {
   readonly item: string;
@@ -14,10 +15,8 @@ export interface Payment {
   readonly address: string;
 }
 
-/** Whether what came from outside is one. With a schema of zod's, `defineHook("payment", { schema })` does this for a hook. */
-export function isPayment(value: unknown): value is Payment {
-  const { ref, cents, address } = Object(value) as Partial<Payment>;
-  return typeof ref === "string" && Number.isSafeInteger(cents) && typeof address === "string";
+export interface Delivery {
+  readonly signedBy: string;
 }
 
 export function isOrder(value: unknown): value is Order {
@@ -25,35 +24,46 @@ export function isOrder(value: unknown): value is Order {
   return typeof item === "string" && Number.isSafeInteger(cents);
 }
 
+function isPayment(value: unknown): value is Payment {
+  const { ref, cents, address } = Object(value) as Partial<Payment>;
+  return typeof ref === "string" && Number.isSafeInteger(cents) && typeof address === "string";
+}
+
+function isDelivery(value: unknown): value is Delivery {
+  return typeof (Object(value) as Partial<Delivery>).signedBy === "string";
+}
+
+/** A schema by hand; one of zod, valibot or arktype stands in its place. */
+function schemaOf<T>(is: (value: unknown) => value is T, message: string) {
+  const validate = (value: unknown) => (is(value) ? { value } : { issues: [{ message }] });
+  return { "~standard": { version: 1, vendor: "example", validate } } as const;
+}
+
+const payment = defineHook("payment", { schema: schemaOf(isPayment, "Give ref, cents and address.") });
+const delivery = defineHook("delivery", { schema: schemaOf(isDelivery, "Give signedBy.") });
+
 const workflow = createWorkflow("order", {
-  ask: async (id: string, hookId: string) => ok(printPaymentLine(id, hookId)),
-  paid: (hookId: string) => pendingHook<Payment>(hookId, { timeout: "3d" }),
-  check: ({ cents }: Order, payment: Payment): Result<void, "PAID_TOO_LITTLE"> => (payment.cents < cents ? err("PAID_TOO_LITTLE") : ok()),
-  ship: async (id: string, { address }: Payment) => ship(id, address),
+  hook: () => ok(payment.create()),
+  ask: (id: string, hookId: string) => ok(print(`To pay for ${id}`, hookId, { ref: `p-${id}`, cents: 4200, address: "Paris" })),
+  paid: (hookId: string) => payment.pending(hookId, { timeout: "3d", metadata: { for: "its payment" } }),
+  check: ({ cents }: Order, paid: Payment): Result<void, "PAID_TOO_LITTLE"> => (paid.cents < cents ? err("PAID_TOO_LITTLE") : ok()),
+  ship: (id: string, { address }: Payment, hookId: string) => ship(id, address, hookId),
+  delivered: (hookId: string) => delivery.pending(hookId, { timeout: "14d", metadata: { for: "its delivery" } }),
+  thank: (id: string, signedBy: string) => ok(thank(id, signedBy)),
 });
 
-interface Start {
-  readonly input?: Order;
-  readonly resumeState?: ResumeState;
-  /** Keeps what is done. */
-  readonly checkpoint: (state: ResumeState) => void;
+/** Runs an order from where it stands until it ends or waits. */
+export function runOrder(options: ResumeRunOptions) {
+  return workflow.runWithState<string, Order>(async ({ step, deps, ctx }) => {
+    const id = ctx.workflowId;
+    // A hook's id is made in a step, so that it is the same however often this is run again.
+    const toPay = await step("pay-hook", () => deps.hook());
+    await step("ask", () => deps.ask(id, toPay.hookId));
+    const paid = await step("paid", () => deps.paid(toPay.hookId), { key: toPay.stepKey, compensate: ({ ref }) => refund(id, ref) });
+    await step("check", () => deps.check(ctx.input, paid));
+    const toDeliver = await step("delivery-hook", () => deps.hook());
+    await step("ship", () => deps.ship(id, paid, toDeliver.hookId));
+    const { signedBy } = await step("delivered", () => deps.delivered(toDeliver.hookId), { key: toDeliver.stepKey });
+    return step("thank", () => deps.thank(id, signedBy));
+  }, options);
 }
-
-/** Runs an order from its beginning or from its state, until it ends or waits. */
-export function runOrder(id: string, start: Start) {
-  return workflow.runWithState<string, Order>(
-    id,
-    async ({ step, deps, ctx }) => {
-      // The hook's id is made in a step, so that it is the same however often this is run again.
-      const { hookId, stepKey } = await step("hook", () => ok(createHook()));
-      await step("ask", () => deps.ask(id, hookId));
-      const payment = await step("paid", () => deps.paid(hookId), { key: stepKey, compensate: ({ ref }) => refund(id, ref) });
-      await step("check", () => deps.check(ctx.input, payment));
-      return step("ship", () => deps.ship(id, payment));
-    },
-    start,
-  );
-}
-
-/** What an order has come to. */
-export type Outcome = Awaited<ReturnType<typeof runOrder>>["result"];

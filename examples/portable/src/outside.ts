@@ -4,17 +4,22 @@ import { err, ok, type Result } from "ringback/portable";
 
 export const port = Number(process.env["PORT"] ?? 3000);
 
-export function printPaymentLine(id: string, hookId: string): void {
-  const body = JSON.stringify({ ref: `p-${id}`, cents: 4200, address: "Paris" });
-  console.log(`To pay for ${id}: curl -d '${body}' http://localhost:${port}/orders/${id}/payments/${hookId}`);
+/** The line that calls back. */
+export function print(what: string, hookId: string, body: object): void {
+  console.log(`${what}: curl -d '${JSON.stringify(body)}' http://localhost:${port}/hooks/${hookId}`);
 }
 
-export function ship(id: string, address: string): Result<string, "NO_ADDRESS"> {
+export function ship(id: string, address: string, hookId: string): Result<void, "NO_ADDRESS"> {
   if (address === "") return err("NO_ADDRESS");
-  console.log(`Shipped ${id} to ${address}`);
-  return ok(`parcel of ${id}`);
+  print(`Shipped ${id} to ${address}. When it is delivered`, hookId, { signedBy: "Ada" });
+  return ok();
 }
 
 export function refund(id: string, ref: string): void {
   console.log(`Refunded ${id}: ${ref}`);
+}
+
+export function thank(id: string, signedBy: string): string {
+  console.log(`Delivered ${id}: ${signedBy} has signed`);
+  return signedBy;
 }
