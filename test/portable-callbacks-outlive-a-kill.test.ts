@@ -159,6 +159,30 @@ test("an owner that lives renews its lease, and nobody else takes its run", asyn
   expect(done).toEqual(["one", "charge"]);
 });
 
+test("recover() takes up all that was left, at most 100 at once, and none waits for one that hangs", async () => {
+  const clock = createManualClock(epoch);
+  const store = memoryResumeStore({ clock });
+  const died: ResumeHandlerOptions<any, any>["run"] = () => Promise.reject(new Error("died"));
+  const left = resumeHandler({ ...store, run: died, clock: { now: () => clock.now(), alarm: () => () => {} } });
+  for (let run = 0; run < 250; run++) await expect(left.start({ runId: `r${run}` })).rejects.toThrow("died");
+  clock.advance(minute);
+  let [begun, atWork, most] = [0, 0, 0];
+  const run: ResumeHandlerOptions<any, any>["run"] = async ({ resumeState }) => {
+    begun++;
+    most = Math.max(most, ++atWork);
+    if (resumeState.events.some((event) => event.kind === "run_started" && event.id === "r10")) await never;
+    await new Promise((resolve) => setImmediate(resolve));
+    atWork--;
+    return { result: ok(1), resumeState, wakeAt: null };
+  };
+  const handler = resumeHandler({ ...store, run, clock });
+  void handler.recover();
+  while ((await store.list("ResumeOpen/", { limit: 10 })).length > 1) await new Promise((resolve) => setImmediate(resolve));
+  expect([begun, most <= 100]).toEqual([250, true]);
+  // Nor does the next look wait for it.
+  expect(await handler.recover()).toEqual({ resumed: 0, busy: 1 });
+});
+
 test("a store that fails is no loss: senders are told to come again, and runs are taken up when it is back", async () => {
   for (let failing = 0; failing < 16; failing++) {
     const clock = createManualClock(epoch);

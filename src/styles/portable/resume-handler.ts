@@ -59,7 +59,7 @@ export interface ResumeHandler<T, E> {
   resume(runId: string): Promise<Resumed<T, E>>;
   /**
    * Takes up all runs whose process has died, or whose time has come: call it when your app starts, and every minute. Resolves when they wait again
-   * or have ended; `busy` counts those that others work at, or that nobody has given up yet.
+   * or have ended; `busy` counts those that somebody works at, or that nobody has given up yet.
    */
   recover(): Promise<{ readonly resumed: number; readonly busy: number }>;
 }

@@ -117,12 +117,22 @@ export class Runs<T, E> {
   async recover(): Promise<{ readonly resumed: number; readonly busy: number }> {
     if (!this.#options.list) throw new TypeError("recover() finds runs by the store's list(), and this store has none.");
     const found = { resumed: 0, busy: 0, none: 0 };
-    for (let after: string | undefined; ; ) {
-      const marks = await this.#options.list(openMark, { limit: pageRows, ...(after === undefined ? {} : { after }) });
-      for (const became of await Promise.all(marks.map((mark) => this.#recoverOne(mark.slice(openMark.length))))) found[became]++;
-      if (marks.length < pageRows) return { resumed: found.resumed, busy: found.busy };
-      after = marks.at(-1);
+    const looks = new Set<Promise<unknown>>();
+    for (let after: string | undefined, marks: readonly string[]; ; after = marks.at(-1)) {
+      marks = await this.#options.list(openMark, { limit: rowsAtOnce, ...(after === undefined ? {} : { after }) });
+      for (const mark of marks) {
+        const look = this.#recoverOne(mark.slice(openMark.length)).then((became) => {
+          found[became]++;
+          looks.delete(look);
+        });
+        looks.add(look);
+        // One that takes long keeps no other waiting.
+        if (looks.size >= rowsAtOnce) await Promise.race(looks);
+      }
+      if (marks.length < rowsAtOnce) break;
     }
+    await Promise.all(looks);
+    return { resumed: found.resumed, busy: found.busy };
   }
 
   /** One run's trouble is not the others'. */
@@ -131,9 +141,10 @@ export class Runs<T, E> {
     try {
       const record = (await load(this.#options, "ResumeRun", id))?.record;
       if (record?.result !== undefined) await this.close(id, record);
-      const isOpen = record !== undefined && record.result === undefined;
-      if (isOpen && (await this.takeUp(id, true)) !== null) return "resumed";
-      return isOpen && this.isHeld(record) ? "busy" : "none";
+      if (record === undefined || record.result !== undefined) return "none";
+      if (!this.isHeld(record)) return (await this.takeUp(id, true)) === null ? "none" : "resumed";
+      if (!this.#shifts.has(id)) this.lookAgain(id, record.until);
+      return "busy";
     } catch (error) {
       onError(error, id);
       return "busy";
@@ -154,7 +165,7 @@ export class Runs<T, E> {
 
 /** Of the runs that are not over, for `list`. */
 export const openMark = "ResumeOpen/";
-const pageRows = 100;
+const rowsAtOnce = 100;
 
 /** One owner's work at a run. */
 class Shift<T, E> {
