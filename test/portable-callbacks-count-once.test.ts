@@ -128,6 +128,17 @@ describe("early", () => {
     }
   });
 
+  test("one that was given to a run is not given to the next run that waits for the same id", async () => {
+    const same = createWorkflow("same", { wait: async () => pendingHook<number>("h") });
+    const { handler } = await resuming({
+      run: (options) => same.runWithState(({ step, deps }) => step("wait", () => deps.wait()), options),
+    });
+    await handler.deliver("h", 1);
+    expect((await handler.start({ runId: "one" })).result).toEqual(ok(1));
+    expect((await handler.start({ runId: "two" })).result).toMatchObject({ error: { hookId: "h" } });
+    expect(await handler.deliver("h", 2)).toMatchObject({ disposition: "accepted" });
+  });
+
   test("32 are kept for an id; a further sender is told to come again", async () => {
     const { post, clock } = await resuming();
     for (let index = 0; index < 32; index++) expect(await post("r:pay", index)).toMatchObject({ status: 202 });

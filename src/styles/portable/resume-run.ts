@@ -239,7 +239,8 @@ class Shift<T, E> {
       const other = runId === undefined ? null : await load(this.#options, "ResumeRun", runId);
       if (other && other.record.result === undefined)
         throw new UnexpectedError(undefined, `Another run waits for hook ${hookId}. Make an id for each wait, with createHook().`);
-      const record = { kind: "ResumeHook", version: 1, runId: this.#id, early } as const;
+      // What came early for another run's hook was that run's.
+      const record = { kind: "ResumeHook", version: 1, runId: this.#id, early: runId === undefined ? early : [] } as const;
       if (await save(this.#options, hookId, record, kept?.version ?? null)) return;
     }
   }
