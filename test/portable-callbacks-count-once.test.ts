@@ -191,6 +191,39 @@ describe("late", () => {
     expect(JSON.parse(never.text)).toEqual({ code: "hook_closed", by: "ended", at: new Date(epoch + 3_600_000).toISOString() });
   });
 
+  test.each(["accepted", "buffered"])(
+    "what was %s in time stands, though its run was busy until the time of the wait was up",
+    async (told) => {
+      const clock = createManualClock(epoch);
+      const timed = createWorkflow("timed", { wait: async () => pendingHook<number>("h", { timeout: "1h" }) });
+      let [goOn, isBusy] = [(): void => {}, false];
+      const long = new Promise<void>((resolve) => (goOn = resolve));
+      const { handler } = await resuming({
+        clock,
+        run: (options) =>
+          timed.runWithState(
+            async ({ step, deps }) => {
+              const both = step.all("both", { wait: () => deps.wait(), long: () => long.then(() => ok("done")) });
+              await step("busy", () => ok(void (isBusy = true)));
+              return both;
+            },
+            { ...options, clock },
+          ),
+      });
+      if (told === "buffered") expect(await handler.deliver("h", 7)).toMatchObject({ disposition: told });
+      clock.advance(1);
+      const going = handler.start({ runId: "r" });
+      while (!isBusy) await new Promise((resolve) => setImmediate(resolve));
+      for (let look = 0; look < 5; look++) await new Promise((resolve) => setImmediate(resolve));
+      if (told === "accepted") expect(await handler.deliver("h", 7)).toMatchObject({ disposition: told });
+      clock.advance(3_600_000);
+      for (let look = 0; look < 5; look++) await new Promise((resolve) => setImmediate(resolve));
+      goOn();
+      expect((await going).result).toEqual(ok({ wait: 7, long: "done" }));
+      expect(await handler.deliver("h", 7)).toMatchObject({ disposition: "duplicate" });
+    },
+  );
+
   test("a run whose time has come is run again by itself, once; by recover() where its process is gone", async () => {
     const clock = createManualClock(epoch);
     const store = memoryResumeStore({ clock });

@@ -98,6 +98,28 @@ test.each(["", " (asynchronous)"])("a payload that the hook's schema refuses is 
   expect(await post("h", { ref: "x", more: 1 })).toMatchObject({ status: 200, disposition: "duplicate" });
 });
 
+test("a schema that throws at an early payload keeps no run from its rest; it is judged again, and another payload is taken", async () => {
+  const json = z.string().transform((text) => JSON.parse(text) as unknown);
+  const parsed = defineHook("parsed", { schema: json });
+  const workflow = createWorkflow("parsing", { wait: async () => parsed.pending("h") });
+  const errors: unknown[] = [];
+  const { handler, clock } = await resuming({
+    onError: (error, runId) => void errors.push([String(error).slice(0, 11), runId]),
+    run: (options) => workflow.runWithState(({ step, deps }) => step("wait", () => deps.wait(), { key: "hook:h" }), options),
+  });
+  await handler.deliver("h", "{");
+  expect((await handler.start({ runId: "r" })).result).toMatchObject({ error: { hookId: "h" } });
+  expect(errors).toEqual([["SyntaxError", "r"]]);
+  clock.advance(30_000);
+  while (errors.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  expect(await handler.deliver("h", "[1]")).toMatchObject({ disposition: "accepted" });
+  for (;;) {
+    const { result } = await handler.resume("r");
+    if (result?.ok) return expect(result).toEqual(ok([1]));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+});
+
 test("what was written by a later version, or by nobody of ours, is neither read nor overwritten", async () => {
   for (const text of ['{"kind":"ResumeHook","version":2,"early":[]}', "null", "nonsense", '{"kind":"ResumeRun","version":1}']) {
     const store = memoryResumeStore();

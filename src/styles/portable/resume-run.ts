@@ -6,13 +6,14 @@
 // RH3. A hook is known by its id before its run's record has it. Whoever keeps an early payload looks at that record again afterwards, and an
 //      owner looks for early payloads before it lets a run rest: one of them sees the other.
 // RH4. A run rests in the write that finds no answer which its code has not had.
+// RH5. A payload that was taken in time stands, though its run's owner, who had not heard of it, has let the time of the wait run out since.
 
 import type { Clock } from "../../core/clock.ts";
 import type { Serialised } from "../../core/event.ts";
 import type { ResumeStore } from "../../core/resume-store.ts";
 import { StateMismatch } from "./execution.ts";
 import { isPendingApproval, isPendingHook } from "./hook.ts";
-import { getPendingHooks, injectHookAsync, type InjectionError } from "./injection.ts";
+import { getPendingHooks, injectHookAsync, type InjectionError, SchemaUnavailable } from "./injection.ts";
 import { err, ok, type Result } from "./result.ts";
 import { type Early, type Kept, load, type RunRecord, save } from "./resume-record.ts";
 import { isOutcome, type ResumeState, type StateEvent } from "./state.ts";
@@ -176,6 +177,8 @@ class Shift<T, E> {
   /** Writes are made one after another. */
   #writing: Promise<unknown> = Promise.resolve();
   #isLost = false;
+  /** RH5. What the code of this owner waits to hear is no longer so: it is run again. */
+  #isOverruled = false;
   #trouble: { readonly cause: unknown } | null = null;
   #stopBeating = (): void => {};
 
@@ -190,6 +193,7 @@ class Shift<T, E> {
     this.#beat();
     try {
       for (;;) {
+        this.#isOverruled = false;
         const ran = await this.#options.run({
           resumeState: this.#kept.record.state,
           checkpoint: (state) => this.#checkpoint(state),
@@ -197,6 +201,7 @@ class Shift<T, E> {
         const { result } = ran;
         if (this.#isLost) return null;
         if (this.#trouble) throw this.#trouble.cause;
+        if (this.#isOverruled) continue;
         // Of other code than that which began the run: what came for it is kept for that.
         if (!result.ok && result.cause instanceof StateMismatch) throw result.cause;
         if (result.ok || !(isPendingHook(result.error) || isPendingApproval(result.error))) await this.#end(ran);
@@ -223,7 +228,14 @@ class Shift<T, E> {
     try {
       const known = new Set(hooksIn(this.#kept.record.state).map(({ token }) => token));
       for (const { token } of hooksIn(state)) if (!known.has(token)) await this.#lay(token);
-      await this.#update((record) => ({ ...record, state: joined(state, record.state) }));
+      const early = await this.#earlyFor(timedOut(state, this.#kept.record.state));
+      await this.#update(async (record) => {
+        const { record: heard } = await this.#withEarly({ ...record, state: joined(untimed(state), record.state) }, early);
+        this.#isOverruled ||= overruled(state, heard.state).length > 0;
+        return { ...heard, state: joined(state, heard.state) };
+      });
+      if (this.#isOverruled)
+        throw new UnexpectedError(undefined, "A payload came before the time of its wait was up: the run begins again with it.");
     } catch (cause) {
       if (!(cause instanceof UnexpectedError)) this.#trouble ??= { cause };
       throw cause;
@@ -247,23 +259,48 @@ class Shift<T, E> {
 
   /** RH4. Whether it may rest. */
   async #rest({ resumeState, wakeAt }: ResumeRan<T, E>): Promise<boolean> {
-    const early = await Promise.all(
-      getPendingHooks(resumeState).map(async (hookId) => ({ hookId, kept: await load(this.#options, "ResumeHook", hookId) })),
-    );
+    const { clock, leaseMs } = this.#options;
+    const early = await this.#earlyFor(getPendingHooks(resumeState));
     let rests = false;
+    let lookAt = wakeAt;
     await this.#update(async (record) => {
-      let next: RunRecord = { ...record, state: joined(resumeState, record.state), wakeAt };
-      for (const { hookId, kept } of early)
-        for (const arrival of kept?.record.early ?? []) {
-          const given = await answered(next, { hookId, ...arrival });
-          if (given.ok) next = given.value;
-        }
+      const { record: next, isJudged } = await this.#withEarly({ ...record, state: joined(resumeState, record.state) }, early);
+      lookAt = isJudged ? wakeAt : Math.min(wakeAt ?? Infinity, clock.now() + leaseMs);
       rests = next.state.events.length === resumeState.events.length;
-      if (!rests) return next;
-      return { ...next, owner: null, answers: next.answers.map((answer) => ({ ...answer, hasRested: true })) };
+      if (!rests) return { ...next, wakeAt };
+      return { ...next, wakeAt: lookAt, owner: null, answers: next.answers.map((answer) => ({ ...answer, hasRested: true })) };
     });
-    if (rests && wakeAt !== null) this.#runs.lookAgain(this.#id, wakeAt);
+    if (rests && lookAt !== null) this.#runs.lookAgain(this.#id, lookAt);
     return rests;
+  }
+
+  async #earlyFor(hookIds: readonly string[]): Promise<(Early & { readonly hookId: string })[]> {
+    const found = await Promise.all(
+      hookIds.map(async (hookId) => {
+        const kept = await load(this.#options, "ResumeHook", hookId);
+        return (kept?.record.early ?? []).map((arrival) => ({ hookId, ...arrival }));
+      }),
+    );
+    return found.flat();
+  }
+
+  /** The record with what came early for its waits. What no schema could judge now is left for the next time. */
+  async #withEarly(
+    record: RunRecord,
+    early: readonly (Early & { readonly hookId: string })[],
+  ): Promise<{ readonly record: RunRecord; readonly isJudged: boolean }> {
+    const found = { record, isJudged: true };
+    for (const arrival of early) {
+      try {
+        const given = await answered(found.record, arrival);
+        if (given.ok) found.record = given.value;
+        else if (given.error instanceof SchemaUnavailable) throw given.error;
+      } catch (error) {
+        found.isJudged = false;
+        this.#options.onError(error, this.#id);
+      }
+    }
+    return found;
   }
 
   async #end({ result, resumeState }: ResumeRan<T, E>): Promise<void> {
@@ -305,8 +342,27 @@ export async function answered(
 
 /** What an owner has done, and what came meanwhile. */
 function joined(own: ResumeState, kept: ResumeState): ResumeState {
-  const known = new Set(own.events.flatMap((event) => (isOutcome(event) ? [event.name] : [])));
-  return { ...own, events: [...own.events, ...kept.events.filter((event) => event.kind === "hook_received" && !known.has(event.name))] };
+  const late = new Set(overruled(own, kept));
+  const events = own.events.filter((event) => !late.has(event));
+  const known = new Set(events.flatMap((event) => (isOutcome(event) ? [event.name] : [])));
+  return { ...own, events: [...events, ...kept.events.filter((event) => event.kind === "hook_received" && !known.has(event.name))] };
+}
+
+/** The hooks whose time is up for an owner, which nobody has been told yet. */
+function timedOut(own: ResumeState, kept: ResumeState): string[] {
+  const known = new Set(kept.events.flatMap((event) => (isOutcome(event) ? [event.name] : [])));
+  const names = new Set(own.events.flatMap((event) => (event.kind === "hook_failed" && !known.has(event.name) ? [event.name] : [])));
+  return hooksIn(own).flatMap(({ name, token }) => (names.has(name) ? [token] : []));
+}
+
+function untimed(own: ResumeState): ResumeState {
+  return { ...own, events: own.events.filter(({ kind }) => kind !== "hook_failed") };
+}
+
+/** RH5. What an owner holds of waits that were answered meanwhile. It was not kept before, so no code has seen it. */
+function overruled(own: ResumeState, kept: ResumeState): StateEvent[] {
+  const came = new Set(kept.events.flatMap((event) => (event.kind === "hook_received" ? [event.name] : [])));
+  return own.events.filter((event) => event.kind === "hook_failed" && came.has(event.name));
 }
 
 type Hook = StateEvent & { readonly kind: "hook_created"; readonly token: string };
