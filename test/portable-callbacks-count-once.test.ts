@@ -74,9 +74,12 @@ describe("the same callback again", () => {
     expect(await post("r:pay", 1, { [name]: "k" })).toMatchObject({ status: 202, disposition: "accepted" });
     expect(await post("r:pay", 1, { [name]: "k" })).toMatchObject({ status: 202, disposition: "duplicate" });
     expect(await post("r:pay", 1, { [name]: "other" })).toMatchObject({ status: 410, disposition: "closed" });
-    const reused = await post("r:pay", 2, { [name]: "k" });
-    if (name === "Idempotency-Key") expect(reused).toMatchObject({ status: 422, text: expect.stringContaining("key_reused") as string });
-    else expect(reused).toMatchObject({ status: 202, disposition: "duplicate" });
+    expect(await post("early", 1, { [name]: "k" })).toMatchObject({ status: 202, disposition: "buffered" });
+    for (const hookId of ["r:pay", "early"]) {
+      const reused = await post(hookId, 2, { [name]: "k" });
+      if (name === "Idempotency-Key") expect(reused).toMatchObject({ status: 422, text: expect.stringContaining("key_reused") as string });
+      else expect(reused).toMatchObject({ status: 202, disposition: "duplicate" });
+    }
   });
 
   test("50 at once, on two handlers of one file: one is taken", async () => {

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { ok } from "../src/portable.ts";
+import { createWorkflow, ok, pendingHook } from "../src/portable.ts";
 import { memoryResumeStore, resumeHandler, type ResumeHandlerOptions, type ResumeStore } from "../src/resume.ts";
 import { sqliteResumeStore } from "../src/sqlite.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
@@ -226,6 +226,31 @@ test("a store that fails is no loss: senders are told to come again, and runs ar
     expect((await handler.resume("r")).result).toEqual(ok({ input: null, paid: 1, shipped: 2 }));
     expect(new Set(done)).toEqual(new Set(["charge", "pack", "tell"]));
   }
+});
+
+test("a store that fails behind an answer is told of, and ends no process", async () => {
+  const store = memoryResumeStore();
+  let loads = -Infinity;
+  const errors: [unknown, string | null][] = [];
+  const workflow = createWorkflow("long", { wait: async () => pendingHook<number>("h"), work: () => never });
+  const handler = resumeHandler({
+    ...store,
+    load: (id) => (++loads === 3 ? Promise.reject(new Error("away")) : store.load(id)),
+    run: (options) =>
+      workflow.runWithState(async ({ step, deps }) => {
+        await step("wait", () => deps.wait());
+        return step("work", () => deps.work());
+      }, options),
+    onError: (error, runId) => void errors.push([error, runId]),
+  });
+  await handler.start({ runId: "r" });
+  const send = async (body: string): Promise<number> =>
+    (await handler(new Request("https://a/h", { method: "POST", body, headers: { "Idempotency-Key": "k" } }))).status;
+  expect(await send("1")).toBe(202);
+  loads = 0; // the third is that which looks whether the run goes on
+  expect(await send("2")).toBe(422);
+  await new Promise((resolve) => setImmediate(resolve)); // an unhandled rejection fails the suite
+  expect(errors).toEqual([[new Error("away"), "r"]]);
 });
 
 interface Server {

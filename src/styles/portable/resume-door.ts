@@ -65,11 +65,13 @@ export class Door<T, E> {
       ) {
         const outcome = await this.#give(runId, run, arrival);
         // RH3. Its own payload may have been given to the run by the run's owner.
-        if (outcome) return isKept && outcome.receipt.disposition === "duplicate" ? told(arrival, "buffered") : outcome;
+        if (outcome && isKept && outcome.receipt.disposition === "duplicate") return { ...outcome, ...told(arrival, "buffered") };
+        if (outcome) return outcome;
       } else if (isKept) return told(arrival, "buffered");
       else {
         const early = hook?.record.early ?? [];
-        if (early.some((other) => isSame(other, arrival))) return told(arrival, "duplicate");
+        const first = early.find((other) => isSame(other, arrival));
+        if (first) return repeated(arrival, first);
         if (runId === undefined ? this.#options.earlyMs === 0 : run === null) return told(arrival, "unknown");
         isKept = await this.#keep(hook, arrival);
       }
@@ -81,7 +83,7 @@ export class Door<T, E> {
     const first = record.answers.find(({ hookId }) => hookId === arrival.hookId);
     if (first) {
       if (!isSame(first, arrival)) return told(arrival, "closed", { by: "answered", at: new Date(first.at) });
-      const repeat = { ...told<T, E>(arrival, "duplicate"), isReused: first.digest !== arrival.digest };
+      const repeat = repeated<T, E>(arrival, first);
       return first.hasRested ? repeat : { ...repeat, runId, going: this.#runs.takeUp(runId, true) };
     }
     const { endedAt = Infinity } = record;
@@ -114,6 +116,10 @@ export class Door<T, E> {
 
 function told<T, E>({ key }: Taken, disposition: ResumeReceipt["disposition"], more?: Partial<ResumeReceipt>): Outcome<T, E> {
   return { receipt: { disposition, keyed: key !== null, ...more } };
+}
+
+function repeated<T, E>(arrival: Taken, first: Taken): Outcome<T, E> {
+  return { ...told(arrival, "duplicate"), isReused: first.digest !== arrival.digest };
 }
 
 /** A sender is told of no objects. */

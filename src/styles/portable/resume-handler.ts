@@ -113,8 +113,8 @@ export function resumeHandler<T, E>(given: ResumeHandlerOptions<T, E>): ResumeHa
       const asked = await read(request);
       if (asked instanceof Response) return asked;
       const { receipt, going, runId = null, isReused } = await door.take(asked.hookId, asked.value, asked.key);
-      if (isReused && asked.key?.startsWith("idempotency-key")) return problem(422, "key_reused", keyReused);
       const done = going && behind(going, runId);
+      if (isReused && asked.key?.startsWith("idempotency-key")) return problem(422, "key_reused", keyReused);
       return answer(receipt, given.answer === "result" && done ? await done : null);
     } catch (error) {
       onError(error, null);
