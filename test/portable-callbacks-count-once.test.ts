@@ -287,13 +287,14 @@ describe("the run's result as the answer", () => {
 
   test("an error is 500, and says nothing of what is inside", async () => {
     const failing = createWorkflow("failing", { wait: async () => pendingHook("h"), fail: () => err("SECRET" as const) });
-    for (const body of ["err", "throw", "bigint"]) {
+    for (const body of ["err", "throw", "bigint", "function"]) {
       const { post, handler } = await resuming({
         answer: "result",
         run: (options) =>
           failing.runWithState(async ({ step, deps }) => {
             await step("wait", () => deps.wait(), { key: "hook:h" });
             if (body === "throw") throw new Error("SECRET at /srv/app");
+            if (body === "function") return { name: "SECRET", toString: () => "" }; // JSON would leave it out, but it cannot be kept
             return body === "bigint" ? 1n : step("fail", () => deps.fail());
           }, options),
       });

@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { createWorkflow, defineHook, ok, pendingHook } from "../src/portable.ts";
-import { memoryResumeStore, resumeHandler } from "../src/resume.ts";
+import { memoryResumeStore, resumeHandler, type ResumeRunOptions } from "../src/resume.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { epoch } from "./harness.ts";
 import { resuming, runOrder, tell } from "./resuming.ts";
@@ -176,6 +176,21 @@ test("code that no longer asks for what was answered ends nothing: the run is ke
   const done: string[] = [];
   const { result } = await resumeHandler({ ...store, clock, run: runOrder(done) }).resume("r");
   expect([result, done]).toMatchObject([{ error: { hookId: "r:ship" } }, ["pack"]]);
+});
+
+test.each<[what: string, hand: (options: ResumeRunOptions) => Partial<ResumeRunOptions>]>([
+  ["nothing", () => ({})],
+  ["no state", ({ checkpoint }) => ({ checkpoint })],
+  ["no checkpoint", ({ resumeState }) => ({ resumeState })],
+])("a run() that hands on %s is told of at its first wait, and nothing of it is kept", async (_what, hand) => {
+  const store = memoryResumeStore();
+  const workflow = createWorkflow("slip", { wait: async () => pendingHook("h") });
+  const handler = resumeHandler({
+    ...store,
+    run: (options) => workflow.runWithState(({ step, deps }) => step("wait", () => deps.wait()), hand(options)),
+  });
+  await expect(handler.start({ runId: "r" })).rejects.toThrow("run: (options) => workflow.runWithState(body, options)");
+  expect(JSON.parse((await store.load("ResumeRun/r"))?.text ?? "")).toMatchObject({ state: { events: [{ id: "r" }] } });
 });
 
 test("what goes on behind an answer is handed to the platform", async () => {

@@ -204,9 +204,9 @@ class Shift<T, E> {
         if (this.#isOverruled) continue;
         // Of other code than that which began the run: what came for it is kept for that.
         if (!result.ok && result.cause instanceof StateMismatch) throw result.cause;
-        if (result.ok || !(isPendingHook(result.error) || isPendingApproval(result.error))) await this.#end(ran);
-        else if (!(await this.#rest(ran))) continue;
-        return result;
+        this.#assertOurs(ran.resumeState);
+        if (result.ok || !(isPendingHook(result.error) || isPendingApproval(result.error))) return await this.#end(ran);
+        if (await this.#rest(ran)) return result;
       }
     } catch (error) {
       if (this.#isLost) return null;
@@ -224,10 +224,15 @@ class Shift<T, E> {
     });
   }
 
+  /** The state of another run would be begun again and again. */
+  #assertOurs({ events }: ResumeState): void {
+    if (!events.some((event) => event.kind === "run_started" && event.id === this.#id)) throw notHandedOn();
+  }
+
   async #checkpoint(state: ResumeState): Promise<void> {
     try {
-      const known = new Set(hooksIn(this.#kept.record.state).map(({ token }) => token));
-      for (const { token } of hooksIn(state)) if (!known.has(token)) await this.#lay(token);
+      this.#assertOurs(state);
+      for (const hookId of this.#unlaid(state)) await this.#lay(hookId);
       const early = await this.#earlyFor(timedOut(state, this.#kept.record.state));
       await this.#update(async (record) => {
         const { record: heard } = await this.#withEarly({ ...record, state: joined(untimed(state), record.state) }, early);
@@ -240,6 +245,12 @@ class Shift<T, E> {
       if (!(cause instanceof UnexpectedError)) this.#trouble ??= { cause };
       throw cause;
     }
+  }
+
+  /** The hooks that no checkpoint has had. */
+  #unlaid(state: ResumeState): string[] {
+    const known = new Set(hooksIn(this.#kept.record.state).map(({ token }) => token));
+    return hooksIn(state).flatMap(({ token }) => (known.has(token) ? [] : [token]));
   }
 
   /** RH3. Leads from a hook to this run. */
@@ -260,6 +271,7 @@ class Shift<T, E> {
   /** RH4. Whether it may rest. */
   async #rest({ resumeState, wakeAt }: ResumeRan<T, E>): Promise<boolean> {
     const { clock, leaseMs } = this.#options;
+    if (this.#unlaid(resumeState).length > 0) throw notHandedOn(); // no callback would find them
     const early = await this.#earlyFor(getPendingHooks(resumeState));
     let rests = false;
     let lookAt = wakeAt;
@@ -303,11 +315,14 @@ class Shift<T, E> {
     return found;
   }
 
-  async #end({ result, resumeState }: ResumeRan<T, E>): Promise<void> {
+  /** What the run has come to, as it was kept. */
+  async #end({ result, resumeState }: ResumeRan<T, E>): Promise<Result<T, E>> {
     const { clock, keepMs, onError } = this.#options;
-    const end = { owner: null, result: written(result), endedAt: clock.now() };
+    const [kept, text] = written(result);
+    const end = { owner: null, result: text, endedAt: clock.now() };
     await this.#update((record) => ({ ...record, state: joined(resumeState, record.state), ...end }), { expiresAt: end.endedAt + keepMs });
     await this.#runs.close(this.#id, this.#kept.record).catch((error) => onError(error, this.#id));
+    return kept as Result<T, E>;
   }
 
   /** RH1 */
@@ -371,11 +386,16 @@ export function hooksIn({ events }: ResumeState): Hook[] {
   return events.filter((event): event is Hook => event.kind === "hook_created" && event.token !== null);
 }
 
-/** A result that cannot be kept is an error to whoever asks for it later. */
-function written(result: Result<unknown, unknown>): Serialised {
+function notHandedOn(): TypeError {
+  return new TypeError("run() has not handed on what it was given. Write run: (options) => workflow.runWithState(body, options).");
+}
+
+/** A result that cannot be kept is an error to whoever asks for it, now and later. */
+function written(result: Result<unknown, unknown>): [kept: Result<unknown, unknown>, text: Serialised] {
   try {
-    return write(result.ok ? result : err(result.error), "The result");
+    return [result, write(result.ok ? result : err(result.error), "The result")];
   } catch (cause) {
-    return write(err(new UnexpectedError(undefined, (cause as Error).message)), "The result");
+    const unkept = err(new UnexpectedError(undefined, (cause as Error).message));
+    return [unkept, write(unkept, "The result")];
   }
 }
