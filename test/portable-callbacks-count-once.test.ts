@@ -142,6 +142,27 @@ describe("early", () => {
     expect(await handler.deliver("h", 2)).toMatchObject({ disposition: "accepted" });
   });
 
+  test("it comes before one that is sent when the hook is known, also while its run is busy and has not looked for it", async () => {
+    const busy = createWorkflow("busy", { wait: async () => pendingHook<number>("h") });
+    let [goOn, isBusy] = [(): void => {}, false];
+    const long = new Promise<void>((resolve) => (goOn = resolve));
+    const { handler } = await resuming({
+      run: (options) =>
+        busy.runWithState(async ({ step, deps }) => {
+          const both = step.all("both", { wait: () => deps.wait(), long: () => long.then(() => ok("done")) });
+          await step("busy", () => ok(void (isBusy = true)));
+          return both;
+        }, options),
+    });
+    expect(await handler.deliver("h", 1)).toMatchObject({ disposition: "buffered" });
+    const going = handler.start({ runId: "r" });
+    while (!isBusy) await new Promise((resolve) => setImmediate(resolve));
+    expect(await handler.deliver("h", 2)).toMatchObject({ disposition: "closed", by: "answered" });
+    expect(await handler.deliver("h", 1)).toMatchObject({ disposition: "duplicate" });
+    goOn();
+    expect((await going).result).toEqual(ok({ wait: 1, long: "done" }));
+  });
+
   test("32 are kept for an id; a further sender is told to come again", async () => {
     const { post, clock } = await resuming();
     for (let index = 0; index < 32; index++) expect(await post("r:pay", index)).toMatchObject({ status: 202 });

@@ -4,8 +4,8 @@ import type { Issue } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
 import type { SchemaIssue } from "../../core/definition.ts";
 import { HookNotPending, InvalidPayload } from "./injection.ts";
-import { type Early, type HookRecord, type Kept, load, save, type Taken } from "./resume-record.ts";
-import { answered, type Going, hooksIn, type Runs, type RunsOptions } from "./resume-run.ts";
+import { type HookRecord, type Kept, load, type RunRecord, save, type Taken } from "./resume-record.ts";
+import { answered, type Arrival, type Going, hooksIn, type Runs, type RunsOptions, withEarly } from "./resume-run.ts";
 import { write } from "./value.ts";
 
 /** What became of a callback. */
@@ -39,9 +39,6 @@ export interface DoorOptions<T, E> extends RunsOptions<T, E> {
   readonly earlyMs: number;
 }
 
-/** A callback on its way: its hook, what tells it from others, and its payload. */
-type Arrival = Early & { readonly hookId: string };
-
 export class Door<T, E> {
   readonly #options: DoorOptions<T, E>;
   readonly #runs: Runs<T, E>;
@@ -63,7 +60,7 @@ export class Door<T, E> {
         run &&
         (run.record.result !== undefined || hooksIn(run.record.state).some(({ token }) => token === hookId))
       ) {
-        const outcome = await this.#give(runId, run, arrival);
+        const outcome = await this.#give(runId, run, arrival, hook?.record.early);
         // RH3. Its own payload may have been given to the run by the run's owner.
         if (outcome && isKept && outcome.receipt.disposition === "duplicate") return { ...outcome, ...told(arrival, "buffered") };
         if (outcome) return outcome;
@@ -71,7 +68,7 @@ export class Door<T, E> {
       else {
         const early = hook?.record.early ?? [];
         const first = early.find((other) => isSame(other, arrival));
-        if (first) return repeated(arrival, first);
+        if (first) return behind(first, arrival);
         if (runId === undefined ? this.#options.earlyMs === 0 : run === null) return told(arrival, "unknown");
         isKept = await this.#keep(hook, arrival);
       }
@@ -79,17 +76,25 @@ export class Door<T, E> {
   }
 
   /** Null where somebody else has written: what to do is to be found anew. */
-  async #give(runId: string, { record, version }: Kept, arrival: Arrival): Promise<Outcome<T, E> | null> {
+  async #give(runId: string, kept: Kept, arrival: Arrival, early: HookRecord["early"] = []): Promise<Outcome<T, E> | null> {
+    const { record } = kept;
     const first = record.answers.find(({ hookId }) => hookId === arrival.hookId);
     if (first) {
-      if (!isSame(first, arrival)) return told(arrival, "closed", { by: "answered", at: new Date(first.at) });
-      const repeat = repeated<T, E>(arrival, first);
-      return first.hasRested ? repeat : { ...repeat, runId, going: this.#runs.takeUp(runId, true) };
+      const outcome = behind<T, E>(first, arrival);
+      return first.hasRested || !isSame(first, arrival) ? outcome : { ...outcome, runId, going: this.#runs.takeUp(runId, true) };
     }
     const { endedAt = Infinity } = record;
     const { expiresAt = Infinity } = hooksIn(record.state).find(({ token }) => token === arrival.hookId) ?? {};
     if (expiresAt <= Math.min(arrival.at, endedAt)) return told(arrival, "closed", { by: "timeout", at: new Date(expiresAt) });
     if (record.endedAt !== undefined) return told(arrival, "closed", { by: "ended", at: new Date(endedAt) });
+    // What came before its hook was known comes first: its owner has not looked for it yet.
+    const mine = early.map((other) => ({ hookId: arrival.hookId, ...other }));
+    const { record: heard } = await withEarly(record, mine, (error) => this.#options.onError(error, runId));
+    const won = heard.answers[record.answers.length];
+    if (won) {
+      const going = await this.#write(runId, kept, heard);
+      return going && { ...behind(won, arrival), ...going };
+    }
     const given = await answered(record, arrival);
     if (!given.ok) {
       const { error } = given;
@@ -97,12 +102,17 @@ export class Door<T, E> {
       if (!(error instanceof HookNotPending)) throw error;
       return told(arrival, "closed", { by: error.reason === "expired" ? "timeout" : "answered" });
     }
+    const going = await this.#write(runId, kept, given.value);
+    return going && { ...told(arrival, "accepted"), ...going };
+  }
+
+  /** Keeps a payload, and sees to it that somebody goes on with it. */
+  async #write(runId: string, { record, version }: Kept, heard: RunRecord): Promise<Pick<Outcome<T, E>, "runId" | "going"> | null> {
     const isHeld = this.#runs.isHeld(record);
-    const next = isHeld ? given.value : this.#runs.owned(given.value);
+    const next = isHeld ? heard : this.#runs.owned(heard);
     const saved = await save(this.#options, runId, next, version);
     if (saved === null) return null;
-    const going = isHeld ? this.#runs.takeUp(runId, true) : this.#runs.begin(runId, { record: next, version: saved });
-    return { ...told(arrival, "accepted"), runId, going };
+    return { runId, going: isHeld ? this.#runs.takeUp(runId, true) : this.#runs.begin(runId, { record: next, version: saved }) };
   }
 
   async #keep(hook: Kept<HookRecord> | null, { hookId, ...early }: Arrival): Promise<boolean> {
@@ -118,7 +128,9 @@ function told<T, E>({ key }: Taken, disposition: ResumeReceipt["disposition"], m
   return { receipt: { disposition, keyed: key !== null, ...more } };
 }
 
-function repeated<T, E>(arrival: Taken, first: Taken): Outcome<T, E> {
+/** What comes behind the payload that its hook has. */
+function behind<T, E>(first: Taken, arrival: Taken): Outcome<T, E> {
+  if (!isSame(first, arrival)) return told(arrival, "closed", { by: "answered", at: new Date(first.at) });
   return { ...told(arrival, "duplicate"), isReused: first.digest !== arrival.digest };
 }
 

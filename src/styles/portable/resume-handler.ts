@@ -115,7 +115,7 @@ export function resumeHandler<T, E>(given: ResumeHandlerOptions<T, E>): ResumeHa
       const { receipt, going, runId = null, isReused } = await door.take(asked.hookId, asked.value, asked.key);
       const done = going && behind(going, runId);
       if (isReused && asked.key?.startsWith("idempotency-key")) return problem(422, "key_reused", keyReused);
-      return answer(receipt, given.answer === "result" && done ? await done : null);
+      return answer(receipt, given.answer === "result" && done && !receipt.by ? await done : null);
     } catch (error) {
       onError(error, null);
       return problem(503, "store_unavailable", "Send it again later; with the same key it is taken once.", retryLater);

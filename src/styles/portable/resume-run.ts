@@ -286,7 +286,7 @@ class Shift<T, E> {
     return rests;
   }
 
-  async #earlyFor(hookIds: readonly string[]): Promise<(Early & { readonly hookId: string })[]> {
+  async #earlyFor(hookIds: readonly string[]): Promise<Arrival[]> {
     const found = await Promise.all(
       hookIds.map(async (hookId) => {
         const kept = await load(this.#options, "ResumeHook", hookId);
@@ -296,23 +296,8 @@ class Shift<T, E> {
     return found.flat();
   }
 
-  /** The record with what came early for its waits. What no schema could judge now is left for the next time. */
-  async #withEarly(
-    record: RunRecord,
-    early: readonly (Early & { readonly hookId: string })[],
-  ): Promise<{ readonly record: RunRecord; readonly isJudged: boolean }> {
-    const found = { record, isJudged: true };
-    for (const arrival of early) {
-      try {
-        const given = await answered(found.record, arrival);
-        if (given.ok) found.record = given.value;
-        else if (given.error instanceof SchemaUnavailable) throw given.error;
-      } catch (error) {
-        found.isJudged = false;
-        this.#options.onError(error, this.#id);
-      }
-    }
-    return found;
+  #withEarly(record: RunRecord, early: readonly Arrival[]): Promise<Heard> {
+    return withEarly(record, early, (error) => this.#options.onError(error, this.#id));
   }
 
   /** What the run has come to, as it was kept. */
@@ -345,14 +330,36 @@ class Shift<T, E> {
   }
 }
 
+/** A callback on its way: its hook, what tells it from others, and its payload. */
+export type Arrival = Early & { readonly hookId: string };
+
 /** RH2. The record with a callback's payload. The error is what refuses it. */
-export async function answered(
-  record: RunRecord,
-  { hookId, value, key, digest, at }: Early & { readonly hookId: string },
-): Promise<Result<RunRecord, InjectionError>> {
+export async function answered(record: RunRecord, { hookId, value, key, digest, at }: Arrival): Promise<Result<RunRecord, InjectionError>> {
   const injected = await injectHookAsync(record.state, { hookId, value: read(value), at });
   if (!injected.ok) return err(injected.error);
   return ok({ ...record, state: injected.value, answers: [...record.answers, { hookId, key, digest, at }] });
+}
+
+interface Heard {
+  readonly record: RunRecord;
+  /** Whether there was a schema for everything, and it did not throw: else it is left for the next time. */
+  readonly isJudged: boolean;
+}
+
+/** The record with what came early for its waits. */
+export async function withEarly(record: RunRecord, early: readonly Arrival[], onTrouble: (error: unknown) => void): Promise<Heard> {
+  const heard = { record, isJudged: true };
+  for (const arrival of early) {
+    try {
+      const given = await answered(heard.record, arrival);
+      if (given.ok) heard.record = given.value;
+      else if (given.error instanceof SchemaUnavailable) throw given.error;
+    } catch (error) {
+      heard.isJudged = false;
+      onTrouble(error);
+    }
+  }
+  return heard;
 }
 
 /** What an owner has done, and what came meanwhile. */
