@@ -49,7 +49,8 @@ test("a run is begun once, however often it is asked for at once", async () => {
   const all = await Promise.all(Array.from({ length: 20 }, (_, index) => worlds[index % 2]?.handler.start({ runId: "r", input: index })));
   expect(all.filter((one) => one?.result && !one.result.ok && one.result.error.hookId === "r:pay").length).toBeGreaterThan(0);
   expect(worlds.flatMap(({ done }) => done)).toEqual(["charge"]);
-  await expect(worlds[0]?.handler.start({ runId: "" })).rejects.toThrow(TypeError);
+  for (const runId of ["", "x".repeat(256), "r\0", "r\ud800"]) await expect(worlds[0]?.handler.start({ runId })).rejects.toThrow(TypeError);
+  expect((await worlds[0]?.handler.start({ runId: "r 😀" }))?.result).toMatchObject({ error: { hookId: "r 😀:pay" } });
 });
 
 describe("the same callback again", () => {

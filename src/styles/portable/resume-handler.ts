@@ -65,6 +65,8 @@ export interface ResumeHandler<T, E> {
 }
 
 const keyReused = "This Idempotency-Key came before with another body.";
+/** What a database cuts off or writes as something else: recover() would not find the run. */
+const noText = /[\0\p{Surrogate}]/u;
 const statuses = { accepted: 202, buffered: 202, duplicate: 202, closed: 410, invalid: 422, unknown: 404 } as const;
 const methods = ["POST", "PUT", "PATCH"];
 /** Where senders put the key of a delivery; the first that is there counts. */
@@ -122,7 +124,8 @@ export function resumeHandler<T, E>(given: ResumeHandlerOptions<T, E>): ResumeHa
     }
   };
   const begin = async (runId: string, input: unknown): Going<T, E> => {
-    if (runId === "" || runId.length > limits.runIdBytes) throw new TypeError("A run id has from 1 to 255 characters.");
+    if (runId === "" || runId.length > limits.runIdBytes || noText.test(runId))
+      throw new TypeError("A run id has from 1 to 255 characters, no NUL among them, nor half a surrogate pair.");
     const inputText = input === undefined ? {} : { input: write(input, "The input") };
     const state: ResumeState = { ...emptyState, events: [{ kind: "run_started", id: runId, workflow: null, ...inputText }] };
     const record = runs.owned({ kind: "ResumeRun", version: 1, state, owner: null, until: 0, answers: [] });
