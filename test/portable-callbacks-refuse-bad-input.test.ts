@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { createWorkflow, defineHook, ok, pendingHook } from "../src/portable.ts";
+import { createWorkflow, defineHook, ok, pendingHook, type ResumeState } from "../src/portable.ts";
 import { memoryResumeStore, resumeHandler, type ResumeRunOptions } from "../src/resume.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { epoch } from "./harness.ts";
@@ -201,4 +201,32 @@ test("what goes on behind an answer is handed to the platform", async () => {
   await Promise.all(behind);
   expect(await post("r:pay", 1)).toMatchObject({ disposition: "duplicate" });
   expect(behind.length).toBe(1);
+});
+
+test.each<[what: string, options: object, missing: string]>([
+  ["no store", { run: runOrder([]) }, "load"],
+  ["a store that was not spread", { store: memoryResumeStore(), run: runOrder([]) }, "load"],
+  ["nothing to run", memoryResumeStore(), "run"],
+])("a handler that is given %s says so when it is made", (_what, options, missing) => {
+  expect(() => resumeHandler(options as never)).toThrow(`resumeHandler() was given no ${missing}(). Spread a store into its options`);
+});
+
+test("a run's id is text, and stands in an object", async () => {
+  const handler = resumeHandler({ ...memoryResumeStore(), run: runOrder([]) });
+  await expect(handler.start("order-1" as never)).rejects.toThrow("start() takes one object: start({ runId, input }).");
+  await expect(handler.start({ runId: 7 as never })).rejects.toThrow("A run id is text of 1 to 255 characters");
+});
+
+test("what run() is given is handed on: a run whose hooks no callback would find does not rest", async () => {
+  const waiting = createWorkflow("waiting", { wait: (id: string) => pendingHook(id) });
+  const runs: ((options: { readonly resumeState: ResumeState }) => Promise<unknown>)[] = [
+    () => waiting.runWithState(({ step, deps }) => step("wait", () => deps.wait("h"))),
+    ({ resumeState }) => waiting.runWithState(({ step, deps }) => step("wait", () => deps.wait("h")), { resumeState }),
+    (options) => waiting.run(({ step, deps }) => step("wait", () => deps.wait("h")), options),
+    async () => {},
+  ];
+  for (const run of runs) {
+    const handler = resumeHandler({ ...memoryResumeStore(), run: run as never, clock: createManualClock(epoch) });
+    await expect(handler.start({ runId: "r" })).rejects.toThrow("run: (options) => workflow.runWithState(body, options)");
+  }
 });

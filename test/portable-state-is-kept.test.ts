@@ -113,6 +113,11 @@ test.each<[unknown, RegExp]>([
   expect(result).toMatchObject({ ok: false, error: { _tag: "UnexpectedError", message: expect.stringMatching(why) } });
 });
 
+test("what is no state takes no payload, and says what it is", () => {
+  for (const state of [undefined, null, { steps: {} }])
+    expect(() => tryInjectHook(state as never, { hookId: "h", value: 1 })).toThrow('it has no kind "ResumeState"');
+});
+
 test("values come back as they were: dates, maps, bytes, errors with their tag, cause and fields", async () => {
   const value = {
     at: new Date(7),

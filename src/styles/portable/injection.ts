@@ -3,7 +3,7 @@
 import type { SchemaIssue, SchemaResult } from "../../core/definition.ts";
 import { schemas } from "./hook.ts";
 import { err, ok, type Result } from "./result.ts";
-import { isOutcome, type ResumeState, type StateEvent } from "./state.ts";
+import { isOutcome, parse, type ResumeState, type StateEvent } from "./state.ts";
 import { type ErrorClass, TaggedError, type TaggedErrorBase } from "./tagged-error.ts";
 import { write } from "./value.ts";
 
@@ -47,7 +47,8 @@ type Injected = Result<ResumeState, InjectionError>;
 
 /**
  * The state with the callback's payload. Throws `HookNotPending` where no open wait has the id, `InvalidPayload` where the hook's schema
- * refuses, `SchemaUnavailable` where it is not loaded, and a `TypeError` where it answers later: `injectHookAsync` waits for it.
+ * refuses, `SchemaUnavailable` where it is not loaded, `BadState` where there is no state, and a `TypeError` where the schema answers later:
+ * `injectHookAsync` waits for it.
  */
 export function injectHook<T>(state: ResumeState, injection: Injection<T>): ResumeState {
   const injected = tryInjectHook(state, injection);
@@ -67,7 +68,8 @@ export async function injectHookAsync<T>(state: ResumeState, injection: Injectio
   return inject(state, injection);
 }
 
-function inject(state: ResumeState, { hookId, value, at }: Injection): Injected | Promise<Injected> {
+function inject(given: ResumeState, { hookId, value, at }: Injection): Injected | Promise<Injected> {
+  const state = parse(given);
   const asked = openWait(state, { what: "hook", of: tokenOf, id: hookId, at });
   if (!asked.ok) return err(asked.error);
   const { name, definition } = asked.value;

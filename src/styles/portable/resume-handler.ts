@@ -84,6 +84,9 @@ const systemClock: Clock = {
 
 /** Makes workflows without an engine wait for HTTP callbacks, each of which counts once, whenever it comes and whatever crashes. */
 export function resumeHandler<T, E>(given: ResumeHandlerOptions<T, E>): ResumeHandler<T, E> {
+  for (const name of ["run", "load", "save", "delete"] as const)
+    if (typeof given[name] !== "function")
+      throw new TypeError(`resumeHandler() was given no ${name}(). Spread a store into its options: resumeHandler({ ...store, run }).`);
   const onError = (error: unknown, runId: string | null): void => {
     try {
       given.onError?.(error, runId);
@@ -124,8 +127,8 @@ export function resumeHandler<T, E>(given: ResumeHandlerOptions<T, E>): ResumeHa
     }
   };
   const begin = async (runId: string, input: unknown): Going<T, E> => {
-    if (runId === "" || runId.length > limits.runIdBytes || noText.test(runId))
-      throw new TypeError("A run id has from 1 to 255 characters, no NUL among them, nor half a surrogate pair.");
+    if (typeof runId !== "string" || runId === "" || runId.length > limits.runIdBytes || noText.test(runId))
+      throw new TypeError("A run id is text of 1 to 255 characters, no NUL among them, nor half a surrogate pair.");
     const inputText = input === undefined ? {} : { input: write(input, "The input") };
     const state: ResumeState = { ...emptyState, events: [{ kind: "run_started", id: runId, workflow: null, ...inputText }] };
     const record = runs.owned({ kind: "ResumeRun", version: 1, state, owner: null, until: 0, answers: [] });
@@ -135,10 +138,11 @@ export function resumeHandler<T, E>(given: ResumeHandlerOptions<T, E>): ResumeHa
     return version === null ? runs.takeUp(runId) : runs.begin(runId, { record, version });
   };
   return Object.assign(handler, {
-    start: async ({ runId = crypto.randomUUID(), input }: { readonly runId?: string; readonly input?: unknown } = {}) => ({
-      runId,
-      result: await begin(runId, input),
-    }),
+    start: async (wanted: { readonly runId?: string; readonly input?: unknown } = {}) => {
+      if (typeof wanted !== "object") throw new TypeError("start() takes one object: start({ runId, input }).");
+      const { runId = crypto.randomUUID(), input } = wanted;
+      return { runId, result: await begin(runId, input) };
+    },
     deliver: async (hookId: string, value: unknown, { key }: { readonly key?: string } = {}) => {
       const { receipt, going, runId = null } = await door.take(hookId, value, key === undefined ? null : `own:${key}`);
       if (going) void behind(going, runId);

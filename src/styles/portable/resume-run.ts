@@ -198,10 +198,11 @@ class Shift<T, E> {
           resumeState: this.#kept.record.state,
           checkpoint: (state) => this.#checkpoint(state),
         });
-        const { result } = ran;
         if (this.#isLost) return null;
         if (this.#trouble) throw this.#trouble.cause;
         if (this.#isOverruled) continue;
+        if (!ran?.result || !ran.resumeState) throw notHandedOn();
+        const { result } = ran;
         // Of other code than that which began the run: what came for it is kept for that.
         if (!result.ok && result.cause instanceof StateMismatch) throw result.cause;
         this.#assertOurs(ran.resumeState);
