@@ -89,5 +89,5 @@ function isEvent(value: unknown): boolean {
 }
 
 function badState(reason: string): BadState {
-  return new BadState({ reason }, { message: `No resume state that can be read here: ${reason}.` });
+  return new BadState({ reason }, { message: `This state cannot be read here: ${reason}.` });
 }
