@@ -182,13 +182,13 @@ describe("match", () => {
   test("misses none: a way that is forgotten, or that nothing takes, is a compile error, and throws where it is not compiled", () => {
     const result = of("NO_STOCK") as Result<number, NotFound | "NO_STOCK" | { code: number }>;
     // @ts-expect-error -- NO_STOCK is missing, and what has no tag
-    expect(() => match(result, { ok: () => 1, NotFound: () => 2 })).toThrow('match needs an arm "NO_STOCK": it has ok, NotFound.');
+    expect(() => match(result, { ok: () => 1, NotFound: () => 2 })).toThrow('match needs an arm "NO_STOCK".');
     // @ts-expect-error -- the same
     expect(() => match(err({ code: 1 }) as typeof result, { ok: () => 1, NotFound: () => 2, NO_STOCK: () => 3 })).toThrow(
-      'match needs an arm "err": it has ok, NotFound, NO_STOCK.',
+      'match needs an arm "err".',
     );
     // @ts-expect-error -- there is no way on for a value
-    expect(() => match(ok(1) as typeof result, { err: () => 1 })).toThrow('match needs an arm "ok": it has err.');
+    expect(() => match(ok(1) as typeof result, { err: () => 1 })).toThrow('match needs an arm "ok".');
     // @ts-expect-error -- no error of the result is called so
     expect(match(result, { ok: () => 1, err: () => 2, NO_STOKC: () => 3 })).toBe(2);
     // A name that every object has is no way on.

@@ -290,3 +290,9 @@ test("a run never rejects, also where its own catchUnexpected or its state's loa
     error: { message: "its own" },
   });
 });
+
+test("a step without an id is refused, before anything is done", async () => {
+  let done = 0;
+  const { result } = await createWorkflow("ids").runWithState((({ step }: any) => step(() => ok(done++), { key: "a" })) as never);
+  expect([result, done]).toMatchObject([{ ok: false, error: { message: "A step takes its id first." } }, 0]);
+});

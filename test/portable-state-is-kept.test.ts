@@ -375,7 +375,7 @@ test("a wait that undoing has left is left when the code is run again with its p
   expect(undone).toEqual([]);
 });
 
-test("an error that is read back is told apart by its tag, the first time as well: it is no instance of its author's class", async () => {
+test("an error that is read back is told apart by its tag, the first time as well, and is an instance of its class by it", async () => {
   class Declined extends TaggedError("Declined")<{ code: number }> {}
   const workflow = createWorkflow("declined", { pay: async () => err(new Declined({ code: 7 })) });
   const first = await workflow.runWithState(({ step, deps }) => step("pay", () => deps.pay()));
@@ -383,6 +383,12 @@ test("an error that is read back is told apart by its tag, the first time as wel
   for (const result of [first.result, again]) {
     expect(match(result, { ok: () => 0, Declined: ({ code }) => code, err: () => -1 })).toBe(7);
     expect(!result.ok && TaggedError.isTaggedError(result.error)).toBe(true);
-    expect(!result.ok && (result.error as unknown) instanceof Declined).toBe(false);
+    const error: unknown = result.ok ? null : result.error;
+    expect([error instanceof Declined, error instanceof Error, error instanceof UnexpectedError]).toEqual([true, true, false]);
   }
+  expect([new Declined({ code: 1 }) instanceof Declined, {} instanceof Declined, (null as unknown) instanceof Declined]).toEqual([
+    true,
+    false,
+    false,
+  ]);
 });

@@ -6,7 +6,7 @@ const unitMs: { readonly [unit: string]: number } = { s: 1e3, m: 6e4, h: 36e5, d
 const written = /^(\d*\.?\d+) *(ms|msecs?|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?|y|yrs?|years?)?$/;
 
 /** What every span may be. */
-export const spanAdvice = 'Give milliseconds or text such as "30s", "15m", "36h", "3d", from 0 to 10 years.';
+export const spanAdvice = 'Give milliseconds or text such as "30s" or "3d", from 0 to 10 years.';
 
 /** Whole milliseconds; null for anything but a finite span of 0 to 10 years. */
 export function spanMs(span: unknown): number | null {

@@ -23,7 +23,7 @@ export const RunSuspended: ErrorClass<RunSuspended> = TaggedError("RunSuspended"
 
 export function suspended(id: string): RunSuspended {
   return new RunSuspended(undefined, {
-    message: `Step "${id}" comes after its run has stopped. Await steps, not timers or requests of your own.`,
+    message: `Step "${id}" comes after its run has stopped. Await steps alone.`,
   });
 }
 

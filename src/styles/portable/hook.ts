@@ -136,10 +136,10 @@ export function hasType(error: unknown, type: string): boolean {
 
 /** What a wait in a state was asked for as. */
 export function pendingOf(
-  { name, token, metadata, approval, expiresAt }: StateEvent & { readonly kind: "hook_created" },
+  { name, token, metadata, approval, expiresAt, definition }: StateEvent & { readonly kind: "hook_created" },
   read: (text: string) => unknown,
 ): PendingHook | PendingApproval {
   const said = metadata === undefined ? metadata : (read(metadata) as Metadata);
   if (token === null) return { type: "PENDING_APPROVAL", stepKey: approval?.key ?? name, reason: approval?.reason, metadata: said };
-  return { type: "PENDING_HOOK", hookId: token, stepKey: HOOK_STEP_KEY_PREFIX + token, metadata: said, expiresAt };
+  return { type: "PENDING_HOOK", hookId: token, stepKey: HOOK_STEP_KEY_PREFIX + token, metadata: said, definition, expiresAt };
 }

@@ -39,7 +39,7 @@ export function match(result: Result<unknown>, arms: { readonly [name: string]: 
   const [tag, given] = result.ok ? ["ok", result.value] : [tagOf(result.error), result.error];
   const arm = arms[Object.hasOwn(arms, tag) || result.ok ? tag : "err"];
   if (arm) return arm(given);
-  throw new TypeError(`match needs an arm "${tag}": it has ${Object.keys(arms).join(", ")}.`);
+  throw new TypeError(`match needs an arm "${tag}".`);
 }
 
 /** An error that is called as the arm of values, and one without a tag, are for `err`. */

@@ -174,6 +174,7 @@ export class Steps {
   }
 
   #key(id: string, { key }: StepKey = {}): string {
+    if (typeof id !== "string") throw new TypeError("A step takes its id first.");
     const own = key === undefined || key.startsWith(HOOK_STEP_KEY_PREFIX) ? key : this.#prefix + key;
     return this.host.keyFor(this.#prefix + id, own);
   }
@@ -288,7 +289,7 @@ export class Steps {
     const run = async (given: ParentRun): Promise<Result<unknown, unknown>> => {
       const result = await begin(given);
       if (result.ok || !isWait(result.error)) return result;
-      throw new TypeError(`A workflow that waits needs its parent: step.workflow("${id}", (parent) => child.run(body, parent)).`);
+      throw new TypeError(`A child that waits needs its parent: step.workflow("${id}", (parent) => child.run(body, parent)).`);
     };
     if (begin.length === 0) return this.#one(id, () => run({}), options);
     const result = await run({ [parent]: { steps: this, prefix: `${this.#key(id, options)}/` } });

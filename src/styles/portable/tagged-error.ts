@@ -29,7 +29,11 @@ const brand: unique symbol = Symbol.for("ringback/tagged-error") as never;
 function make<const Tag extends string>(tag: Tag): TaggedErrorClass<Tag> {
   class Tagged extends Error {
     static {
-      Object.assign(this.prototype, { [brand]: true, name: tag });
+      Object.assign(this.prototype, { [brand]: 1, name: tag });
+    }
+    /** By its tag: what was read from a state is an instance, too. */
+    static override [Symbol.hasInstance](value: unknown): boolean {
+      return isTaggedError(value) && value._tag === tag;
     }
     readonly _tag = tag;
     constructor(fields: object = {}, { message, cause }: TaggedErrorOptions = {}) {
@@ -48,13 +52,14 @@ type Handlers<E extends TaggedErrorBase> = { readonly [K in E["_tag"]]: (error: 
 
 /** Calls the handler of the error's tag; one that is forgotten is a compile error. */
 function matchTag<E extends TaggedErrorBase, H extends Handlers<E>>(error: E, handlers: H): ReturnType<H[keyof H & E["_tag"]]> {
-  const handle = handlers[error._tag as E["_tag"]] as unknown as (error: E) => ReturnType<H[keyof H & E["_tag"]]>;
-  return handle(error);
+  return (handlers as unknown as { readonly [tag: string]: (error: E) => ReturnType<H[keyof H & E["_tag"]]> })[error._tag]?.(
+    error,
+  ) as never;
 }
 
 /** Whether a value is one, from whatever copy of the package. */
 function isTaggedError(value: unknown): value is TaggedErrorBase {
-  return (Object(value) as { readonly [brand]?: unknown })[brand] === true;
+  return brand in Object(value);
 }
 
 /** Makes a class of errors: `class NotFound extends TaggedError("NotFound")<{ id: string }> {}`. */
@@ -70,7 +75,6 @@ const Unexpected: TaggedErrorClass<"UnexpectedError"> = TaggedError("UnexpectedE
 
 /** A step or a workflow threw: what it threw is its `cause`. */
 export class UnexpectedError extends Unexpected {
-  readonly type = "UNEXPECTED_ERROR" as const;
   constructor(cause: unknown, message: string = cause instanceof Error ? cause.message : String(cause)) {
     super(undefined, { message, cause });
   }
