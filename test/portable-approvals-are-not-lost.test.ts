@@ -12,6 +12,7 @@ import {
   isApprovalRejected,
   ok,
   parse,
+  pendingApproval,
   serialize,
 } from "../src/portable.ts";
 import { memoryResumeStore, resumeHandler } from "../src/resume.ts";
@@ -95,4 +96,45 @@ test("two gates under one key want a word each, and each is for the one that has
   expect(() => injectApproval(third.resumeState, { stepKey: "mail", value: "third" })).toThrow(
     expect.objectContaining({ reason: "answered" }),
   );
+});
+
+test("a word that is given to the handler counts once, and the run goes on with it", async () => {
+  const { handler, done } = world();
+  expect(await handler.approve("r", "ann", "early")).toMatchObject({ disposition: "unknown" });
+  await handler.start({ runId: "r" });
+  expect(await handler.approve("r", "bob", "no such")).toMatchObject({ disposition: "unknown" });
+  const told = await Promise.all(Array.from({ length: 10 }, () => handler.approve("r", "ann", "yes")));
+  expect(told.map(({ disposition }) => disposition).sort()).toEqual(["accepted", ...Array.from({ length: 9 }, () => "duplicate")]);
+  expect((await handler.start({ runId: "r" })).result).toEqual(ok("yes"));
+  expect(await handler.approve("r", "ann", "no")).toMatchObject({ disposition: "closed", by: "answered" });
+  expect(await handler.approve("r", "ann", "yes")).toMatchObject({ disposition: "duplicate" });
+  expect(done).toEqual(["prepare", "pay for yes"]);
+});
+
+test("a word that comes while its run works at something else is given to it", async () => {
+  let finish = (): void => {};
+  let begun = (): void => {};
+  const slow = new Promise<void>((resolve) => (finish = resolve));
+  const asked = new Promise<void>((resolve) => (begun = resolve));
+  const clock = createManualClock();
+  const workflow = createWorkflow("busy", { ask: async () => pendingApproval<string>("ann") });
+  const handler = resumeHandler({
+    ...memoryResumeStore({ clock }),
+    clock,
+    run: (options) =>
+      workflow.runWithState(
+        ({ step, deps }) =>
+          Promise.all([
+            step("ask", () => deps.ask()),
+            step("slow", async () => (begun(), await slow, ok("slow"))),
+            step("mark", () => ok("mark")),
+          ]),
+        { ...options, clock },
+      ),
+  });
+  const started = handler.start({ runId: "r" });
+  await asked;
+  while ((await handler.approve("r", "ann", "yes")).disposition === "unknown") await new Promise((resolve) => setImmediate(resolve));
+  finish();
+  expect((await started).result).toEqual(ok(["yes", "slow", "mark"]));
 });

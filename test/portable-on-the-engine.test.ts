@@ -161,6 +161,8 @@ test("a schema judges at the door: what it refuses is told to the sender, and th
   const run = await world.engine.run(anything("judged"), ({ step }) => step("wait", async () => paid.pending("j-1")));
   await world.settled();
   const request = (body: object) => new Request("https://a.example/", { method: "POST", body: JSON.stringify(body) });
+  const asked = await world.engine.callback("j-1", new Request("https://shop.example/hook/j-1"));
+  expect([asked.status, asked.headers.get("Allow")]).toEqual([405, "POST, PUT, PATCH"]);
   const refused = await world.engine.callback("j-1", request({}));
   expect([refused.status, await refused.json()]).toEqual([
     422,

@@ -6,13 +6,17 @@ import type { Reply } from "../engine/deliver.ts";
 import type { EngineCore } from "../engine/engine.ts";
 import { bodyValue, deliveryKey } from "../ingress/capture.ts";
 import { forwardTo } from "./ingress.ts";
-import { answerForError } from "./status.ts";
+import { answerForError, answerForMethod } from "./status.ts";
+
+/** Those that carry a payload. */
+const methods = ["POST", "PUT", "PATCH"];
 
 /**
  * Delivers a request's body, JSON or a form, to a custom token, under the key that its headers have; what comes before its hook is kept. The
  * answer is that of the public route. Never rejects.
  */
 export async function deliverBody(opened: () => EngineCore | Promise<EngineCore>, token: string, request: Request): Promise<Response> {
+  if (!methods.includes(request.method)) return toResponse(answerForMethod(methods));
   let engine: EngineCore;
   try {
     engine = await opened();

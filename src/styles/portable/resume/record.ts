@@ -1,8 +1,8 @@
 // What is kept of a portable run, and of a hook, as text; read back only where this version knows it.
 
-import type { Serialised } from "../../core/event.ts";
-import type { ResumeSaving, ResumeStore } from "../../core/resume-store.ts";
-import { BadState, parse, type ResumeState } from "./state.ts";
+import type { Serialised } from "../../../core/event.ts";
+import type { ResumeSaving, ResumeStore } from "../../../core/resume-store.ts";
+import { BadState, parse, type ResumeState } from "../state.ts";
 
 /** A callback that was taken: what tells a repeat of it from another one. */
 export interface Taken {

@@ -1,12 +1,14 @@
 // What becomes of a callback: which run it is for, whether it came before, and what its sender is told.
 
-import type { Issue } from "../../core/errors.ts";
-import { limits } from "../../core/limits.ts";
-import type { SchemaIssue } from "../../core/definition.ts";
-import { HookNotPending, InvalidPayload } from "./injection.ts";
-import { type HookRecord, type Kept, load, type RunRecord, save, type Taken } from "./resume-record.ts";
-import { answered, type Arrival, type Going, hooksIn, type Runs, type RunsOptions, withEarly } from "./resume-run.ts";
-import { write } from "./value.ts";
+import type { Issue } from "../../../core/errors.ts";
+import { limits } from "../../../core/limits.ts";
+import type { SchemaIssue } from "../../../core/definition.ts";
+import { hasPendingApproval, HookNotPending, injectApproval, InvalidPayload } from "../injection.ts";
+import { type HookRecord, type Kept, load, type RunRecord, save, type Taken } from "./record.ts";
+import { answered, type Arrival, hooksIn, withEarly } from "./arrival.ts";
+import type { Going, Runs, RunsOptions } from "./run.ts";
+import type { ResumeState } from "../state.ts";
+import { write } from "../value.ts";
 
 /** What became of a callback. */
 export interface ResumeReceipt {
@@ -75,6 +77,29 @@ export class Door<T, E> {
     }
   }
 
+  /** Gives somebody's word on an approval of a run; the same word again is a duplicate. */
+  async approve(runId: string, stepKey: string, value: unknown): Promise<Outcome<T, E>> {
+    const word: Taken = { key: null, digest: "", at: this.#options.clock.now() };
+    for (;;) {
+      const kept = await load(this.#options, "ResumeRun", runId);
+      if (kept === null) return told(word, "unknown");
+      const { state, endedAt } = kept.record;
+      try {
+        if (endedAt !== undefined && hasPendingApproval(state, stepKey))
+          return told(word, "closed", { by: "ended", at: new Date(endedAt) });
+        const next = injectApproval(state, { stepKey, value, at: word.at });
+        const going = await this.#write(runId, kept, { ...kept.record, state: next });
+        if (going) return { ...told(word, "accepted"), ...going };
+      } catch (error) {
+        if (!(error instanceof HookNotPending)) throw error;
+        if (error.reason === "unknown") return told(word, "unknown");
+        return isSaid(state, stepKey, write(value, "The word"))
+          ? told(word, "duplicate")
+          : told(word, "closed", { by: error.reason === "expired" ? "timeout" : "answered" });
+      }
+    }
+  }
+
   /** Null where somebody else has written: what to do is to be found anew. */
   async #give(runId: string, kept: Kept, arrival: Arrival, early: HookRecord["early"] = []): Promise<Outcome<T, E> | null> {
     const { record } = kept;
@@ -122,6 +147,13 @@ export class Door<T, E> {
     const record = { ...(hook?.record ?? { kind: "ResumeHook", version: 1 }), early: [...others, early] } as HookRecord;
     return (await save(this.#options, hookId, record, hook?.version ?? null, expiry)) !== null;
   }
+}
+
+/** Whether this is the word that an approval has. */
+function isSaid({ events }: ResumeState, stepKey: string, word: string): boolean {
+  const isAsked = (name: string): boolean =>
+    events.some((event) => event.kind === "hook_created" && event.name === name && (event.approval?.key ?? name) === stepKey);
+  return events.some((event) => event.kind === "hook_received" && event.payload === word && isAsked(event.name));
 }
 
 function told<T, E>({ key }: Taken, disposition: ResumeReceipt["disposition"], more?: Partial<ResumeReceipt>): Outcome<T, E> {

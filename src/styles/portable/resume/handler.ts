@@ -1,16 +1,13 @@
 // Callbacks over HTTP for workflows that run without an engine: from a request to a run that goes on, and what its sender is told.
 
-import type { Clock } from "../../core/clock.ts";
-import { isDeeperThan, parseWithoutProto } from "../../core/json.ts";
-import { limits } from "../../core/limits.ts";
-import type { ResumeStore } from "../../core/resume-store.ts";
-import { Door, type ResumeReceipt } from "./resume-door.ts";
-import { load, save } from "./resume-record.ts";
-import { type Going, openMark, type ResumeRan, type ResumeRunOptions, Runs } from "./resume-run.ts";
-import { isPendingApproval, isPendingHook } from "./hook.ts";
-import type { Result } from "./result.ts";
-import { emptyState, type ResumeState } from "./state.ts";
-import { write } from "./value.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { isDeeperThan, parseWithoutProto } from "../../../core/json.ts";
+import { limits } from "../../../core/limits.ts";
+import type { ResumeStore } from "../../../core/resume-store.ts";
+import { isPendingApproval, isPendingHook } from "../hook.ts";
+import type { Result } from "../result.ts";
+import { Door, type ResumeReceipt } from "./door.ts";
+import { type Going, type ResumeRan, type ResumeRunOptions, Runs } from "./run.ts";
 
 /** How callbacks are taken. Spread a store into it: `{ ...sqliteResumeStore(path), run }`. */
 export interface ResumeHandlerOptions<T, E> extends ResumeStore {
@@ -55,6 +52,11 @@ export interface ResumeHandler<T, E> {
   start(options?: { readonly runId?: string; readonly input?: unknown }): Promise<Resumed<T, E>>;
   /** Takes a callback that came by other ways; resolves when it is kept. Rejects where the store fails. */
   deliver(hookId: string, value: unknown, options?: { readonly key?: string }): Promise<ResumeReceipt>;
+  /**
+   * Gives somebody's word on the approval under this key of a run; resolves when it is kept. Before the run asks for it, it is `unknown`. Rejects where
+   * the store fails.
+   */
+  approve(runId: string, stepKey: string, value: unknown): Promise<ResumeReceipt>;
   /** Runs a run again from what is kept of it, unless somebody works at it or it is over. */
   resume(runId: string): Promise<Resumed<T, E>>;
   /**
@@ -65,8 +67,6 @@ export interface ResumeHandler<T, E> {
 }
 
 const keyReused = "This Idempotency-Key came before with another body.";
-/** What a database cuts off or writes as something else: recover() would not find the run. */
-const noText = /[\0\p{Surrogate}]/u;
 const statuses = { accepted: 202, buffered: 202, duplicate: 202, closed: 410, invalid: 422, unknown: 404 } as const;
 const methods = ["POST", "PUT", "PATCH"];
 /** Where senders put the key of a delivery; the first that is there counts. */
@@ -126,25 +126,19 @@ export function resumeHandler<T, E>(given: ResumeHandlerOptions<T, E>): ResumeHa
       return problem(503, "store_unavailable", "Send it again later; with the same key it is taken once.", retryLater);
     }
   };
-  const begin = async (runId: string, input: unknown): Going<T, E> => {
-    if (typeof runId !== "string" || runId === "" || runId.length > limits.runIdBytes || noText.test(runId))
-      throw new TypeError("A run id is text of 1 to 255 characters, no NUL among them, nor half a surrogate pair.");
-    const inputText = input === undefined ? {} : { input: write(input, "The input") };
-    const state: ResumeState = { ...emptyState, events: [{ kind: "run_started", id: runId, workflow: null, ...inputText }] };
-    const record = runs.owned({ kind: "ResumeRun", version: 1, state, owner: null, until: 0, answers: [] });
-    const version = await save(options, runId, record, null);
-    const isOver = version === null && (await load(options, "ResumeRun", runId))?.record.result !== undefined;
-    if (!isOver) await options.save(openMark + runId, "1", { expected: null });
-    return version === null ? runs.takeUp(runId) : runs.begin(runId, { record, version });
-  };
   return Object.assign(handler, {
     start: async (wanted: { readonly runId?: string; readonly input?: unknown } = {}) => {
       if (typeof wanted !== "object") throw new TypeError("start() takes one object: start({ runId, input }).");
       const { runId = crypto.randomUUID(), input } = wanted;
-      return { runId, result: await begin(runId, input) };
+      return { runId, result: await runs.start(runId, input) };
     },
     deliver: async (hookId: string, value: unknown, { key }: { readonly key?: string } = {}) => {
       const { receipt, going, runId = null } = await door.take(hookId, value, key === undefined ? null : `own:${key}`);
+      if (going) void behind(going, runId);
+      return receipt;
+    },
+    approve: async (runId: string, stepKey: string, value: unknown) => {
+      const { receipt, going } = await door.approve(runId, stepKey, value);
       if (going) void behind(going, runId);
       return receipt;
     },
