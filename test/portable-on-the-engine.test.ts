@@ -106,10 +106,12 @@ test("a callback that comes before its step waits is kept; a repeat of its key i
   const world = await createWorld([]);
   const workflow = anything("early");
   const gate = createGate();
-  const run = await world.engine.run(workflow, async ({ step }) => {
+  const body = async ({ step }: { readonly step: Step<any> }) => {
     await step("hand out", async () => ok(await gate.opened));
     return step("wait", async () => pendingHook<{ ref: string }>("h-1"));
-  });
+  };
+  for (const engine of world.engines) engine.register(workflow, body);
+  const run = await world.engine.run(workflow, body);
   const post = (body: string, headers: Record<string, string> = {}) =>
     world.engine.callback("h-1", new Request("https://shop.example/hook/h-1", { method: "POST", body, headers }));
   const told = async (answer: Promise<Response>) => {
@@ -158,7 +160,10 @@ test("a schema judges at the door: what it refuses is told to the sender, and th
     },
   };
   const paid = defineHook<{ euros: number }>("bridge-paid", { schema });
-  const run = await world.engine.run(anything("judged"), ({ step }) => step("wait", async () => paid.pending("j-1")));
+  const workflow = anything("judged");
+  const body = ({ step }: { readonly step: Step<any> }) => step("wait", async () => paid.pending("j-1"));
+  for (const engine of world.engines) engine.register(workflow, body);
+  const run = await world.engine.run(workflow, body);
   await world.settled();
   const request = (body: object) => new Request("https://a.example/", { method: "POST", body: JSON.stringify(body) });
   const asked = await world.engine.callback("j-1", new Request("https://shop.example/hook/j-1"));
