@@ -32,7 +32,7 @@ import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
-const note = (what: string): void => appendFileSync(join(here, "notes"), what + "\\n");
+export const note = (what: string): void => appendFileSync(join(here, "notes"), what + "\\n");
 export const notes = (): string[] => readFileSync(join(here, "notes"), "utf8").trim().split("\\n");
 export const data = { item: "book" };
 export const createOrder = async ({ item }: { item: string }) => { note("create " + item); return { ok: true, value: { id: "o-1", item, at: new Date(0) } } as const; };
@@ -58,6 +58,43 @@ ${sample("rest")}`,
 const app = express().use(express.json());
 ${sample("resume")}
 const server = app.listen(0, "127.0.0.1", () => process.send?.((server.address() as { port: number }).port));`,
+  several: () => `import express from "express";
+import { createHook, createResumeStateCollector, createWorkflow, getPendingHooks, injectHook, ok, pendingHook, type ResumeState } from "awaitly/workflow";
+import { note, store } from "./around.js";
+const [first, left, right] = [createHook(), createHook(), createHook()]; // anew in each process
+const workflow = createWorkflow("several", { waitFor: async (hookId: string) => pendingHook<string>(hookId) });
+const collector = createResumeStateCollector(workflow);
+const does = (what: string) => () => (note(what), ok(what));
+async function go(resumeState?: ResumeState) {
+  const result = await workflow.run(async ({ step, deps }) => {
+    await step("a", does("a"), { key: "a" });
+    const one = await step("first", () => deps.waitFor(first.hookId), { key: first.stepKey });
+    await step("b", does("b"), { key: "b" });
+    const two = await Promise.all([
+      step("left", () => deps.waitFor(left.hookId), { key: left.stepKey }),
+      step("right", () => deps.waitFor(right.hookId), { key: right.stepKey }),
+    ]);
+    await step("c", does("c"), { key: "c" });
+    return [one, ...two];
+  }, { resumeState });
+  const state = collector.getResumeState();
+  const waits = getPendingHooks(state);
+  for (const hookId of waits) await store.saveResumeState(hookId, state);
+  return { result, waits };
+}
+const app = express().use(express.json());
+app.post("/hook/:hookId", async (req, res) => {
+  const { hookId } = req.params;
+  const state = await store.loadResumeState(hookId);
+  if (!state) return void res.status(404).end();
+  const ran = await go(injectHook(state, { hookId, value: req.body.says }));
+  await store.deleteResumeState(hookId);
+  res.json(ran);
+});
+if (process.argv[2] === "begin") process.send?.(await go());
+else {
+  const server = app.listen(0, "127.0.0.1", () => process.send?.((server.address() as { port: number }).port));
+}`,
   ask: () => `import { createHook, createResumeStateCollector, createWorkflow, pendingHook } from "awaitly/workflow";
 const [a, b] = ["hook-id-1", "hook-id-2"];
 const workflow = createWorkflow("two", { first: async () => pendingHook(a), second: async () => pendingHook(b) });
@@ -89,8 +126,11 @@ function install(): void {
 }
 
 /** A process that runs a program; what it sent first. */
-async function run(program: string): Promise<{ readonly told: unknown; readonly stdout: string; end(): Promise<void> }> {
-  const child = spawn(process.execPath, [join(folder, `${program}.js`)], { stdio: ["ignore", "pipe", "inherit", "ipc"] });
+async function run(
+  program: string,
+  ...given: readonly string[]
+): Promise<{ readonly told: unknown; readonly stdout: string; end(): Promise<void> }> {
+  const child = spawn(process.execPath, [join(folder, `${program}.js`), ...given], { stdio: ["ignore", "pipe", "inherit", "ipc"] });
   let stdout = "";
   child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   let told: unknown;
@@ -136,6 +176,34 @@ describe("document 000", () => {
     await server.end();
     expect(existsSync(join(folder, `${hookId}.json`))).toBe(false);
     expect(readFileSync(join(folder, "notes"), "utf8")).toBe("create book\nfulfill o-1 1970-01-01T00:00:00.000Z p-1\n");
+  });
+
+  test.skipIf(absence)("two hooks after each other and two beside each other, with another process for each callback", async () => {
+    rmSync(join(folder, "notes"), { force: true });
+    interface Ran {
+      readonly result: unknown;
+      readonly waits: readonly string[];
+    }
+    const begun = await run("several", "begin");
+    await begun.end();
+    const called = async (hookId: string | undefined): Promise<Ran> => {
+      const server = await run("several");
+      const url = `http://127.0.0.1:${String(server.told)}/hook/${hookId}`;
+      const body = JSON.stringify({ says: `said to ${hookId}` });
+      const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+      const ran = (await answer.json()) as Ran;
+      const again = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+      expect([answer.status, again.status]).toEqual([200, 404]);
+      await server.end();
+      return ran;
+    };
+    const [first] = (begun.told as Ran).waits;
+    const [left, right] = (await called(first)).waits;
+    const third = await called(right);
+    expect(third.waits).toEqual([left]);
+    const last = await called(left);
+    expect(last).toEqual({ result: { ok: true, value: [first, left, right].map((id) => `said to ${id}`) }, waits: [] });
+    expect(readFileSync(join(folder, "notes"), "utf8")).toBe("a\nb\nc\n");
   });
 
   test.skipIf(absence)("a state says what it waits for, and a wait carries what was said of it", async () => {
