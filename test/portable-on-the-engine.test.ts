@@ -242,6 +242,10 @@ test("an error is the run's result as it would be alone, and the run has failed 
   await expect(text.run.run.returnValue).rejects.toThrow("NOT_FOUND");
   const data = await results(({ step }) => step("find", () => err({ type: "GONE", since: new Date(3) })), "data");
   expect(data.found).toEqual(data.alone);
+  const around: { type: string; cents: bigint; self?: unknown } = { type: "GONE", cents: 5n };
+  around.self = around;
+  const beyond = await results(({ step }) => step("find", () => err(around)), "beyond");
+  expect(beyond.found).toEqual(beyond.alone);
   const thrown = await results(({ step }) => step("burst", () => Promise.reject(new RangeError("burst"))), "thrown");
   expect(thrown.found).toMatchObject({ ok: false, error: { _tag: "UnexpectedError", message: "burst", cause: { message: "burst" } } });
   const large = await results(({ step }) => step("large", () => ok("x".repeat(5 * 1024 * 1024))), "large");

@@ -49,7 +49,16 @@ function wordsOf(error: unknown): { readonly name: string; readonly message: str
   if (error instanceof Error) return error;
   if (typeof error !== "object" || error === null) return { name: "Error", message: textOf(error) };
   const { type = "Error", message } = error as { readonly type?: unknown; readonly message?: unknown };
-  return { name: textOf(type), message: typeof message === "string" ? message : JSON.stringify(error) };
+  return { name: textOf(type), message: typeof message === "string" ? message : jsonOf(error) };
+}
+
+/** JSON has no words for a BigInt or a cycle, which a result may hold. */
+function jsonOf(error: object): string {
+  try {
+    return JSON.stringify(error);
+  } catch {
+    return write(error, "The error of the workflow");
+  }
 }
 
 /** What cannot be kept is left out: it is for people. */
