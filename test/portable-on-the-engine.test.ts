@@ -147,6 +147,22 @@ test("the first payload settles a wait, and closes its hook while the run goes o
   expect(await run.result()).toEqual(ok([1, 2, 1]));
 });
 
+test("a hook id that can be no token fails its step, in words", async () => {
+  const world = await createWorld([]);
+  const workflow = anything("odd-ids");
+  const body = ({ step, ctx }: { step: Step; ctx: { input: string } }) => step("wait", async () => pendingHook(ctx.input));
+  for (const [input, words] of [
+    ["a\0b", "holds a NUL or half a character"],
+    ["\ud800", "holds a NUL or half a character"],
+    ["h".repeat(256), "has 261 bytes, and the limit is 255"],
+  ] as const) {
+    const run = await world.engine.run(workflow, body as never, { input: input as never });
+    await world.settled();
+    expect(await run.run.state).toBe("failed");
+    expect(await run.result()).toMatchObject({ ok: false, error: { _tag: "UnexpectedError", message: expect.stringContaining(words) } });
+  }
+});
+
 test("a schema judges at the door: what it refuses is told to the sender, and the wait stays open", async () => {
   const world = await createWorld([]);
   const schema = {

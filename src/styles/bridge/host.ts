@@ -8,6 +8,7 @@
 
 import { callHook, callSleep, callStep } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
+import { checkCustomToken } from "../../core/custom-token.ts";
 import type { HookDefinition, StandardSchema } from "../../core/definition.ts";
 import { RingbackError } from "../../core/errors.ts";
 import type { StepHost, StepOutcome, StepSettled, StepWaits } from "../../core/portable.ts";
@@ -147,6 +148,7 @@ export class EngineHost implements StepHost {
     const said = metadata === undefined ? {} : { metadata: read(metadata) as object };
     const asked = approval === undefined ? said : { metadata: { ...said.metadata, approval } };
     try {
+      checkCustomToken(token);
       const value = await this.#durably(`waiting for ${token}`, async (run) => {
         const part = callHook(run, {
           purpose: "hook",
