@@ -147,6 +147,17 @@ test("the first payload settles a wait, and closes its hook while the run goes o
   expect(await run.result()).toEqual(ok([1, 2, 1]));
 });
 
+test("hooks of steps whose ids look like one another's places are told apart", async () => {
+  const world = await createWorld([]);
+  const wait = (step: Step, id: string, hookId: string) => step(id, async () => pendingHook(hookId), { key: `hook:${hookId}` });
+  const run = await world.engine.run(anything("places"), ({ step }) =>
+    Promise.all([wait(step, "w", "p-1"), wait(step, "w", "p-2"), wait(step, "w#2", "p-3")]),
+  );
+  await world.settled();
+  for (const place of [1, 2, 3]) await world.engine.resumeHook(`hook:p-${place}`, place);
+  expect(await run.result()).toEqual(ok([1, 2, 3]));
+});
+
 test("a hook id that can be no token fails its step, in words", async () => {
   const world = await createWorld([]);
   const workflow = anything("odd-ids");

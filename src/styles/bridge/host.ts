@@ -59,8 +59,7 @@ export class EngineHost implements StepHost {
     if (callingStep()) return key ?? id; // no replay comes by there
     if (key === undefined) return this.#next(id);
     if (!key.startsWith(hookPrefix)) return key;
-    const place = this.#keys.place(id, key);
-    return hookPrefix + (place === 1 ? id : `${id}#${place}`);
+    return hookPrefix + this.#keys.hook(id, key);
   }
 
   /** An id that looks like the key of a hook, or of another step, takes nothing of it. */

@@ -3,25 +3,38 @@
 /** Counts, in the order in which the code comes to them. */
 export class StepKeys {
   readonly #counts = new Map<string, number>();
-  readonly #places = new Map<string, number>();
+  /** The counts of hooks by their steps' ids, and what each was named. */
+  readonly #hookCounts = new Map<string, number>();
+  readonly #hooks = new Map<string, string>();
+  readonly #named = new Set<string>();
 
   /** The id, and how often it came before. */
   next(id: string): string {
-    const count = this.#count(id);
-    return count === 1 ? id : `${id}#${count}`;
+    return numbered(id, count(this.#counts, id));
   }
 
-  /** The place of a key that may be made anew in each process among those of its step's id, from 1: the same key again has the same place. */
-  place(id: string, key: string): number {
-    const known = `${id} ${key}`;
-    const place = this.#places.get(known) ?? this.#count(` ${id}`);
-    this.#places.set(known, place);
-    return place;
+  /**
+   * The name of a hook whose key may be made anew in each process: its step's id, and its place among the hooks of that. The same key again
+   * has the same name, and no two have one.
+   */
+  hook(id: string, key: string): string {
+    const known = JSON.stringify([id, key]);
+    let name = this.#hooks.get(known);
+    if (name !== undefined) return name;
+    do name = numbered(id, count(this.#hookCounts, id));
+    while (this.#named.has(name));
+    this.#named.add(name);
+    this.#hooks.set(known, name);
+    return name;
   }
+}
 
-  #count(id: string): number {
-    const count = (this.#counts.get(id) ?? 0) + 1;
-    this.#counts.set(id, count);
-    return count;
-  }
+function count(counts: Map<string, number>, id: string): number {
+  const found = (counts.get(id) ?? 0) + 1;
+  counts.set(id, found);
+  return found;
+}
+
+function numbered(id: string, place: number): string {
+  return place === 1 ? id : `${id}#${place}`;
 }
