@@ -130,6 +130,12 @@ test("a callback that comes before its step waits is kept; a repeat of its key i
   expect((await post("{")).status).toBe(422);
 });
 
+test("a callback for no id is not kept where nobody finds it", async () => {
+  const { engine } = await createWorld([]);
+  const request = new Request("https://shop.example/", { method: "POST", body: "1" });
+  await expect(engine.callback(undefined as never, request)).rejects.toThrow("known by its id, a string, got undefined");
+});
+
 test("the first payload settles a wait, and closes its hook while the run goes on", async () => {
   const world = await createWorld([]);
   const run = await world.engine.run(anything("once"), ({ step }) =>

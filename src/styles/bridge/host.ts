@@ -6,6 +6,7 @@
 // BR3. What the code does outside its turns is misuse of the run, and nothing in it is told of that: no `catch` takes it for an error.
 // BR4. A cancel is thrown to the code as it is; what was done is undone only where it was asked for.
 
+import { badArgument, kindOf } from "../../core/argument.ts";
 import { callHook, callSleep, callStep } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
 import { checkCustomToken } from "../../core/custom-token.ts";
@@ -21,8 +22,9 @@ import { StepKeys } from "./step-key.ts";
 const hookPrefix = "hook:";
 const undoPrefix = "undo:";
 
-/** The token of the hook with this id. */
+/** The token of the hook with this id. Throws `bad_argument`: what a route has no name for is the id of no hook. */
 export function hookToken(hookId: string): string {
+  if (typeof hookId !== "string") throw badArgument("hookId", hookId, `A hook is known by its id, a string, got ${kindOf(hookId)}.`);
   return hookPrefix + hookId;
 }
 
