@@ -130,12 +130,6 @@ test("a callback that comes before its step waits is kept; a repeat of its key i
   expect((await post("{")).status).toBe(422);
 });
 
-test("a callback for no id is not kept where nobody finds it", async () => {
-  const { engine } = await createWorld([]);
-  const request = new Request("https://shop.example/", { method: "POST", body: "1" });
-  await expect(engine.callback(undefined as never, request)).rejects.toThrow("known by its id, a string, got undefined");
-});
-
 test("the first payload settles a wait, and closes its hook while the run goes on", async () => {
   const world = await createWorld([]);
   const run = await world.engine.run(anything("once"), ({ step }) =>
@@ -151,33 +145,6 @@ test("the first payload settles a wait, and closes its hook while the run goes o
   expect((await world.engine.signal("hook:o-1", "late")).disposition).toBe("closed");
   await world.engine.resumeHook("hook:o-2", 2);
   expect(await run.result()).toEqual(ok([1, 2, 1]));
-});
-
-test("hooks of steps whose ids look like one another's places are told apart", async () => {
-  const world = await createWorld([]);
-  const wait = (step: Step, id: string, hookId: string) => step(id, async () => pendingHook(hookId), { key: `hook:${hookId}` });
-  const run = await world.engine.run(anything("places"), ({ step }) =>
-    Promise.all([wait(step, "w", "p-1"), wait(step, "w", "p-2"), wait(step, "w#2", "p-3")]),
-  );
-  await world.settled();
-  for (const place of [1, 2, 3]) await world.engine.resumeHook(`hook:p-${place}`, place);
-  expect(await run.result()).toEqual(ok([1, 2, 3]));
-});
-
-test("a hook id that can be no token fails its step, in words", async () => {
-  const world = await createWorld([]);
-  const workflow = anything("odd-ids");
-  const body = ({ step, ctx }: { step: Step; ctx: { input: string } }) => step("wait", async () => pendingHook(ctx.input));
-  for (const [input, words] of [
-    ["a\0b", "holds a NUL or half a character"],
-    ["\ud800", "holds a NUL or half a character"],
-    ["h".repeat(256), "has 261 bytes, and the limit is 255"],
-  ] as const) {
-    const run = await world.engine.run(workflow, body as never, { input: input as never });
-    await world.settled();
-    expect(await run.run.state).toBe("failed");
-    expect(await run.result()).toMatchObject({ ok: false, error: { _tag: "UnexpectedError", message: expect.stringContaining(words) } });
-  }
 });
 
 test("a schema judges at the door: what it refuses is told to the sender, and the wait stays open", async () => {
