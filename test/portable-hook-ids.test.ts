@@ -1,4 +1,4 @@
-// The ids of portable workflows' hooks on an engine: which there may be, and that no two are taken for one.
+// The ids of portable workflows' hooks on an engine: which there may be, that no two are taken for one, and that one takes one payload.
 
 import { expect, test } from "vitest";
 import { createWorkflow, ok, pendingHook, type Result, type Step } from "../src/portable.ts";
@@ -38,4 +38,21 @@ test("a hook id that can be no token fails its step, in words", async () => {
     expect(await run.run.state).toBe("failed");
     expect(await run.result()).toMatchObject({ ok: false, error: { _tag: "UnexpectedError", message: expect.stringContaining(words) } });
   }
+});
+
+test("the first payload settles a wait, and closes its hook while the run goes on", async () => {
+  const world = await createWorld([]);
+  const run = await world.engine.run(anything("once"), ({ step }) =>
+    Promise.all([
+      step("one", async () => pendingHook("o-1")),
+      step("two", async () => pendingHook("o-2")),
+      step("again", async () => pendingHook("o-1")),
+    ]),
+  );
+  await world.settled();
+  await world.engine.resumeHook("hook:o-1", 1);
+  await world.settled();
+  expect((await world.engine.signal("hook:o-1", "late")).disposition).toBe("closed");
+  await world.engine.resumeHook("hook:o-2", 2);
+  expect(await run.result()).toEqual(ok([1, 2, 1]));
 });

@@ -130,23 +130,6 @@ test("a callback that comes before its step waits is kept; a repeat of its key i
   expect((await post("{")).status).toBe(422);
 });
 
-test("the first payload settles a wait, and closes its hook while the run goes on", async () => {
-  const world = await createWorld([]);
-  const run = await world.engine.run(anything("once"), ({ step }) =>
-    Promise.all([
-      step("one", async () => pendingHook("o-1")),
-      step("two", async () => pendingHook("o-2")),
-      step("again", async () => pendingHook("o-1")),
-    ]),
-  );
-  await world.settled();
-  await world.engine.resumeHook("hook:o-1", 1);
-  await world.settled();
-  expect((await world.engine.signal("hook:o-1", "late")).disposition).toBe("closed");
-  await world.engine.resumeHook("hook:o-2", 2);
-  expect(await run.result()).toEqual(ok([1, 2, 1]));
-});
-
 test("a schema judges at the door: what it refuses is told to the sender, and the wait stays open", async () => {
   const world = await createWorld([]);
   const schema = {
