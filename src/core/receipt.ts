@@ -3,6 +3,9 @@
 import type { Issue } from "./errors.ts";
 import type { Answer } from "./event.ts";
 
+/** Where senders put the key of a delivery, in small letters; the first that is there counts. */
+export const keyHeaders: readonly string[] = ["idempotency-key", "webhook-id", "svix-id", "x-github-delivery"];
+
 /** What a sender gets over HTTP where nothing else was decided. */
 export const accepted: Answer = { status: 202, headers: [], body: new Uint8Array() };
 

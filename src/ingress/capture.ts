@@ -4,6 +4,7 @@ import { hash } from "node:crypto";
 import { InvalidPayloadError, RingbackError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { limits, tooLarge } from "../core/limits.ts";
+import { keyHeaders } from "../core/receipt.ts";
 import { isForm, isJsonText, parseForm } from "./form.ts";
 import { CapturedRequest, flatten } from "../core/request.ts";
 
@@ -55,9 +56,6 @@ export function header(headers: readonly string[], name: string): string | null 
   }
   return found;
 }
-
-/** Where senders put the key of a delivery; the first that is there counts. */
-const keyHeaders = ["idempotency-key", "webhook-id", "svix-id", "x-github-delivery"] as const;
 
 /** The delivery's key with the name of its header, such as `webhook-id:msg_2x`; null where the sender gave none. */
 export function deliveryKey(headers: readonly string[]): string | null {

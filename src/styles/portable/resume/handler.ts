@@ -3,6 +3,7 @@
 import type { Clock } from "../../../core/clock.ts";
 import { isDeeperThan, parseWithoutProto } from "../../../core/json.ts";
 import { limits } from "../../../core/limits.ts";
+import { keyHeaders } from "../../../core/receipt.ts";
 import type { ResumeStore } from "../../../core/resume-store.ts";
 import { isPendingApproval, isPendingHook } from "../hook.ts";
 import type { Result } from "../result.ts";
@@ -69,8 +70,6 @@ export interface ResumeHandler<T, E> {
 const keyReused = "This Idempotency-Key came before with another body.";
 const statuses = { accepted: 202, buffered: 202, duplicate: 202, closed: 410, invalid: 422, unknown: 404 } as const;
 const methods = ["POST", "PUT", "PATCH"];
-/** Where senders put the key of a delivery; the first that is there counts. */
-const keyHeaders = ["idempotency-key", "webhook-id", "svix-id", "x-github-delivery"];
 
 /** Its alarms keep no process up. One that is far away rings early. */
 const systemClock: Clock = {
